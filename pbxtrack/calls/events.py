@@ -1,0 +1,186 @@
+"""What is known of calls: facts, in the past tense, as they are appended to the ledger.
+
+A fact belongs to a call, which is named by the Asterisk it passed (``node``) and Asterisk's ``linkedid``, and most
+often to one *leg* of it (an Asterisk channel, named by its uniqueid). Times are Asterisk's, aware, in UTC. Facts may
+reach us twice, late or never, in any order; :mod:`pbxtrack.calls.lifecycle` makes the same call of them in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+MAX_TEXT = 512  # characters of any text from outside that a fact keeps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Something that happened to a call at a moment."""
+
+    node: str
+    linkedid: str
+    at: datetime
+    leg: str = ""
+
+    kind: ClassVar[str] = "fact"
+
+    @property
+    def call_id(self) -> str:
+        return call_id(self.node, self.linkedid)
+
+    @property
+    def key(self) -> str:
+        """Names this fact within its call: the same event heard twice, or by two listeners, has the same key."""
+        return f"{self.kind}:{self.leg}:{microseconds(self.at)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallArrived(Fact):
+    """A caller dialled a number of ours. ``leg`` is the caller's.
+
+    ``dialled`` and ``caller`` are as Asterisk had them; ``heard`` says who told us: ``agi`` or ``ami``.
+    """
+
+    dialled: str
+    caller: str | None
+    caller_name: str | None = None
+    withheld: bool = False
+    heard: str = "ami"
+
+    kind = "arrived"
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}:{self.leg}:{self.heard}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineDialled(Fact):
+    """Asterisk began to call a line; ``leg`` is the line's, ``name`` its Asterisk channel (``PJSIP/sales-0001``)."""
+
+    name: str
+    kind = "dialled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineRang(Fact):
+    """The line said that it rings."""
+
+    name: str
+    kind = "rang"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineAnswered(Fact):
+    """The line picked up."""
+
+    name: str
+    kind = "answered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineFailed(Fact):
+    """The line did not pick up; ``status`` is Asterisk's: BUSY NOANSWER CANCEL CHANUNAVAIL CONGESTION…"""
+
+    name: str
+    status: str
+    kind = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegJoined(Fact):
+    """A leg entered a bridge: it can talk to whoever else is in one."""
+
+    name: str
+    bridge: str
+    kind = "joined"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegLeft(Fact):
+    """A leg left a bridge."""
+
+    bridge: str
+    kind = "left"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HangupRequested(Fact):
+    """The far end of this leg hung up, or refused; ``cause`` is Q.850."""
+
+    cause: int | None = None
+    kind = "hangup"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegEnded(Fact):
+    """A leg is gone; ``cause`` is Q.850. ``unseen``: found gone after a break, the time is when that was noticed."""
+
+    cause: int | None = None
+    unseen: bool = False
+    kind = "ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallTransferred(Fact):
+    """Somebody sent the call on; ``how`` is blind or attended, ``target`` what was dialled."""
+
+    how: str
+    target: str
+    kind = "transferred"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingStarted(Fact):
+    """Asterisk began to record; ``file`` is relative to Asterisk's monitor directory."""
+
+    file: str
+    kind = "recording"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FallbackTaken(Fact):
+    """The dialplan went on without our answer; ``reason``: unanswered, timeout, not-a-number."""
+
+    reason: str
+    kind = "fallback"
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}:{self.leg}"
+
+
+KINDS: Mapping[str, type[Fact]] = {
+    cls.kind: cls
+    for cls in (
+        CallArrived, LineDialled, LineRang, LineAnswered, LineFailed, LegJoined, LegLeft, HangupRequested, LegEnded,
+        CallTransferred, RecordingStarted, FallbackTaken,
+    )
+}  # fmt: skip
+_COMMON = frozenset(field.name for field in fields(Fact))
+
+
+def call_id(node: str, linkedid: str) -> str:
+    """The call's id, everywhere: ``pbx1-1795322452.12``. Engineers can search Asterisk's own logs for it."""
+    return f"{node}-{linkedid}"
+
+
+def microseconds(at: datetime) -> int:
+    """Microseconds since 1970, exactly."""
+    elapsed = at - _EPOCH
+    return (elapsed.days * 86_400 + elapsed.seconds) * 1_000_000 + elapsed.microseconds
+
+
+def details(fact: Fact) -> dict[str, Any]:
+    """What a fact says beyond node, call, time and leg, as JSON can hold it."""
+    return {field.name: getattr(fact, field.name) for field in fields(fact) if field.name not in _COMMON}
+
+
+def restore(kind: str, *, node: str, linkedid: str, at: datetime, leg: str, data: Mapping[str, Any]) -> Fact:
+    """The fact that was stored; raises KeyError for a kind that this version does not know."""
+    return KINDS[kind](node=node, linkedid=linkedid, at=at, leg=leg, **data)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

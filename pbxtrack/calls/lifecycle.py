@@ -1,0 +1,310 @@
+"""A call, made of its facts.
+
+:func:`apply` merges one fact into a call. What it keeps for each leg are first times, last times and sets, so that
+the order of the facts does not matter and a fact that comes twice changes nothing. :func:`outcome` reads from the
+legs what a person asks about a call: was it answered, by whom, how long did it ring, who hung up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from pbxtrack.calls.events import (
+    CallArrived,
+    CallTransferred,
+    Fact,
+    FallbackTaken,
+    HangupRequested,
+    LegEnded,
+    LegJoined,
+    LegLeft,
+    LineAnswered,
+    LineDialled,
+    LineFailed,
+    LineRang,
+    RecordingStarted,
+    call_id,
+)
+
+
+class Status(StrEnum):
+    """Where a call is, or how it ended."""
+
+    RINGING = "ringing"
+    TALKING = "talking"
+    ANSWERED = "answered"
+    MISSED = "missed"  # rang and nobody answered
+    BUSY = "busy"
+    FAILED = "failed"  # the line could not be reached
+    ABANDONED = "abandoned"  # the caller gave up first
+
+    @property
+    def over(self) -> bool:
+        return self not in (Status.RINGING, Status.TALKING)
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One Asterisk channel's part in a call. Times are the first that were heard, ``None`` if none was."""
+
+    name: str = ""
+    dialled_at: datetime | None = None
+    rang_at: datetime | None = None
+    answered_at: datetime | None = None
+    failed_at: datetime | None = None
+    failure: str | None = None
+    joined: frozenset[tuple[str, datetime]] = frozenset()
+    left: frozenset[tuple[str, datetime]] = frozenset()
+    hangup_at: datetime | None = None
+    ended_at: datetime | None = None
+    cause: int | None = None
+    unseen: bool = False
+
+    @property
+    def local(self) -> bool:
+        """Local channels join two parts of a dialplan; nobody sits at their end."""
+        return self.name.startswith("Local/")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Everything known of a call. ``dialled`` and ``caller`` are as Asterisk had them."""
+
+    node: str
+    linkedid: str
+    started_at: datetime
+    dialled: str | None = None
+    caller: str | None = None
+    caller_name: str | None = None
+    withheld: bool = False
+    caller_leg: str | None = None
+    legs: dict[str, Leg] = field(default_factory=dict)
+    transfers: frozenset[tuple[datetime, str, str]] = frozenset()
+    recording: str | None = None
+    fallback: str | None = None
+
+    @property
+    def id(self) -> str:
+        return call_id(self.node, self.linkedid)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a call. Durations in seconds; ``None`` where it did not come to that yet."""
+
+    status: Status
+    answered_at: datetime | None
+    ended_at: datetime | None
+    ringing_seconds: float
+    talk_seconds: float
+    answered_by: str | None
+    hung_up_by: str | None
+    hangup_cause: int | None
+
+
+def begin(fact: Fact) -> Call:
+    """The call that a first fact speaks of."""
+    return apply(Call(node=fact.node, linkedid=fact.linkedid, started_at=fact.at), fact)
+
+
+def project(facts: Iterable[Fact]) -> Call:
+    """The call of these facts, which must be of one call and at least one."""
+    iterator = iter(facts)
+    call = begin(next(iterator))
+    for fact in iterator:
+        call = apply(call, fact)
+    return call
+
+
+def apply(call: Call, fact: Fact) -> Call:
+    """The call, with one more fact known. Pure; commutative and idempotent over the facts of a call."""
+    call = replace(call, started_at=min(call.started_at, fact.at))
+    match fact:
+        case CallArrived():
+            return _arrive(call, fact)
+        case LineDialled(name=name):
+            leg = _leg(call, fact, name)
+            return _with(call, fact, replace(leg, dialled_at=_first(leg.dialled_at, fact.at)))
+        case LineRang(name=name):
+            leg = _leg(call, fact, name)
+            return _with(call, fact, replace(leg, rang_at=_first(leg.rang_at, fact.at)))
+        case LineAnswered(name=name):
+            leg = _leg(call, fact, name)
+            return _with(call, fact, replace(leg, answered_at=_first(leg.answered_at, fact.at)))
+        case LineFailed(name=name, status=status):
+            leg = _leg(call, fact, name)
+            failure = min((leg.failed_at or fact.at, leg.failure or status), (fact.at, status))
+            return _with(call, fact, replace(leg, failed_at=failure[0], failure=failure[1]))
+        case LegJoined(name=name, bridge=bridge):
+            leg = _leg(call, fact, name)
+            return _with(call, fact, replace(leg, joined=leg.joined | {(bridge, fact.at)}))
+        case LegLeft(bridge=bridge):
+            leg = _leg(call, fact)
+            return _with(call, fact, replace(leg, left=leg.left | {(bridge, fact.at)}))
+        case HangupRequested():
+            leg = _leg(call, fact)
+            return _with(call, fact, replace(leg, hangup_at=_first(leg.hangup_at, fact.at)))
+        case LegEnded():
+            return _with(call, fact, _end(_leg(call, fact), fact))
+        case CallTransferred(how=how, target=target):
+            return replace(call, transfers=call.transfers | {(fact.at, how, target)})
+        case RecordingStarted(file=file):
+            return replace(call, recording=min(call.recording or file, file))
+        case FallbackTaken(reason=reason):
+            return replace(call, fallback=min(call.fallback or reason, reason))
+        case _:
+            return call
+
+
+def _arrive(call: Call, fact: CallArrived) -> Call:
+    """AGI and AMI tell of the same arrival. AMI sees the caller's name before the dialplan could change it."""
+    told = (fact.dialled, fact.caller, fact.caller_name, fact.leg)
+    known = (call.dialled, call.caller, call.caller_name, call.caller_leg)
+    merged = [
+        old if new is None else new if old is None else min(old, new) for old, new in zip(known, told, strict=True)
+    ]
+    return replace(
+        call,
+        dialled=merged[0],
+        caller=merged[1],
+        caller_name=merged[2],
+        caller_leg=merged[3],
+        withheld=call.withheld or fact.withheld,
+    )
+
+
+def _end(leg: Leg, fact: LegEnded) -> Leg:
+    """A leg's end that was seen is worth more than one that was only inferred after a break."""
+    if leg.ended_at is None or (leg.unseen and not fact.unseen):
+        return replace(leg, ended_at=fact.at, cause=fact.cause, unseen=fact.unseen)
+    if leg.unseen == fact.unseen and fact.at < leg.ended_at:
+        return replace(leg, ended_at=fact.at, cause=fact.cause)
+    return leg
+
+
+def _leg(call: Call, fact: Fact, name: str = "") -> Leg:
+    leg = call.legs.get(fact.leg, Leg())
+    return replace(leg, name=name) if name and (not leg.name or name < leg.name) else leg
+
+
+def _with(call: Call, fact: Fact, leg: Leg) -> Call:
+    return replace(call, legs={**call.legs, fact.leg: leg})
+
+
+def _first(known: datetime | None, at: datetime) -> datetime:
+    return at if known is None else min(known, at)
+
+
+def outcome(call: Call) -> Outcome:
+    """What became of the call so far."""
+    caller = call.legs.get(call.caller_leg or call.linkedid, Leg())
+    lines = _lines(call)
+    answered = min((leg for leg in lines if leg.answered_at), key=lambda leg: (leg.answered_at, leg.name), default=None)
+    answered_at = answered.answered_at if answered else None
+    ended_at = _ended_at(call, caller)
+    return Outcome(
+        status=_status(caller, lines, answered_at, ended_at),
+        answered_at=answered_at,
+        ended_at=ended_at,
+        ringing_seconds=_ringing(lines, answered_at, ended_at),
+        talk_seconds=_talking(call, answered_at, ended_at),
+        answered_by=_endpoint(answered.name) if answered else None,
+        hung_up_by=_hung_up_by(call, caller, lines, answered_at) if ended_at else None,
+        hangup_cause=caller.cause if ended_at else None,
+    )
+
+
+def _lines(call: Call) -> list[Leg]:
+    """The legs towards the company. A Local leg counts only where no real one was dialled behind it."""
+    dialled = [leg for leg in call.legs.values() if leg.dialled_at or leg.rang_at or leg.answered_at or leg.failed_at]
+    return [leg for leg in dialled if not leg.local] or dialled
+
+
+def _ended_at(call: Call, caller: Leg) -> datetime | None:
+    """A call is over when the caller's leg is gone and so is every leg that ever answered.
+
+    A caller may send the call on (REFER) and leave while the company's leg talks to somebody else.
+    """
+    parties = [leg for leg in call.legs.values() if leg.answered_at or leg.joined]
+    if caller.ended_at is None or any(leg.ended_at is None for leg in parties):
+        return None
+    return max([caller.ended_at, *(leg.ended_at for leg in parties if leg.ended_at and not leg.unseen)])
+
+
+def _status(caller: Leg, lines: list[Leg], answered_at: datetime | None, ended_at: datetime | None) -> Status:
+    if ended_at is None:
+        return Status.TALKING if answered_at else Status.RINGING
+    if answered_at:
+        return Status.ANSWERED
+    if caller.hangup_at:
+        return Status.ABANDONED
+    failures = {leg.failure for leg in lines}
+    if "BUSY" in failures and not failures & {"NOANSWER", "CANCEL", None}:
+        return Status.BUSY
+    if any(leg.rang_at for leg in lines) or "NOANSWER" in failures:
+        return Status.MISSED
+    return Status.FAILED
+
+
+def _ringing(lines: list[Leg], answered_at: datetime | None, ended_at: datetime | None) -> float:
+    """From the first ring (else from dialling, where a line never says that it rings) to the answer or the end."""
+    starts = [start for leg in lines if (start := leg.rang_at or (leg.dialled_at if leg.failure != "BUSY" else None))]
+    if not starts:
+        return 0.0
+    stops = [stop for leg in lines if (stop := leg.failed_at or leg.ended_at)]
+    stop = answered_at or max(stops, default=ended_at)
+    return max((stop - min(starts)).total_seconds(), 0.0) if stop else 0.0
+
+
+def _talking(call: Call, answered_at: datetime | None, ended_at: datetime | None) -> float:
+    """How long at least two people were connected, in seconds, from the first answer on.
+
+    While the call goes on, what is finished of it counts. Where the bridges were not heard of, talk lasts from the
+    answer to the end.
+    """
+    if answered_at is None:
+        return 0.0
+    people = [leg for leg in call.legs.values() if not leg.local]
+    stays = [stay for leg in people for stay in _stays(leg, ended_at)]
+    if len([leg for leg in people if leg.joined]) < 2:
+        return max((ended_at - answered_at).total_seconds(), 0.0) if ended_at else 0.0
+    steps = sorted([(start, 1) for start, _ in stays] + [(stop, -1) for _, stop in stays])
+    talk, present, since = 0.0, 0, answered_at
+    for at, step in steps:
+        if present >= 2:
+            talk += max((at - max(since, answered_at)).total_seconds(), 0.0)
+        present, since = present + step, at
+    return talk
+
+
+def _stays(leg: Leg, ended_at: datetime | None) -> Iterable[tuple[datetime, datetime]]:
+    """When the leg was in a bridge; a stay whose end was not heard lasts until the leg's, or the call's."""
+    for bridge, start in leg.joined:
+        stops = [at for left, at in leg.left if left == bridge and at >= start]
+        stop = min(stops, default=leg.ended_at or ended_at)
+        if stop:
+            yield start, stop
+
+
+def _hung_up_by(call: Call, caller: Leg, lines: list[Leg], answered_at: datetime | None) -> str:
+    """Who ended it: the first to hang up after the answer; without an answer the caller, or the line that refused."""
+    if answered_at:
+        requests = [
+            (leg.hangup_at, leg is not caller)
+            for leg in call.legs.values()
+            if leg.hangup_at and leg.hangup_at >= answered_at and not leg.local
+        ]
+        if not requests:
+            return "pbx"
+        return "line" if min(requests)[1] else "caller"
+    if caller.hangup_at:
+        return "caller"
+    return "line" if any(leg.hangup_at and leg.failure for leg in lines) else "pbx"
+
+
+def _endpoint(name: str) -> str:
+    """``PJSIP/sales-0000001a`` without the number that Asterisk adds."""
+    return name.rpartition("-")[0] or name

@@ -1,0 +1,112 @@
+"""Telephone numbers: what people, carriers and callers write, read as E.164."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Self
+
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumberFormat
+
+from pbxtrack.errors import PbxtrackError
+
+MAX_LENGTH = 64  # characters of a number as it arrives; a longer one is not a number
+_WITHHELD = frozenset({"", "unknown", "<unknown>", "anonymous", "restricted", "private", "unavailable", "withheld"})
+_NOT_DIALLABLE = re.compile(r"[^0-9A-Za-z+*#._-]")
+
+
+class InvalidNumber(PbxtrackError):
+    """A text that is no telephone number."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Number:
+    """A telephone number in E.164, such as ``+74951230100``."""
+
+    e164: str
+
+    @classmethod
+    def parse(cls, text: str, region: str = "RU") -> Self:
+        """Read a number as a person or a carrier writes it.
+
+        ``region`` (ISO 3166) says how numbers without a country are read. In region RU ``+7 495 123-01-00``,
+        ``74951230100``, ``84951230100``, ``4951230100`` and ``00 7 495…`` are the same number.
+
+        Raises InvalidNumber, with the text in its message, when no number can be made of it.
+        """
+        return cls(_e164(text, region))
+
+    @property
+    def digits(self) -> str:
+        """The number without its plus sign, as Asterisk's database keys are written."""
+        return self.e164[1:]
+
+    def display(self, region: str = "RU") -> str:
+        """The number as people of ``region`` write it: national within it, international elsewhere."""
+        parsed = phonenumbers.parse(self.e164)
+        if parsed.country_code == phonenumbers.country_code_for_region(region):
+            return phonenumbers.format_number(parsed, PhoneNumberFormat.NATIONAL)
+        return phonenumbers.format_number(parsed, PhoneNumberFormat.INTERNATIONAL)
+
+    def __str__(self) -> str:
+        return self.e164
+
+
+@lru_cache(maxsize=65_536)  # a DID is read at every call; parsing costs 0.1 ms
+def _e164(text: str, region: str) -> str:
+    stripped = text.strip()
+    if not stripped or len(stripped) > MAX_LENGTH:
+        raise InvalidNumber(f"{shorten(text)!r} is not a telephone number")
+    if stripped.startswith("00"):
+        stripped = "+" + stripped[2:].lstrip()
+    candidates = [stripped]
+    if not stripped.startswith("+"):
+        candidates.append("+" + stripped)  # a foreign number in full, without its plus sign
+    for candidate in candidates:
+        try:
+            parsed = phonenumbers.parse(candidate, region)
+        except NumberParseException:
+            continue
+        # "Possible", not "valid": new number ranges come into use before any library knows them.
+        if phonenumbers.is_possible_number(parsed) and not parsed.extension:
+            return phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
+    raise InvalidNumber(f"{shorten(text)!r} is not a telephone number")
+
+
+def read_caller(text: str | None, region: str = "RU") -> str | None:
+    """The caller's number as Asterisk reports it: E.164 where it is one, else its own characters, else None.
+
+    None means that the caller withheld it. Internal extensions and SIP names are kept, without characters that
+    cannot be dialled, and cut to 64 characters.
+    """
+    if text is None or text.strip().lower() in _WITHHELD:
+        return None
+    try:
+        return _e164(text, region)
+    except InvalidNumber:
+        return _NOT_DIALLABLE.sub("", text)[:MAX_LENGTH] or None
+
+
+def mask(number: str | None) -> str:
+    """A number as it may stand in a log: country and area visible, the last digits not."""
+    if number is None:
+        return "withheld"
+    return number[:-4] + "····" if len(number) > 7 else "····"
+
+
+def shorten(text: str, length: int = 40) -> str:
+    """A text from outside as it may stand in a message: at most ``length`` characters."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def dialling_prefixes(region: str) -> tuple[str, str]:
+    """(country code, trunk prefix) of a region; RU gives ("7", "8"). The trunk prefix may be empty.
+
+    Raises InvalidNumber for a region that does not exist.
+    """
+    code = phonenumbers.country_code_for_region(region)
+    if not code:
+        raise InvalidNumber(f"{shorten(region)!r} is not a region; use an ISO 3166 code such as RU or US")
+    return str(code), phonenumbers.ndd_prefix_for_region_code(region, True) or ""

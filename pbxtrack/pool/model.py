@@ -1,0 +1,146 @@
+"""The words of number leasing: who owns a number, who holds it, what a visitor is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from pbxtrack.sources.touch import ChannelRule, Touch
+
+
+class NumberKind(StrEnum):
+    """What a number is for."""
+
+    POOL = "pool"  # leased to visitors
+    STATIC = "static"  # one advertising channel's
+    OVERFLOW = "overflow"  # shown when the pool is used up
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSettings:
+    """What leasing and forwarding need to know of a site. ``hold`` and ``hold_guaranteed`` are durations."""
+
+    id: int
+    key: str
+    name: str
+    line: str
+    hold: timedelta
+    hold_guaranteed: timedelta
+    origins: Sequence[str] = ()
+    replace: Sequence[str] = ()
+    record: bool = False
+    whisper: bool = False
+    overflow_number: str | None = None
+    email: str | None = None
+    email_separator: str = "+"
+    timezone: str = "UTC"
+    rules: Sequence[ChannelRule] = ()
+    channel_lines: Mapping[str, str] = field(default_factory=dict)
+
+    def line_for(self, channel: str) -> str:
+        """The real line of an advertising channel's calls, as Dial() takes it."""
+        return self.channel_lines.get(channel) or self.line
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A visitor's session and what brought it."""
+
+    id: str
+    site_id: int
+    visitor: str
+    started_at: datetime
+    seen_at: datetime
+    touch: Touch
+    channel: str
+    region: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A number held for a visit.
+
+    ``number`` is None when the pool was used up and the visitor was shown the site's overflow number. ``ends_at`` is
+    the end of the hold; ``seen_at`` the visitor's last sign of life; ``guaranteed_until`` the moment from which the
+    number may be taken for somebody else if the pool runs short.
+    """
+
+    id: str
+    site_id: int
+    visit: str
+    visitor: str
+    number: str | None
+    number_id: int | None
+    seq: int
+    started_at: datetime
+    seen_at: datetime
+    guaranteed_until: datetime
+    ends_at: datetime
+
+    @property
+    def overflow(self) -> bool:
+        return self.number is None
+
+    def live(self, now: datetime) -> bool:
+        """Whether the number is the visitor's at that moment."""
+        return self.started_at <= now < self.ends_at
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRequest:
+    """A website asks for a number. ``visitor`` is what the browser remembers, None for a new one."""
+
+    site_key: str
+    page: str
+    referrer: str = ""
+    visitor: str | None = None
+    region: str = ""
+    client_ids: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseGrant:
+    """What the website is given: the lease and what to show. ``number`` is None where nothing can be shown."""
+
+    lease: Lease
+    site: SiteSettings
+    visit: Visit
+    number: str | None
+    renewed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NumberOwner:
+    """Whose a number is: its site, and for a static number its advertising channel."""
+
+    number: str
+    number_id: int
+    kind: NumberKind
+    site: SiteSettings
+    channel: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A lease and its visit: who may have been looking at a number."""
+
+    lease: Lease
+    visit: Visit
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """All that is known about a dialled number at a moment.
+
+    ``owner`` is None for a number that is not ours. ``current`` holds the number then; ``earlier`` held it before,
+    the latest first. ``bound`` is the visit that this caller's earlier call on this number was tied to.
+    """
+
+    number: str | None
+    at: datetime
+    owner: NumberOwner | None = None
+    current: Holder | None = None
+    earlier: Sequence[Holder] = ()
+    bound: Visit | None = None
