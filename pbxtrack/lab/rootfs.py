@@ -1,0 +1,215 @@
+"""An Asterisk 22 unpacked from Debian's packages, for machines without Docker: no root, no chroot, nothing installed.
+
+The packages of Debian "forky" are downloaded by the machine's own apt into a private state, unpacked into one folder
+under the cache directory, and run through the C library that came with them.
+"""
+
+import fcntl
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pbxtrack.errors import PbxtrackError
+from pbxtrack.lab import paths
+
+SUITE = "forky"
+PACKAGES = ("asterisk", "sip-tester")
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+FALLBACK_MIRROR = "http://deb.debian.org/debian/"
+LAYOUT = 1  # counts up when a newer pbxtrack needs other packages than an older one unpacked
+TIMEOUT = 900.0  # seconds for one apt command
+
+# The packages also depend on programs that maintainer scripts run (perl, python3, gnupg…). No script runs here.
+WANTED = re.compile(r"lib(?!perl|python|c-gconv|snmp-base|asound2-data).*|asterisk|asterisk-modules|sip-tester|zlib1g")
+
+Progress = Callable[[str], None]
+
+
+def to_stderr(line: str) -> None:
+    """Print a progress line."""
+    print(line, file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class Rootfs:
+    """The unpacked packages."""
+
+    root: Path
+
+    @property
+    def libraries(self) -> Path:
+        """The folder of shared libraries: ``usr/lib/x86_64-linux-gnu``."""
+        return self._one("usr/lib/*/asterisk").parent
+
+    @property
+    def modules(self) -> Path:
+        """Asterisk's modules."""
+        return self.libraries / "asterisk" / "modules"
+
+    @property
+    def data(self) -> Path:
+        """Asterisk's data directory, where its own documentation lies, which it needs at start."""
+        return self.root / "usr/share/asterisk"
+
+    def command(self, program: str) -> list[str]:
+        """The beginning of a command line that runs ``usr/sbin/asterisk`` or ``usr/bin/sipp`` with its own libraries."""
+        loader = self._one("usr/lib/*/ld-linux-*.so.*", "usr/lib*/ld-linux-*.so.*", "lib*/ld-linux-*.so.*")
+        return [str(loader), "--library-path", f"{self.libraries}:{self.root}/usr/lib", str(self.root / program)]
+
+    @property
+    def version(self) -> str:
+        """Asterisk's package version."""
+        return (self.root / "VERSION").read_text().strip()
+
+    def _one(self, *patterns: str) -> Path:
+        for pattern in patterns:
+            for found in sorted(self.root.glob(pattern)):
+                return found
+        raise PbxtrackError(f"{self.root} is damaged ({patterns[0]} is missing): delete that folder and try again")
+
+
+def prepare(progress: Progress = to_stderr) -> Rootfs:
+    """The unpacked Asterisk, downloaded first if this machine has none yet (about 60 MB; half a minute).
+
+    Safe to call from many processes at once. Raises PbxtrackError when it cannot be had.
+    """
+    target = paths.cache_dir() / f"asterisk-22-{platform.machine()}-{LAYOUT}"
+    if target.is_dir():
+        return Rootfs(target)
+    paths.cache_dir().mkdir(parents=True, exist_ok=True)
+    with _lock(target.with_name(target.name + ".lock"), progress):
+        if not target.is_dir():
+            _make(target, progress)
+    return Rootfs(target)
+
+
+@contextmanager
+def _lock(path: Path, progress: Progress) -> Iterator[None]:
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("Waiting for another pbxtrack that is preparing Asterisk…")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _make(target: Path, progress: Progress) -> None:
+    for tool in ("apt-get", "dpkg-deb"):
+        if shutil.which(tool) is None:
+            raise PbxtrackError(
+                f"the lab needs Docker, or Debian's or Ubuntu's {tool} to fetch Asterisk: neither is here"
+            )
+    if not KEYRING.is_file():
+        raise PbxtrackError(f"{KEYRING} is missing; install it with: apt-get install debian-archive-keyring")
+    # Only a killed run leaves such a folder, and the lock is ours: nobody works in it.
+    for left_over in target.parent.glob(f"{target.name}.part-*"):
+        shutil.rmtree(left_over, ignore_errors=True)
+    work = Path(tempfile.mkdtemp(prefix=f"{target.name}.part-", dir=target.parent))
+    try:
+        apt = _Apt(work)
+        progress(f"Asking {apt.mirror} for Asterisk 22…")
+        apt.run("update")
+        names, size = apt.closure()
+        progress(f"Downloading Asterisk 22 ({size / 1e6:.0f} MB, {len(names)} packages)…")
+        packages = apt.download(names)
+        progress("Unpacking Asterisk 22…")
+        root = work / "root"
+        root.mkdir()
+        for package in packages:
+            _run(["dpkg-deb", "-x", package, root], cwd=work)
+            package.unlink()
+        for useless in ("doc", "man", "locale", "lintian", "info"):
+            shutil.rmtree(root / "usr/share" / useless, ignore_errors=True)
+        version = next(p.name.split("_")[1] for p in packages if p.name.startswith("asterisk_"))
+        (root / "VERSION").write_text(version.replace("%3a", ":") + "\n")
+        root.rename(target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+class _Apt:
+    """apt with a state of its own: it reads and writes nothing of the system's but its settings (proxies)."""
+
+    def __init__(self, work: Path) -> None:
+        self._work = work
+        for folder in ("state/lists/partial", "cache/archives/partial", "debs"):
+            (work / folder).mkdir(parents=True)
+        (work / "status").touch()
+        self._private = {
+            "Dir::State": work / "state",
+            "Dir::State::status": work / "status",
+            "Dir::Cache": work / "cache",
+            "Acquire::Languages": "none",
+            "Acquire::Check-Valid-Until": "false",  # a mirror that lags has an expired Release file of a testing suite
+            "Acquire::Retries": "3",
+            "APT::Install-Recommends": "false",
+            "APT::Sandbox::User": "root",  # root's private folder is not open to the user _apt
+        }
+        self.mirror = self._find_mirror()
+        sources = work / "sources.list"
+        sources.write_text(f"deb [signed-by={KEYRING}] {self.mirror} {SUITE} main\n")
+        self._own_sources = {"Dir::Etc::sourcelist": sources, "Dir::Etc::sourceparts": "/dev/null"}
+
+    def run(self, *arguments: str, system_sources: bool = False, cwd: Path | None = None) -> str:
+        """Run apt-get and return what it printed; raises PbxtrackError with apt's reason."""
+        settings = self._private if system_sources else self._private | self._own_sources
+        options = [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
+        return _run(["apt-get", "-qq", *options, *arguments], cwd=cwd or self._work)
+
+    def closure(self) -> tuple[list[str], int]:
+        """The wanted packages, as ``name=version``, and their size in bytes."""
+        names, size = [], 0
+        for line in self.run("install", "--print-uris", "--yes", *PACKAGES).splitlines():
+            _, file, length = line.split()[:3]
+            name, version = file.split("_")[:2]
+            if WANTED.fullmatch(name):
+                names.append(f"{name}={version.replace('%3a', ':')}")
+                size += int(length)
+        return names, size
+
+    def download(self, names: Sequence[str]) -> list[Path]:
+        """Fetch the packages; apt checks their signatures and hashes."""
+        self.run("download", *names, cwd=self._work / "debs")
+        return sorted((self._work / "debs").glob("*.deb"))
+
+    def _find_mirror(self) -> str:
+        query = ["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Label: Debian"]
+        found = _run(["apt-get", *query], cwd=self._work).split()
+        if not found:  # nobody has run `apt-get update` here yet
+            try:
+                self.run("update", system_sources=True)
+                found = self.run(*query, system_sources=True).split()
+            except PbxtrackError:
+                found = []
+        return found[0] if found else FALLBACK_MIRROR
+
+
+def _run(command: Sequence[str | Path], cwd: Path) -> str:
+    environment = os.environ | {"LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise PbxtrackError(f"{command[0]} did not finish within {TIMEOUT:.0f} s; is the network up?") from None
+    if done.returncode != 0:
+        reasons = [line for line in done.stderr.splitlines() if line.startswith(("E:", "dpkg-deb: error"))]
+        reason = (reasons or done.stderr.splitlines() or [f"exit {done.returncode}"])[-1]
+        raise PbxtrackError(f"Asterisk cannot be fetched: {reason.strip()}")
+    return done.stdout
