@@ -36,6 +36,13 @@ class Process:
                     return
                 time.sleep(0.01)
 
+    def kill(self) -> None:
+        """End it at once: SIGKILL."""
+        if self._signal(signal.SIGKILL):
+            while self.alive():
+                time.sleep(0.005)
+            self._reap()
+
     def _signal(self, sign: signal.Signals) -> bool:
         try:
             # The pidfd pins the process: it cannot end and its number be reused between the check and the signal.

@@ -76,19 +76,24 @@ class Rootfs:
         raise PbxtrackError(f"{self.root} is damaged ({patterns[0]} is missing): delete that folder and try again")
 
 
+def located() -> Rootfs:
+    """Where the unpacked Asterisk is, or will be."""
+    return Rootfs(paths.cache_dir() / f"asterisk-22-{platform.machine()}-{LAYOUT}")
+
+
 def prepare(progress: Progress = to_stderr) -> Rootfs:
     """The unpacked Asterisk, downloaded first if this machine has none yet (about 60 MB; half a minute).
 
     Safe to call from many processes at once. Raises PbxtrackError when it cannot be had.
     """
-    target = paths.cache_dir() / f"asterisk-22-{platform.machine()}-{LAYOUT}"
+    target = located().root
     if target.is_dir():
-        return Rootfs(target)
+        return located()
     paths.cache_dir().mkdir(parents=True, exist_ok=True)
     with _lock(target.with_name(target.name + ".lock"), progress):
         if not target.is_dir():
             _make(target, progress)
-    return Rootfs(target)
+    return located()
 
 
 @contextmanager

@@ -89,7 +89,7 @@ def _send(method: str, uri: str, branch: str, cseq: str, sdp: str = "") -> str:
         "User-Agent: pbxtrack-lab-caller",
     ]
     if sdp:
-        headers += ["X-Lab-Call: [treatment]", "[extra]", "Content-Type: application/sdp"]
+        headers += ["[extra]", "Content-Type: application/sdp"]
     headers += ["Content-Length: [len]" if sdp else "Content-Length: 0", "", sdp]
     text = "\n".join(headers)
     return f"<send{retransmit}><![CDATA[\n\n{text}\n\n]]></send>"
@@ -100,7 +100,7 @@ o=caller 1 1 IN IP4 [local_ip]
 s=-
 c=IN IP4 [local_ip]
 t=0 0
-m=audio [media_port] RTP/AVP 0 8
+m=audio [media] RTP/AVP 0 8
 a=rtpmap:0 PCMU/8000
 a=rtpmap:8 PCMA/8000
 a=sendrecv"""
