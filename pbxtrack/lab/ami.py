@@ -1,5 +1,6 @@
 """The few words of AMI that the lab itself needs: is Asterisk up, and one command."""
 
+import contextlib
 import socket
 import time
 from collections.abc import Iterator
@@ -41,7 +42,16 @@ class Ami:
 
     def close(self) -> None:
         """Drop the connection."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes a thread that reads
         self._socket.close()
+
+    def stream(self) -> Iterator[Fields]:
+        """Every event from now on, until the connection is closed or nothing came for `timeout` seconds."""
+        try:
+            yield from self._messages
+        except AmiError:
+            return
 
     def ask(self, *fields: tuple[str, str]) -> Fields:
         """Send an action and return its response, repeated keys kept."""

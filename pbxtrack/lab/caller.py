@@ -31,8 +31,8 @@ class Order:
     or raw bytes. `outcome`: "answered" after `ring`, then `hangup` ("caller" or "line") after `talk`; "busy"; "missed",
     the phone rings until Asterisk gives up; "abandoned", the caller gives up `ring` after it heard ringing; "failed",
     the phone refuses with `status`. `line` is where this call goes when pbxtrack does not say: "PJSIP/support".
-    `transfer` has the phone transfer the call to that line after `transfer_after`. `audio` has it send a tone.
-    `headers` are added to the INVITE.
+    `answered_by` ("sales") is the only line to answer when several ring. `transfer` ("support") has the phone that
+    answered transfer the call there after `transfer_after`. `audio` has it send a tone. `headers` join the INVITE.
     """
 
     from_: str | None
@@ -44,6 +44,7 @@ class Order:
     caller_name: str | bytes | None = None
     line: str | None = None
     status: int = 503
+    answered_by: str = ""
     transfer: str = ""
     transfer_after: float = 1.0
     audio: bool = False
@@ -164,6 +165,8 @@ def read_log(text: str, call_id: str) -> CallResult:
     if answered_at is not None:
         by = "caller" if "ended-caller" in seen else "line" if "ended-line" in seen else None
         outcome, ended_at, ended_by = "answered", seen.get(f"ended-{by}"), by
+    elif "cancelled" in seen and "trying" not in seen and not ringing_at:
+        outcome, ended_at, ended_by = "failed", seen["cancelled"], None  # nobody is there at all
     elif "cancelled" in seen:
         outcome, ended_at, ended_by = "abandoned", seen["cancelled"], "caller"
     elif status in (486, 600):
@@ -195,6 +198,7 @@ def _extra(order: Order, call_id: str) -> str:
         hangup=order.hangup,
         status=order.status,
         transfer=order.transfer,
+        only=order.answered_by,
         audio=order.audio,
     )
     headers = {"X-Lab-Call": treatment.header()}

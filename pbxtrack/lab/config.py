@@ -12,7 +12,7 @@ AMI_USER = "pbxtrack"
 OBSERVER = "lab"
 
 # Asterisk complains about each of these when it is missing; empty, they mean the defaults.
-EMPTY = ("acl.conf", "ccss.conf", "indications.conf", "pjproject.conf", "queuerules.conf", "stasis.conf", "udptl.conf")
+EMPTY = ("acl.conf", "ccss.conf", "pjproject.conf", "queuerules.conf", "stasis.conf", "udptl.conf")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -67,8 +68,7 @@ class Lab:
         state = registry.load(name)
         if state is None:
             return None
-        lab = cls(state, _runtime(state.runtime, name))
-        return lab
+        return cls(state, _runtime(state.runtime, name))
 
     def __enter__(self) -> "Lab":
         return self
@@ -174,6 +174,7 @@ class Lab:
     def start_asterisk(self) -> None:
         """Start Asterisk (again) and wait until it takes calls. Raises PbxtrackError with Asterisk's reason."""
         self._runtime.prepare()
+        sizes = self._log_sizes()
         self.state.asterisk = self._runtime.start()
         self.state.save()
         deadline = time.monotonic() + BOOT_LIMIT
@@ -184,7 +185,7 @@ class Lab:
                 return
             except AmiError as error:
                 if not self._runtime.running() or time.monotonic() > deadline:
-                    raise PbxtrackError(f"Asterisk did not start: {self._last_words() or error}") from error
+                    raise PbxtrackError(f"Asterisk did not start: {self._last_words(sizes) or error}") from error
                 time.sleep(0.05)
 
     def down(self) -> None:
@@ -245,12 +246,16 @@ class Lab:
         # In the folder above the package, so that a checkout that nobody installed is found too.
         return spawn(what, command, self.log_dir / f"{what.replace(' ', '-')}.out", PACKAGE.parent)
 
-    def _last_words(self) -> str:
-        for name in ("messages.log", "asterisk.out"):
-            path = self.log_dir / name
+    def _log_sizes(self) -> dict[Path, int]:
+        logs = (self.log_dir / "asterisk.out", self.log_dir / "messages.log")
+        return {path: path.stat().st_size if path.exists() else 0 for path in logs}
+
+    def _last_words(self, sizes: dict[Path, int]) -> str:
+        """The last line about trouble that Asterisk wrote beyond `sizes`."""
+        for path, size in sizes.items():
             if path.exists():
-                lines = path.read_text(errors="replace").splitlines()
-                if found := [line for line in lines if "ERROR" in line or "Required" in line]:
+                lines = path.read_bytes()[size:].decode(errors="replace").splitlines()
+                if found := [line for line in lines if re.search("ERROR|Required|already running", line)]:
                     return found[-1]
         return ""
 

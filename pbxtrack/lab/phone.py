@@ -141,7 +141,7 @@ class Phone(asyncio.DatagramProtocol):
             return
         self._provisional(call, 180)
         call.rang_at = time.time()
-        if wish.outcome == "missed":
+        if wish.outcome == "missed" or wish.only not in ("", self._line):
             await asyncio.sleep(RING_LIMIT)
         await asyncio.sleep(wish.ring / 1000)
         call.answered_at = time.time()
@@ -149,9 +149,10 @@ class Phone(asyncio.DatagramProtocol):
         await call.acknowledged.wait()
         if wish.audio:
             call.script.append(self._start(self._media.tone(call.invite.body)))
-        if wish.transfer or wish.hangup == "line":
+        transfers = wish.transfer not in ("", self._line)  # the line that it is transferred to keeps the call
+        if transfers or wish.hangup == "line":
             await asyncio.sleep(wish.talk / 1000)
-            if wish.transfer:
+            if transfers:
                 host, port = call.peer
                 target = f"<sip:{wish.transfer}@{host}:{port}>"
                 call.transferred = True
@@ -253,7 +254,8 @@ class Phone(asyncio.DatagramProtocol):
             "did": call.invite.get("x-pbxtrack-did"),
             "caller": sip.user_of(caller),
             "caller_name": sip.name_of(caller),
-            "outcome": "answered" if call.answered_at else {486: "busy", 487: "missed"}.get(call.status, "rejected"),
+            "withheld": "id" in call.invite.get("privacy"),
+            "outcome": "answered" if call.answered_at else {486: "busy", 487: "cancelled"}.get(call.status, "rejected"),
             "status": call.status,
             "invited_at": call.invited_at,
             "rang_at": call.rang_at,

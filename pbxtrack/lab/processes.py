@@ -3,10 +3,11 @@
 A process id is reused by the system; together with its start time it is not.
 """
 
+import contextlib
 import os
+import select
 import signal
 import subprocess
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,45 +27,36 @@ class Process:
 
     def stop(self, patience: float = 3.0) -> None:
         """End it: SIGTERM, and SIGKILL after `patience` seconds. Does nothing to a process that is not this one."""
-        for sign, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, 5.0)):
-            if not self._signal(sign):
-                return
-            deadline = time.monotonic() + wait
-            while time.monotonic() < deadline:
-                self._reap()
-                if not self.alive():
-                    return
-                time.sleep(0.01)
+        if not self._signal(signal.SIGTERM, patience):
+            self.kill()
 
     def kill(self) -> None:
         """End it at once: SIGKILL."""
-        if self._signal(signal.SIGKILL):
-            while self.alive():
-                time.sleep(0.005)
-            self._reap()
+        self._signal(signal.SIGKILL, 10.0)
 
-    def _signal(self, sign: signal.Signals) -> bool:
+    def _signal(self, sign: signal.Signals, patience: float) -> bool:
+        """Send a signal and wait `patience` seconds for the end; whether it has ended."""
         try:
             # The pidfd pins the process: it cannot end and its number be reused between the check and the signal.
             fd = os.pidfd_open(self.pid)
         except (ProcessLookupError, PermissionError):
-            return False
+            return True
         try:
-            if not self.alive():
-                self._reap()
-                return False
-            signal.pidfd_send_signal(fd, sign)
-        except ProcessLookupError:
-            return False
+            if _start_time(self.pid, even_dead=True) != self.started:
+                return True
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(fd, sign)
+            # Readable once every thread is gone; until then a killed Asterisk holds its ports, though /proc has its
+            # main thread as a zombie already.
+            ended = bool(select.select([fd], [], [], patience)[0])
         finally:
             os.close(fd)
-        return True
+        self._reap()
+        return ended
 
     def _reap(self) -> None:
-        try:
+        with contextlib.suppress(ChildProcessError):  # not our child: `lab down` from another program
             os.waitpid(self.pid, os.WNOHANG)
-        except ChildProcessError:
-            pass  # not our child: `lab down` from another program
 
 
 def this_process(what: str) -> Process:
@@ -97,11 +89,11 @@ def spawn(what: str, command: Sequence[str | Path], output: Path, cwd: Path) -> 
     return process
 
 
-def _start_time(pid: int) -> int | None:
+def _start_time(pid: int, *, even_dead: bool = False) -> int | None:
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
     # The command's name is in brackets and may itself hold spaces and brackets.
     fields = stat.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else int(fields[19])
+    return None if fields[0] in "ZX" and not even_dead else int(fields[19])

@@ -60,7 +60,7 @@ class Rootfs:
         return self.root / "usr/share/asterisk"
 
     def command(self, program: str) -> list[str]:
-        """The beginning of a command line that runs ``usr/sbin/asterisk`` or ``usr/bin/sipp`` with its own libraries."""
+        """How a command line begins that runs ``usr/sbin/asterisk`` or ``usr/bin/sipp`` with its own libraries."""
         loader = self._one("usr/lib/*/ld-linux-*.so.*", "usr/lib*/ld-linux-*.so.*", "lib*/ld-linux-*.so.*")
         return [str(loader), "--library-path", f"{self.libraries}:{self.root}/usr/lib", str(self.root / program)]
 

@@ -124,7 +124,7 @@ class DockerRuntime:
         return state.stdout.strip() == "true"
 
     def stop(self, process: Process | None, *, kill: bool = False) -> None:
-        _docker("kill", self.project) if kill else _docker("stop", "--time", "3", self.project)
+        _docker("kill", self.project) if kill else _docker("stop", "-t", "3", self.project)
 
     def remove(self) -> None:
         if shutil.which("docker"):
@@ -134,7 +134,8 @@ class DockerRuntime:
         # The Docker client passes arguments as JSON, which has no place for bytes that are not UTF-8; a script has.
         script = b"exec sipp " + b" ".join(_quote(word) for word in arguments) + b"\n"
         (folder / "sipp.sh").write_bytes(script)
-        return ["docker", "exec", "--workdir", str(folder), self.project, "sh", str(folder / "sipp.sh")]
+        # Its own container: callers outlive an Asterisk that is killed.
+        return ["docker", "exec", "--workdir", str(folder), f"{self.project}-caller", "sh", str(folder / "sipp.sh")]
 
     def _compose(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         environment = os.environ | {

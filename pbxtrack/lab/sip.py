@@ -109,7 +109,11 @@ def name_of(header: str) -> str:
     found = _NAME.match(header)
     if not found:
         return ""
-    return re.sub(r"\\(.)", r"\1", found[1]) if found[1] is not None else (found[2] or "").strip()
+    name = re.sub(r"\\(.)", r"\1", found[1]) if found[1] is not None else (found[2] or "").strip()
+    try:
+        return name.encode("latin-1").decode()  # names are UTF-8 by the RFC
+    except UnicodeDecodeError:
+        return name
 
 
 def uri_of(header: str) -> str:

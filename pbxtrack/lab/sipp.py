@@ -7,9 +7,10 @@ SIPp's log: ``ringing 1700000000.000000 123456.000000`` (seconds, microseconds).
 
 from xml.sax.saxutils import quoteattr
 
-# Final responses that are no answer. SIPp cannot match a range.
-REFUSALS = (400, 401, 403, 404, 405, 406, 408, 410, 413, 415, 416, 420, 421, 423, 480, 481, 482, 483, 484, 485, 486)
-REFUSALS += (487, 488, 489, 491, 493, 500, 501, 502, 503, 504, 505, 513, 600, 603, 604, 606)
+# Final responses that are no answer: SIPp cannot match a range.
+_4XX = (400, 401, 403, 404, 405, 406, 408, 410, 413, 415, 416, 420, 421, 423, 480, 481, 482, 483, 484, 485, 486)
+_REST = (487, 488, 489, 491, 493, 500, 501, 502, 503, 504, 505, 513, 600, 603, 604, 606)
+REFUSALS = (*_4XX, *_REST)
 PROVISIONAL = {100: "trying", 180: "ringing", 183: "progress"}
 
 
@@ -56,7 +57,7 @@ def _label(name: str) -> str:
 
 
 def _receive(code: int, jump: str | None, timeout: float, on_timeout: str, optional: bool = True) -> str:
-    attributes = f' optional="true"' if optional else ""
+    attributes = ' optional="true"' if optional else ""
     attributes += f' next="{jump}"' if jump else ""
     event = PROVISIONAL.get(code, f"status-{code}")
     milliseconds = max(round(timeout * 1000), 1)

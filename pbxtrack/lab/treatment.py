@@ -8,9 +8,10 @@ from urllib.parse import parse_qsl, urlencode
 class Treatment:
     """Times are in milliseconds.
 
-    `outcome` is "answered", "busy", "missed" (rings until the other side gives up) or "rejected" (with `status`).
-    `hangup` is who ends an answered call: "caller" or "line", after `talk`. `transfer` is a line ("support") to which
-    the phone transfers the call blindly after `talk`. With `audio` the phone sends a tone while it talks.
+    Of the lines that ring, only `only` ("sales") answers; "": whichever is first. `outcome` is "answered", "busy",
+    "missed" (rings until the other side gives up) or "rejected" (with `status`). `hangup` is who ends an answered call:
+    "caller" or "line", after `talk`. `transfer` is a line ("support") to which the phone transfers the call blindly
+    after `talk`. With `audio` the phone sends a tone while it talks.
     """
 
     call: str = ""
@@ -20,6 +21,7 @@ class Treatment:
     hangup: str = "caller"
     status: int = 480
     transfer: str = ""
+    only: str = ""
     audio: bool = False
 
     def header(self) -> str:
@@ -43,6 +45,7 @@ class Treatment:
             hangup=given.get("hangup", DEFAULT.hangup),
             status=number("status", DEFAULT.status),
             transfer=given.get("transfer", ""),
+            only=given.get("only", ""),
             audio=given.get("audio") == "1",
         )
 
