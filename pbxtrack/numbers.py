@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Self
 
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumberFormat
+from phonenumbers import NumberParseException, PhoneNumberFormat, phonenumberutil
 
 from pbxtrack.errors import PbxtrackError
 
@@ -109,4 +109,4 @@ def dialling_prefixes(region: str) -> tuple[str, str]:
     code = phonenumbers.country_code_for_region(region)
     if not code:
         raise InvalidNumber(f"{shorten(region)!r} is not a region; use an ISO 3166 code such as RU or US")
-    return str(code), phonenumbers.ndd_prefix_for_region_code(region, True) or ""
+    return str(code), phonenumberutil.ndd_prefix_for_region(region, True) or ""

@@ -20,7 +20,10 @@ class NumberKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SiteSettings:
-    """What leasing and forwarding need to know of a site. ``hold`` and ``hold_guaranteed`` are durations."""
+    """What leasing and forwarding need to know of a site.
+
+    ``hold`` and ``hold_guaranteed`` are durations; a call is a target from ``target_talk`` of talk on.
+    """
 
     id: int
     key: str
@@ -36,6 +39,7 @@ class SiteSettings:
     email: str | None = None
     email_separator: str = "+"
     timezone: str = "UTC"
+    target_talk: timedelta = timedelta(seconds=60)
     rules: Sequence[ChannelRule] = ()
     channel_lines: Mapping[str, str] = field(default_factory=dict)
 

@@ -1,0 +1,189 @@
+"""Facts and calls, in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Row, bindparam, func, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+
+from pbxtrack.calls.attribution import Attribution, Candidate, Method
+from pbxtrack.calls.events import Fact, details, restore
+from pbxtrack.calls.lifecycle import Call, Outcome, Status
+from pbxtrack.calls.ports import CallRecord
+from pbxtrack.pool.policy import renewed
+from pbxtrack.storage.leases import VISIT_COLUMNS, SqlDirectory, SqlLeases, visit_of
+from pbxtrack.storage.tables import call_facts, calls, contacts, sites, visits
+
+_STATE: TypeAdapter[Call] = TypeAdapter(Call)
+_known = select(call_facts.c.node, call_facts.c.linkedid, call_facts.c.key).where(
+    tuple_(call_facts.c.node, call_facts.c.linkedid, call_facts.c.key).in_(bindparam("keys", expanding=True))
+)
+_load = (
+    select(calls, sites.c.target_seconds, *VISIT_COLUMNS)
+    .outerjoin_from(calls, sites, sites.c.id == calls.c.site_id)
+    .outerjoin(visits, visits.c.id == calls.c.visit_id)
+    .where(calls.c.id.in_(bindparam("ids", expanding=True)))
+)
+_contact = select(contacts.c.id).where(
+    contacts.c.site_id == bindparam("site_id"), contacts.c.caller == bindparam("caller")
+)
+_facts = (
+    select(call_facts)
+    .where(call_facts.c.node == bindparam("node"), call_facts.c.linkedid == bindparam("linkedid"))
+    .order_by(call_facts.c.at, call_facts.c.id)
+)
+_lock = select(func.pg_advisory_xact_lock(func.hashtext(bindparam("id"))))
+
+
+class SqlCalls(SqlDirectory):
+    """:class:`~pbxtrack.calls.ports.CallStore` on a connection."""
+
+    def lock(self, call_ids: Collection[str]) -> None:
+        if self._connection.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
+            for call_id in sorted(call_ids):
+                self._connection.execute(_lock, {"id": call_id})
+
+    def append(self, facts: Sequence[Fact], now: datetime) -> Sequence[Fact]:
+        unique: dict[tuple[str, str, str], Fact] = {}
+        for fact in facts:
+            unique.setdefault((fact.node, fact.linkedid, fact.key), fact)
+        if not unique:
+            return []
+        known = {tuple(row) for row in self._connection.execute(_known, {"keys": list(unique)})}
+        news = {key: fact for key, fact in unique.items() if key not in known}
+        if not news:
+            return []
+        self._connection.execute(
+            self._insert(call_facts).on_conflict_do_nothing(),
+            [
+                {
+                    "node": fact.node,
+                    "linkedid": fact.linkedid,
+                    "kind": fact.kind,
+                    "at": fact.at,
+                    "leg": fact.leg,
+                    "key": fact.key,
+                    "data": details(fact),
+                    "recorded_at": now,
+                }
+                for fact in news.values()
+            ],
+        )
+        return list(news.values())
+
+    def load(self, call_ids: Collection[str]) -> Mapping[str, CallRecord]:
+        if not call_ids:
+            return {}
+        return {row.id: _record(row) for row in self._connection.execute(_load, {"ids": list(call_ids)})}
+
+    def save(self, record: CallRecord, now: datetime) -> None:
+        values = _values(record)
+        statement = self._insert(calls).values({**values, "tags": []})
+        self._connection.execute(statement.on_conflict_do_update(index_elements=[calls.c.id], set_=values))
+
+    def contact(self, site_id: int, caller: str, at: datetime) -> tuple[int, bool]:
+        key = {"site_id": site_id, "caller": caller}
+        made = self._connection.execute(self._insert(contacts).on_conflict_do_nothing(), {**key, "first_at": at})
+        contact_id: int = self._connection.execute(_contact, key).scalar_one()
+        return contact_id, made.rowcount == 1
+
+    def prolong(self, lease_id: str, at: datetime) -> None:
+        store = SqlLeases(self._connection)
+        found = store.lease(lease_id)
+        if found and found[0].live(at):
+            store.extend(renewed(found[0], found[2], at))
+
+    def facts(self, node: str, linkedid: str) -> list[Fact]:
+        """Every fact of a call, by time."""
+        rows = self._connection.execute(_facts, {"node": node, "linkedid": linkedid})
+        return [
+            restore(row.kind, node=row.node, linkedid=row.linkedid, at=row.at, leg=row.leg, data=row.data)
+            for row in rows
+        ]
+
+    def _insert(self, table: Any) -> Any:
+        return (sqlite.insert if self._connection.dialect.name == "sqlite" else postgresql.insert)(table)
+
+
+def _values(record: CallRecord) -> dict[str, Any]:
+    call, result, attribution = record.call, record.outcome, record.attribution
+    visit = attribution.visit if attribution else None
+    values: dict[str, Any] = {
+        "id": call.id,
+        "node": call.node,
+        "linkedid": call.linkedid,
+        "site_id": record.site_id,
+        "contact_id": record.contact_id,
+        "started_at": call.started_at,
+        "answered_at": result.answered_at,
+        "ended_at": result.ended_at,
+        "dialled": record.dialled,
+        "caller": record.caller,
+        "caller_name": call.caller_name,
+        "status": result.status.value,
+        "ringing_seconds": result.ringing_seconds,
+        "talk_seconds": result.talk_seconds,
+        "answered_by": result.answered_by,
+        "hung_up_by": result.hung_up_by,
+        "hangup_cause": result.hangup_cause,
+        "first": record.first,
+        "target": record.target,
+        "recording": call.recording,
+        "fallback": call.fallback,
+        "state": _STATE.dump_python(call, mode="json"),
+        "confidence": attribution.confidence if attribution else 0.0,
+        "candidates": [asdict(candidate) for candidate in attribution.candidates] if attribution else [],
+    }
+    if attribution:
+        values |= {
+            "method": attribution.method.value,
+            "channel": attribution.channel,
+            "lease_id": attribution.lease,
+            "why": attribution.why,
+            "visit_id": visit.id if visit else None,
+        }
+        values |= (
+            {name: getattr(visit.touch, name) for name in ("source", "medium", "campaign", "term", "content")}
+            if visit
+            else {}
+        )
+    return values
+
+
+def _record(row: Row[Any]) -> CallRecord:
+    attribution = None
+    if row.method:
+        attribution = Attribution(
+            Method(row.method),
+            row.why,
+            row.channel,
+            visit_of(row) if row.v_id else None,
+            row.lease_id,
+            row.confidence,
+            [Candidate(**candidate) for candidate in row.candidates],
+        )
+    return CallRecord(
+        call=_STATE.validate_python(row.state),
+        outcome=Outcome(
+            Status(row.status),
+            row.answered_at,
+            row.ended_at,
+            row.ringing_seconds,
+            row.talk_seconds,
+            row.answered_by,
+            row.hung_up_by,
+            row.hangup_cause,
+        ),
+        dialled=row.dialled,
+        caller=row.caller,
+        site_id=row.site_id,
+        contact_id=row.contact_id,
+        first=row.first,
+        target_talk=timedelta(seconds=row.target_seconds if row.target_seconds is not None else 60),
+        attribution=attribution,
+    )

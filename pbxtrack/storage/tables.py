@@ -1,0 +1,304 @@
+"""The tables. Times are UTC: ``timestamptz`` on PostgreSQL, ISO text that sorts on SQLite. Changes need a migration."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware time, kept in UTC. A naive one is refused: it would be somebody's local time."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a time zone cannot be stored")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_Big = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows itself only for INTEGER PRIMARY KEY
+
+
+def _id() -> Column[int]:
+    return Column("id", _Big, primary_key=True)
+
+
+def _key(name: str = "id", **options: Any) -> Column[str]:
+    """An id made by the application (see :mod:`pbxtrack.ids`)."""
+    return Column(name, String(26), **options)
+
+
+sites = Table(
+    "sites",
+    metadata,
+    _id(),
+    Column("key", String(64), nullable=False, unique=True),
+    Column("name", String(200), nullable=False),
+    Column("line", String(200), nullable=False),
+    Column("origins", JSON, nullable=False),
+    Column("replace", JSON, nullable=False),
+    Column("record", Boolean, nullable=False),
+    Column("whisper", Boolean, nullable=False),
+    Column("timezone", String(64), nullable=False),
+    Column("hold_seconds", Integer, nullable=False),
+    Column("guaranteed_seconds", Integer, nullable=False),
+    Column("target_seconds", Integer, nullable=False),
+    Column("overflow_number", String(16)),
+    Column("email", String(254)),
+    Column("email_separator", String(1), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("removed_at", UtcTime),
+)
+
+pools = Table(
+    "pools",
+    metadata,
+    _id(),
+    Column("site_id", ForeignKey("sites.id"), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("regions", JSON, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("removed_at", UtcTime),
+    UniqueConstraint("site_id", "name"),
+)
+
+channels = Table(
+    "channels",
+    metadata,
+    _id(),
+    Column("site_id", ForeignKey("sites.id"), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("match", JSON, nullable=False),
+    Column("line", String(200)),
+    Column("removed_at", UtcTime),
+    UniqueConstraint("site_id", "name"),
+)
+
+numbers = Table(
+    "numbers",
+    metadata,
+    _id(),
+    Column("e164", String(16), nullable=False, unique=True),
+    Column("site_id", ForeignKey("sites.id"), nullable=False, index=True),
+    Column("kind", String(8), nullable=False),
+    Column("pool_id", ForeignKey("pools.id")),
+    Column("channel_id", ForeignKey("channels.id")),
+    # The current lease, as the allocator sees it: when its hold ends, from when it may be taken, how many there were.
+    Column("free_at", UtcTime, nullable=False),
+    Column("guaranteed_until", UtcTime, nullable=False),
+    Column("seq", _Big, nullable=False),
+    Column("removed_at", UtcTime),
+    CheckConstraint("kind IN ('pool', 'static', 'overflow')", name="kind"),
+    CheckConstraint("(kind = 'pool') = (pool_id IS NOT NULL)", name="pool"),
+    CheckConstraint("(kind = 'static') = (channel_id IS NOT NULL)", name="channel"),
+)
+# The smallest free_at of a pool is the number that has been free for longest: the next to be leased.
+_in_use = numbers.c.removed_at.is_(None)
+Index("ix_numbers_free", numbers.c.pool_id, numbers.c.free_at, postgresql_where=_in_use, sqlite_where=_in_use)
+Index(
+    "ix_numbers_guaranteed",
+    numbers.c.pool_id,
+    numbers.c.guaranteed_until,
+    postgresql_where=_in_use,
+    sqlite_where=_in_use,
+)
+
+addresses = Table(
+    "addresses",
+    metadata,
+    _id(),
+    Column("address", String(254), nullable=False, unique=True),
+    Column("site_id", ForeignKey("sites.id"), nullable=False),
+    Column("channel_id", ForeignKey("channels.id"), nullable=False),
+    Column("removed_at", UtcTime),
+)
+
+visitors = Table(
+    "visitors",
+    metadata,
+    _key(primary_key=True),
+    Column("site_id", ForeignKey("sites.id"), nullable=False),
+    Column("first_seen_at", UtcTime, nullable=False),
+)
+
+visits = Table(
+    "visits",
+    metadata,
+    _key(primary_key=True),
+    Column("site_id", ForeignKey("sites.id"), nullable=False),
+    _key("visitor_id", nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("seen_at", UtcTime, nullable=False),
+    Column("region", String(16), nullable=False),
+    Column("page", Text, nullable=False),
+    Column("referrer", Text, nullable=False),
+    Column("source", String(256), nullable=False),
+    Column("medium", String(256), nullable=False),
+    Column("campaign", String(256), nullable=False),
+    Column("term", String(256), nullable=False),
+    Column("content", String(256), nullable=False),
+    Column("click_ids", JSON, nullable=False),
+    Column("client_ids", JSON, nullable=False),
+    Column("channel", String(300), nullable=False),
+    Index("ix_visits_visitor", "visitor_id", "started_at"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    _key(primary_key=True),
+    Column("site_id", ForeignKey("sites.id"), nullable=False),
+    Column("number_id", ForeignKey("numbers.id")),  # none: the overflow number was shown
+    # The how-manieth lease of the number. Whoever takes a number counts numbers.seq up on its locked row, so that two
+    # leases of one number at once would have one seq, and the second is refused whatever the code believes.
+    Column("seq", _Big, nullable=False),
+    _key("visit_id", nullable=False),
+    _key("visitor_id", nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("seen_at", UtcTime, nullable=False),
+    Column("guaranteed_until", UtcTime, nullable=False),
+    Column("ends_at", UtcTime, nullable=False),
+    UniqueConstraint("number_id", "seq"),
+    CheckConstraint("ends_at >= started_at", name="ends"),
+    Index("ix_leases_number", "number_id", "started_at"),
+    Index("ix_leases_visit", "visit_id"),
+)
+
+call_facts = Table(
+    "call_facts",
+    metadata,
+    _id(),
+    Column("node", String(32), nullable=False),
+    Column("linkedid", String(160), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("leg", String(160), nullable=False),
+    Column("key", String(400), nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("recorded_at", UtcTime, nullable=False),
+    UniqueConstraint("node", "linkedid", "key"),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("id", String(200), primary_key=True),
+    Column("node", String(32), nullable=False),
+    Column("linkedid", String(160), nullable=False),
+    Column("site_id", ForeignKey("sites.id")),
+    Column("contact_id", ForeignKey("contacts.id")),
+    Column("started_at", UtcTime, nullable=False),
+    Column("answered_at", UtcTime),
+    Column("ended_at", UtcTime),
+    Column("dialled", String(64)),
+    Column("caller", String(64)),
+    Column("caller_name", String(512)),
+    Column("status", String(16), nullable=False),
+    Column("ringing_seconds", Float, nullable=False),
+    Column("talk_seconds", Float, nullable=False),
+    Column("answered_by", String(200)),
+    Column("hung_up_by", String(8)),
+    Column("hangup_cause", Integer),
+    Column("first", Boolean, nullable=False),
+    Column("target", Boolean, nullable=False),
+    Column("recording", String(400)),
+    Column("fallback", String(32)),
+    Column("method", String(16)),  # of the attribution; none until the call is attributed
+    Column("channel", String(300)),
+    Column("source", String(256)),
+    Column("medium", String(256)),
+    Column("campaign", String(256)),
+    Column("term", String(256)),
+    Column("content", String(256)),
+    _key("visit_id"),
+    _key("lease_id"),
+    Column("confidence", Float, nullable=False),
+    Column("why", Text),
+    Column("candidates", JSON, nullable=False),
+    Column("note", Text),
+    Column("tags", JSON, nullable=False),
+    Column("state", JSON, nullable=False),  # the legs and times that the facts add up to
+    UniqueConstraint("node", "linkedid"),
+    Index("ix_calls_started", "started_at", "id"),
+    Index("ix_calls_site_caller", "site_id", "caller", "started_at"),
+    Index("ix_calls_dialled_caller", "dialled", "caller", "started_at"),
+)
+
+contacts = Table(
+    "contacts",
+    metadata,
+    _id(),
+    Column("site_id", ForeignKey("sites.id"), nullable=False),
+    Column("caller", String(64), nullable=False),
+    Column("first_at", UtcTime, nullable=False),
+    UniqueConstraint("site_id", "caller"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    _id(),
+    Column("topic", String(64), nullable=False),
+    Column("subject", String(200), nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("due_at", UtcTime, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("claimed_until", UtcTime),
+    Column("done_at", UtcTime),
+)
+_waiting = outbox.c.done_at.is_(None)
+Index("ix_outbox_due", outbox.c.due_at, postgresql_where=_waiting, sqlite_where=_waiting)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    _id(),
+    Column("name", String(100), nullable=False),
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("created_at", UtcTime, nullable=False),
+    Column("used_at", UtcTime),
+    Column("revoked_at", UtcTime),
+)
