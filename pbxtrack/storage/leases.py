@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pbxtrack.calls.attribution import CALLER_BINDING, Method
@@ -25,7 +25,7 @@ from pbxtrack.sources.touch import ChannelRule, Touch
 from pbxtrack.storage.tables import calls, channels, leases, numbers, pools, sites, visitors, visits
 
 # Statements are built once: building one costs more than running it.
-_LEASE = (
+_LEASE: tuple[ColumnElement[Any], ...] = (
     leases.c.id,
     leases.c.site_id,
     leases.c.number_id,
@@ -38,8 +38,8 @@ _LEASE = (
     leases.c.ends_at,
     numbers.c.e164,
 )
-VISIT_COLUMNS = tuple(column.label(f"v_{column.name}") for column in visits.c)
-_SITE = tuple(column.label(f"s_{column.name}") for column in sites.c)
+VISIT_COLUMNS: tuple[ColumnElement[Any], ...] = tuple(column.label(f"v_{column.name}") for column in visits.c)
+_SITE: tuple[ColumnElement[Any], ...] = tuple(column.label(f"s_{column.name}") for column in sites.c)
 
 _site_by_key = select(*_SITE).where(sites.c.key == bindparam("key"), sites.c.removed_at.is_(None))
 _rules = (
