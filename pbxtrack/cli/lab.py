@@ -20,7 +20,7 @@ name_option = click.option("--name", default="default", show_default=True, help=
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
-class Seconds(click.ParamType):
+class Seconds(click.ParamType[float]):
     """A length of time: ``3``, ``3s``, ``500ms``, ``2m``; in seconds."""
 
     name = "time"

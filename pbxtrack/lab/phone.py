@@ -8,6 +8,7 @@ call, so that one standing scenario could not ring as long as each caller asks.
 
 import argparse
 import asyncio
+import contextlib
 import json
 import signal
 import socket
@@ -45,7 +46,7 @@ class Call:
     status: int = 0
     cseq: int = 0
     last: bytes = b""  # the newest response to the INVITE, for its retransmissions
-    transferred: bool = False
+    transferred: asyncio.Event = field(default_factory=asyncio.Event)
     acknowledged: asyncio.Event = field(default_factory=asyncio.Event)
     script: list[asyncio.Task[object]] = field(default_factory=list)  # ends with the call
 
@@ -114,13 +115,15 @@ class Phone(asyncio.DatagramProtocol):
         elif message.method == "BYE":
             self._reply(message, 200, peer, call.tag)
             call.acknowledged.set()  # whoever hangs up has seen our answer, even if the ACK was lost
-            self._end(call, "transfer" if call.transferred else "caller")
+            self._end(call, "caller")
         elif message.method == "CANCEL":
             self._reply(message, 200, peer, call.tag)
             if not call.status:
                 self._final(call, 487)
                 self._end(call, "caller")
         elif message.method in ("NOTIFY", "INFO", "UPDATE"):
+            if message.body.startswith("SIP/2.0 2"):  # RFC 3515: how far our REFER is
+                call.transferred.set()
             self._reply(message, 200, peer, call.tag)
         else:
             self._reply(message, 405, peer, call.tag)
@@ -155,9 +158,9 @@ class Phone(asyncio.DatagramProtocol):
             if transfers:
                 host, port = call.peer
                 target = f"<sip:{wish.transfer}@{host}:{port}>"
-                call.transferred = True
                 await self._ask(call, "REFER", [("refer-to", target), ("referred-by", self._contact())])
-                await asyncio.sleep(TRANSFER_PATIENCE)  # Asterisk ends our leg; then this task is cancelled
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(call.transferred.wait(), TRANSFER_PATIENCE)
             self._end(call, "line")
             await self._ask(call, "BYE", [])
 

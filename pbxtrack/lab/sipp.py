@@ -22,7 +22,7 @@ def scenario(
     `patience` bounds the wait for any final response. With `abandon_after` the caller gives up that long after it
     heard ringing. It hangs up after `talk` seconds; if the line shall do it, then `line_patience` later at the latest.
     """
-    wait = round(talk * 1000) + (round(line_patience * 1000) if line_hangs_up else 0)
+    wait = talk + (line_patience if line_hangs_up else 0.0)
     parts = [_note("invited"), _send("INVITE", "[ruri]", "", "1", _SDP)]
     parts += [_provisional("abandon" if abandon_after is not None else None, patience), _final(patience)]
     if abandon_after is not None:
@@ -33,13 +33,17 @@ def scenario(
     parts += [_receive(487, None, 5.0, "end", optional=False)]
     parts += [_label("refused"), _send("ACK", "[ruri]", "", "1"), _note("over", next_label="end")]
     parts += [_label("answered"), _send("ACK", "[next_url]", "a", "1")]
-    parts += [f'<recv request="BYE" timeout="{max(wait, 1)}" ontimeout="hangup">{_log("ended-line")}</recv>']
+    parts += [f'<recv request="BYE" timeout="{_ms(wait)}" ontimeout="hangup">{_log("ended-line")}</recv>']
     parts += [_BYE_OK, _note("over", next_label="end")]
     parts += [_label("hangup"), _note("ended-caller"), _send("BYE", "[next_url]", "b", "2")]
     parts += ['<recv response="200" timeout="5000" ontimeout="end"/>']
     parts += [_label("end"), _note("end")]
     body = "\n".join(parts)
     return f'<?xml version="1.0" encoding="ISO-8859-1" ?>\n<scenario name="lab caller">\n{body}\n</scenario>\n'
+
+
+def _ms(seconds: float) -> int:
+    return max(round(seconds * 1000), 1)  # for SIPp, 0 is no limit
 
 
 def _log(event: str) -> str:
@@ -60,9 +64,8 @@ def _receive(code: int, jump: str | None, timeout: float, on_timeout: str, optio
     attributes = ' optional="true"' if optional else ""
     attributes += f' next="{jump}"' if jump else ""
     event = PROVISIONAL.get(code, f"status-{code}")
-    milliseconds = max(round(timeout * 1000), 1)
     # SIPp takes the time limit of a group of alternatives from the first of them: so each has it.
-    return f'<recv response="{code}"{attributes} timeout="{milliseconds}" ontimeout="{on_timeout}">{_log(event)}</recv>'
+    return f'<recv response="{code}"{attributes} timeout="{_ms(timeout)}" ontimeout="{on_timeout}">{_log(event)}</recv>'
 
 
 def _provisional(after_ringing: str | None, timeout: float) -> str:
@@ -71,7 +74,7 @@ def _provisional(after_ringing: str | None, timeout: float) -> str:
 
 def _final(timeout: float) -> str:
     refusals = [_receive(code, "refused", timeout, "cancel") for code in REFUSALS]
-    answer = f'<recv response="200" rrs="true" next="answered" timeout="{round(timeout * 1000)}" ontimeout="cancel">'
+    answer = f'<recv response="200" rrs="true" next="answered" timeout="{_ms(timeout)}" ontimeout="cancel">'
     return "\n".join([*refusals, f"{answer}{_log('status-200')}</recv>"])
 
 
