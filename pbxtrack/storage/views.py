@@ -1,0 +1,279 @@
+"""Calls as people and programs see them: the call log, one call, and what happened in it.
+
+Reads go around the domain, straight from the rows to the shape that the API, the dashboard and the command line show.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, bindparam, or_, select, tuple_, update
+from sqlalchemy.sql import ColumnElement
+
+from pbxtrack.calls.attribution import Method
+from pbxtrack.calls.events import microseconds
+from pbxtrack.errors import PbxtrackError
+from pbxtrack.storage.tables import call_facts, calls, sites
+
+MAX_PAGE = 250
+MAX_CALL_ID = 200  # characters
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NOT_YET = "Asterisk has not told the dialled number yet."
+_COLUMNS: Sequence[ColumnElement[Any]] = (
+    calls.c.id, calls.c.contact_id, calls.c.node, calls.c.linkedid, calls.c.started_at, calls.c.answered_at,
+    calls.c.ended_at, calls.c.dialled, calls.c.caller, calls.c.status, calls.c.ringing_seconds, calls.c.talk_seconds,
+    calls.c.answered_by, calls.c.hung_up_by, calls.c.hangup_cause, calls.c.first, calls.c.target, calls.c.recording,
+    calls.c.note, calls.c.tags, calls.c.method, calls.c.channel, calls.c.source, calls.c.medium, calls.c.campaign,
+    calls.c.term, calls.c.content, calls.c.visit_id, calls.c.confidence, calls.c.why, calls.c.candidates,
+    sites.c.key.label("site"),
+)  # fmt: skip
+_select_calls = select(*_COLUMNS).outerjoin_from(calls, sites, sites.c.id == calls.c.site_id)
+_FACT: Sequence[ColumnElement[Any]] = (call_facts.c.kind, call_facts.c.at, call_facts.c.leg, call_facts.c.data)
+_facts = (
+    select(*_FACT)
+    .join_from(calls, call_facts, and_(call_facts.c.node == calls.c.node, call_facts.c.linkedid == calls.c.linkedid))
+    .where(calls.c.id == bindparam("id"))
+    .order_by(call_facts.c.at, call_facts.c.id)
+)
+
+
+class InvalidCursor(PbxtrackError):
+    """A cursor that no page of ours ended with."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallFilter:
+    """Which calls; every condition that is given must hold.
+
+    ``since`` is included, ``until`` is not. Of ``sites`` (keys), ``channels``, ``campaigns`` and ``statuses`` any one
+    must fit; none: all. ``caller`` and ``dialled`` are normalised numbers; ``withheld`` asks for calls whose caller is
+    not known. ``min_confidence`` is a probability.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    sites: Sequence[str] = ()
+    channels: Sequence[str] = ()
+    campaigns: Sequence[str] = ()
+    statuses: Sequence[str] = ()
+    caller: str | None = None
+    withheld: bool = False
+    dialled: str | None = None
+    repeat: bool | None = None
+    target: bool | None = None
+    min_confidence: float | None = None
+
+
+def calls_page(
+    connection: Connection, which: CallFilter | None = None, cursor: str | None = None, limit: int = 50
+) -> tuple[list[dict[str, Any]], str | None]:
+    """A page of the call log, newest first, and the cursor of the next page (None at the end).
+
+    The cursor names the last call of the page by its time and id, so that calls which arrive meanwhile move nothing.
+    Raises InvalidCursor.
+    """
+    limit = max(1, min(limit, MAX_PAGE))
+    conditions = _conditions(which or CallFilter())
+    if cursor is not None:
+        conditions.append(tuple_(calls.c.started_at, calls.c.id) < tuple_(*_read_cursor(cursor)))
+    statement = _select_calls.where(*conditions).order_by(calls.c.started_at.desc(), calls.c.id.desc()).limit(limit + 1)
+    rows = connection.execute(statement).all()
+    following = _cursor(rows[limit - 1]) if len(rows) > limit else None
+    return [_call(row) for row in rows[:limit]], following
+
+
+def call_detail(connection: Connection, call_id: str) -> dict[str, Any] | None:
+    """One call; None if there is none."""
+    if not storable(call_id) or len(call_id) > MAX_CALL_ID:
+        return None
+    row = connection.execute(_select_calls.where(calls.c.id == call_id)).one_or_none()
+    return _call(row) if row else None
+
+
+def annotate_call(connection: Connection, call_id: str, changes: dict[str, Any]) -> dict[str, Any] | None:
+    """Change what people write on a call (``note``, ``tags``); the call as it is then, None if there is none."""
+    assert changes.keys() <= {"note", "tags"}
+    if not storable(call_id) or len(call_id) > MAX_CALL_ID:
+        return None
+    if changes:
+        connection.execute(update(calls).where(calls.c.id == call_id).values(changes))
+    return call_detail(connection, call_id)
+
+
+def storable(text: str) -> bool:
+    """Whether a database can hold the text: PostgreSQL refuses NUL, and half a surrogate pair is no Unicode."""
+    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def rfc3339(at: datetime | None) -> str | None:
+    """A time as the API writes it: UTC, to the millisecond, and without a fraction that is nought."""
+    if at is None:
+        return None
+    at = at.astimezone(UTC)
+    text = at.replace(tzinfo=None).isoformat(timespec="milliseconds")
+    return text.removesuffix(".000") + "Z"
+
+
+def _conditions(which: CallFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if which.since is not None:
+        conditions.append(calls.c.started_at >= which.since)
+    if which.until is not None:
+        conditions.append(calls.c.started_at < which.until)
+    for column, values in (
+        (sites.c.key, which.sites),
+        (calls.c.channel, which.channels),
+        (calls.c.campaign, which.campaigns),
+        (calls.c.status, which.statuses),
+    ):
+        if values:
+            conditions.append(column.in_(list(values)))
+    if which.caller is not None:
+        conditions.append(calls.c.caller == which.caller)
+    if which.withheld:
+        conditions.append(calls.c.caller.is_(None))
+    if which.dialled is not None:
+        conditions.append(calls.c.dialled == which.dialled)
+    if which.repeat is not None:
+        repeat = and_(calls.c.contact_id.is_not(None), calls.c.first.is_(False))
+        first = or_(calls.c.contact_id.is_(None), calls.c.first.is_(True))
+        conditions.append(repeat if which.repeat else first)
+    if which.target is not None:
+        conditions.append(calls.c.target.is_(which.target))
+    if which.min_confidence is not None:
+        conditions.append(calls.c.confidence >= which.min_confidence)
+    return conditions
+
+
+def _call(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "started_at": rfc3339(row.started_at),
+        "answered_at": rfc3339(row.answered_at),
+        "ended_at": rfc3339(row.ended_at),
+        "site": row.site,
+        "dialled": row.dialled,
+        "caller": row.caller,
+        "status": row.status,
+        "ringing_seconds": round(row.ringing_seconds, 3),
+        "talk_seconds": round(row.talk_seconds, 3),
+        "answered_by": row.answered_by,
+        "hung_up_by": row.hung_up_by,
+        "hangup_cause": row.hangup_cause,
+        "first": row.first,
+        # A contact is kept for every caller who is known at a site: without one there is nobody to come again.
+        "repeat": row.contact_id is not None and not row.first,
+        "target": row.target,
+        "recording": row.recording,
+        "note": row.note,
+        "tags": row.tags,
+        "attribution": {
+            "method": row.method or Method.NONE.value,
+            "channel": row.channel or None,
+            "source": row.source or None,
+            "medium": row.medium or None,
+            "campaign": row.campaign or None,
+            "term": row.term or None,
+            "content": row.content or None,
+            "visit": row.visit_id,
+            "confidence": row.confidence,
+            "why": row.why if row.method else _NOT_YET,
+            "candidates": row.candidates,
+        },
+        "pbx": {"node": row.node, "linkedid": row.linkedid},
+    }
+
+
+def _cursor(row: Row[Any]) -> str:
+    text = f"{microseconds(row.started_at)} {row.id}"
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, str]:
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+        since_1970, _, call_id = text.partition(" ")
+        if not storable(call_id) or not call_id or len(call_id) > MAX_CALL_ID:
+            raise ValueError
+        return _EPOCH + timedelta(microseconds=int(since_1970)), call_id
+    except (binascii.Error, ValueError, OverflowError):
+        raise InvalidCursor("the cursor is not one of ours; begin again without it") from None
+
+
+def call_timeline(connection: Connection, call_id: str) -> list[dict[str, Any]]:
+    """What was heard of a call, by time: ``at``, ``kind``, ``leg``, ``data`` and a ``sentence`` for people.
+
+    Empty for a call that does not exist.
+    """
+    if not storable(call_id) or len(call_id) > MAX_CALL_ID:
+        return []
+    rows = connection.execute(_facts, {"id": call_id}).all()
+    names = {row.leg: row.data["name"] for row in rows if row.data.get("name")}
+    names |= {row.leg: "The caller" for row in rows if row.kind == "arrived"}
+    return [
+        {
+            "at": rfc3339(row.at),
+            "kind": row.kind,
+            "leg": row.leg,
+            "data": row.data,
+            "sentence": _sentence(row.kind, row.data, names.get(row.leg) or row.leg or "Somebody"),
+        }
+        for row in rows
+    ]
+
+
+_FAILURES = {
+    "BUSY": "was busy",
+    "NOANSWER": "was not answered in time",
+    "CANCEL": "stopped ringing: the call was called off",
+    "CHANUNAVAIL": "could not be reached",
+    "CONGESTION": "could not be reached",
+}
+_FALLBACKS = {
+    "unanswered": "pbxtrack did not answer",
+    "timeout": "pbxtrack did not answer in time",
+    "not-a-number": "the dialled number is none",
+}
+
+
+def _sentence(kind: str, data: dict[str, Any], name: str) -> str:
+    match kind:
+        case "arrived":
+            caller = "A caller who withheld their number" if data.get("withheld") else data.get("caller")
+            return f"{caller or 'An unknown caller'} dialled {data.get('dialled')} (heard by {data.get('heard')})."
+        case "dialled":
+            return f"Asterisk began to call {name}."
+        case "rang":
+            return f"{name} rang."
+        case "answered":
+            return f"{name} answered."
+        case "failed":
+            return f"{name} {_FAILURES.get(data.get('status', ''), 'did not answer')} ({data.get('status')})."
+        case "joined":
+            return f"{name} joined the conversation."
+        case "left":
+            return f"{name} left the conversation."
+        case "hangup":
+            return f"{name} hung up{_cause(data)}."
+        case "ended" if data.get("unseen"):
+            return f"{name} was found gone after a break in listening{_cause(data)}."
+        case "ended":
+            return f"{name} is gone{_cause(data)}."
+        case "transferred":
+            return f"The call was transferred to {data.get('target')} ({data.get('how')})."
+        case "recording":
+            return f"Recording began: {data.get('file')}."
+        case "fallback":
+            return f"Asterisk used the last known line: {_FALLBACKS.get(data.get('reason', ''), data.get('reason'))}."
+        case _:
+            return f"Something that this version does not know: {kind}."
+
+
+def _cause(data: dict[str, Any]) -> str:
+    return f" (cause {data['cause']})" if data.get("cause") is not None else ""
