@@ -193,8 +193,8 @@ class Lab:
         with registry.locked():
             # The watchdog and `lab down` may come at once.
             current = registry.load(self.name)
-            if current is None or current.host != self.state.host:
-                return
+            if current is None or current.starter != self.state.starter:
+                return  # gone, or a newer lab of the same name
             mine = [p for p in current.processes() if p.pid != os.getpid()]
         for process in mine:
             process.stop()

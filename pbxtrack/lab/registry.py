@@ -41,7 +41,10 @@ class State:
         """Write it, all or nothing; only its owner may read it."""
         root = folders(self.name).root
         aside = root / f"state.json.{os.getpid()}"
-        fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        except FileNotFoundError:
+            raise PbxtrackError(f"the lab {self.name} was taken down by another process") from None
         with os.fdopen(fd, "w") as file:
             json.dump(asdict(self), file)
         aside.rename(root / "state.json")

@@ -23,7 +23,7 @@ from pbxtrack.errors import PbxtrackError
 from pbxtrack.lab import CallResult, Lab
 from pbxtrack.lab.ami import AmiError
 from pbxtrack.lab.processes import Process
-from pbxtrack.lab.runtimes import docker_answers
+from pbxtrack.lab.runtimes import DockerRuntime, docker_answers
 
 ROOT = Path(__file__).parents[2]
 RUNTIMES = ["rootfs", *(["docker"] if docker_answers() else [])]
@@ -250,7 +250,7 @@ def test_a_tone_reaches_asterisk(lab: Lab) -> None:
 def test_forty_callers_at_once_reach_the_line_without_pbxtrack(lab: Lab) -> None:
     with ThreadPoolExecutor(40) as pool:
         results = list(
-            pool.map(lambda i: lab.call(from_=f"+7916{i:07}", to=f"+7495{i:07}", ring=0.3, talk=6), range(40))
+            pool.map(lambda i: lab.call(from_=f"+7916{i:07}", to=f"+7495{i:07}", ring=0.3, talk=12), range(40))
         )
 
     assert {result.outcome for result in results} == {"answered"}
@@ -317,6 +317,40 @@ def test_a_taken_port_is_named_and_nothing_is_left(tmp_path: Path, monkeypatch: 
         with pytest.raises(PbxtrackError, match=r"127\.0\.0\.1:5060/udp, needed for the carrier's SIP, is taken"):
             Lab.up("default", "rootfs")
     assert list(tmp_path.rglob("state.json")) == []
+
+
+def test_of_two_ups_at_once_one_wins() -> None:
+    name = fresh_name()
+
+    def up(_: int) -> Lab | PbxtrackError:
+        try:
+            return Lab.up(name, "rootfs", attached=True)
+        except PbxtrackError as error:
+            return error
+
+    with ThreadPoolExecutor(2) as pool:
+        got = list(pool.map(up, range(2)))
+    labs = [one for one in got if isinstance(one, Lab)]
+    errors = [str(one) for one in got if isinstance(one, PbxtrackError)]
+    try:
+        assert len(labs) == 1
+        assert "being started" in errors[0]
+        assert labs[0].status()["ok"]
+    finally:
+        for lab in labs:
+            lab.down()
+
+
+def test_without_an_image_debian_packages_serve(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    def no_registry(self: DockerRuntime) -> None:
+        raise PbxtrackError("the image of Asterisk cannot be built: no route to host")
+
+    monkeypatch.setattr("pbxtrack.lab.lab.docker_answers", lambda: True)
+    monkeypatch.setattr(DockerRuntime, "prepare", no_registry)
+    with Lab.up(fresh_name(), attached=True) as lab:
+        assert lab.runtime == "rootfs"
+        assert lab.call(from_=CALLER, to=DID, ring=0, talk=0.1).outcome == "answered"
+    assert "using Debian's packages instead" in capsys.readouterr().err
 
 
 def test_an_up_that_fails_half_way_cleans_up(monkeypatch: pytest.MonkeyPatch) -> None:
