@@ -165,7 +165,7 @@ def _record(row: Row[Any]) -> CallRecord:
             visit_of(row) if row.v_id else None,
             row.lease_id,
             row.confidence,
-            [Candidate(**candidate) for candidate in row.candidates],
+            tuple(Candidate(**candidate) for candidate in row.candidates),
         )
     return CallRecord(
         call=_STATE.validate_python(row.state),

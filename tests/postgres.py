@@ -1,0 +1,84 @@
+"""A PostgreSQL cluster of the tests' own: no TCP, gone with them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+
+_OPTIONS = "-c listen_addresses='' -c fsync=off -c full_page_writes=off -c shared_buffers=64MB -c max_connections=200"
+
+
+@contextlib.contextmanager
+def cluster() -> Iterator[str]:
+    """Run a new cluster; gives the socket's folder. PostgreSQL does not run as root: another user's name is used."""
+    programs = _programs()
+    folder = Path(tempfile.mkdtemp(prefix="pbxtrack-pg-"))
+    user = _unprivileged()
+    as_user = ["setpriv", f"--reuid={user}", "--clear-groups", f"--regid={user}"] if user else []
+    if user:
+        account = pwd.getpwnam(user)
+        os.chown(folder, account.pw_uid, account.pw_gid)
+    folder.chmod(0o711)
+    data = folder / "data"
+
+    def run(*command: str) -> None:
+        done = subprocess.run([*as_user, *command], capture_output=True, text=True, timeout=60, cwd=folder, check=False)
+        if done.returncode:
+            log = folder / "log"
+            raise RuntimeError(f"{command[0]}: {done.stderr}{log.read_text() if log.exists() else ''}")
+
+    try:
+        run(f"{programs}/initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync",
+            "--locale=C.UTF-8")  # fmt: skip
+        run(f"{programs}/pg_ctl", "-D", str(data), "-l", str(folder / "log"), "-w",
+            "-o", f"-k {folder} {_OPTIONS}", "start")  # fmt: skip
+        try:
+            yield str(folder)
+        finally:
+            run(f"{programs}/pg_ctl", "-D", str(data), "-m", "immediate", "-w", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def url(folder: str, name: str) -> str:
+    """The address of a database of the cluster."""
+    return f"postgresql:///{name}?host={folder}&user=postgres"
+
+
+def create(folder: str, name: str, template: str = "template0") -> str:
+    """Make a database, as a copy of ``template``; its address."""
+    with psycopg.connect(host=folder, user="postgres", dbname="postgres", autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
+    return url(folder, name)
+
+
+def drop(folder: str, name: str) -> None:
+    """Remove a database, whoever is connected to it."""
+    with psycopg.connect(host=folder, user="postgres", dbname="postgres", autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+def _programs() -> str:
+    for found in sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True):
+        return str(found.parent)
+    initdb = shutil.which("initdb")
+    if initdb is None:
+        raise RuntimeError("PostgreSQL's initdb is missing; `scripts/setup-tests` tells how to get it")
+    return str(Path(initdb).resolve().parent)
+
+
+def _unprivileged() -> str | None:
+    if os.getuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name).pw_name
+    raise RuntimeError("neither a user postgres nor nobody exists to run PostgreSQL as")
