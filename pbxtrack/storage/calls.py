@@ -32,6 +32,7 @@ _load = (
 _contact = select(contacts.c.id).where(
     contacts.c.site_id == bindparam("site_id"), contacts.c.caller == bindparam("caller")
 )
+_open = select(calls.c.state).where(calls.c.node == bindparam("node"), calls.c.ended_at.is_(None))
 _facts = (
     select(call_facts)
     .where(call_facts.c.node == bindparam("node"), call_facts.c.linkedid == bindparam("linkedid"))
@@ -105,6 +106,10 @@ class SqlCalls(SqlDirectory):
             restore(row.kind, node=row.node, linkedid=row.linkedid, at=row.at, leg=row.leg, data=row.data)
             for row in rows
         ]
+
+    def open_calls(self, node: str) -> list[Call]:
+        """The calls of an Asterisk that are not over, as far as we heard."""
+        return [_STATE.validate_python(state) for state in self._connection.scalars(_open, {"node": node})]
 
     def _insert(self, table: Any) -> Any:
         return (sqlite.insert if self._connection.dialect.name == "sqlite" else postgresql.insert)(table)

@@ -266,6 +266,9 @@ calls = Table(
     Index("ix_calls_dialled_caller", "dialled", "caller", "started_at"),
 )
 
+_not_over = calls.c.ended_at.is_(None)
+Index("ix_calls_open", calls.c.node, postgresql_where=_not_over, sqlite_where=_not_over)
+
 contacts = Table(
     "contacts",
     metadata,

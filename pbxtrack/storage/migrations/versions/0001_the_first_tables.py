@@ -205,6 +205,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("calls", schema=None) as batch_op:
         batch_op.create_index("ix_calls_dialled_caller", ["dialled", "caller", "started_at"], unique=False)
+        batch_op.create_index(
+            "ix_calls_open",
+            ["node"],
+            unique=False,
+            postgresql_where=sa.text("ended_at IS NULL"),
+            sqlite_where=sa.text("ended_at IS NULL"),
+        )
         batch_op.create_index("ix_calls_site_caller", ["site_id", "caller", "started_at"], unique=False)
         batch_op.create_index("ix_calls_started", ["started_at", "id"], unique=False)
 

@@ -1,0 +1,201 @@
+"""The one place that wires: settings in, running services out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
+
+import structlog
+from aiohttp import web
+from sqlalchemy import Connection, text
+
+from pbxtrack.agi.handler import Resolve
+from pbxtrack.agi.server import AgiServer
+from pbxtrack.ami.listener import AmiListener
+from pbxtrack.api.app import Services, create_app
+from pbxtrack.calls import service as recording
+from pbxtrack.calls.events import Fact
+from pbxtrack.calls.lifecycle import Call
+from pbxtrack.config import Settings
+from pbxtrack.errors import PbxtrackError, StorageUnavailable
+from pbxtrack.health import Check, Readiness
+from pbxtrack.pool import service as leasing
+from pbxtrack.pool.model import LeaseGrant, LeaseRequest
+from pbxtrack.settings import AmiSettings
+from pbxtrack.storage import migrate
+from pbxtrack.storage.calls import SqlCalls
+from pbxtrack.storage.database import Database, GroupCommit
+from pbxtrack.storage.leases import SqlLeases
+from pbxtrack.storage.sites import line_directory
+
+SERVICES = ("api", "agi", "ami")
+_SCHEMA_RETRY = 2.0  # s between looks at a database that does not answer
+
+log = structlog.get_logger(__name__)
+
+
+class Application:
+    """The services of one process. ``start`` listens, ``stop`` drains: nothing that was acknowledged is lost."""
+
+    def __init__(self, settings: Settings, services: Collection[str] = SERVICES) -> None:
+        self.settings = settings
+        self.services = [name for name in SERVICES if name in services]
+        self.database = Database(settings.database.url)
+        self._region = settings.numbers.default_region
+        self._facts: GroupCommit[Sequence[Fact], None] = GroupCommit(self.database, self._record)
+        self._acquire: GroupCommit[LeaseRequest, LeaseGrant | PbxtrackError] = GroupCommit(self.database, _acquire)
+        self._renew: GroupCommit[str, LeaseGrant | None] = GroupCommit(self.database, _renew)
+        self.resolve = Resolve(self.database, self.record, default_node=settings.ami[0].node, region=self._region)
+        agi = settings.agi
+        self.agi = AgiServer(
+            self.resolve, agi.listen.host, agi.listen.port, deadline=agi.deadline, max_sessions=agi.max_sessions
+        )
+        self.listeners = {ami.node: self._listener(ami) for ami in settings.ami}
+        self._api: web.AppRunner | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin to serve. Raises PbxtrackError when an address is taken or the database needs an upgrade."""
+        await self._prepare_database()
+        if "agi" in self.services:
+            await self.agi.start()
+            log.info("listening", service="agi", address=str(self.settings.agi.listen))
+        if "api" in self.services:
+            await self._start_api()
+        if "ami" in self.services:
+            self._tasks += [asyncio.create_task(listener.run()) for listener in self.listeners.values()]
+
+    async def stop(self) -> None:
+        """Take nothing new, finish what is under way, write down what was heard."""
+        await self.agi.stop()
+        if self._api:
+            await self._api.cleanup()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.resolve.drain()
+        for queue in (self._facts, self._acquire, self._renew):
+            await queue.close()
+        await asyncio.to_thread(self.database.close)
+
+    async def record(self, facts: Sequence[Fact]) -> None:
+        """Write facts down; returns once they are durable. Raises StorageUnavailable."""
+        if facts:
+            await self._facts.submit(facts)
+
+    async def acquire(self, request: LeaseRequest) -> LeaseGrant:
+        """Lease a number to a visitor; raises UnknownSite or StorageUnavailable."""
+        answer = await self._acquire.submit(request)
+        if isinstance(answer, PbxtrackError):
+            raise answer
+        return answer
+
+    async def renew(self, lease: str) -> LeaseGrant | None:
+        """Note a sign of life; None when the lease is gone."""
+        return await self._renew.submit(lease)
+
+    async def ready(self) -> Readiness:
+        """Whether this process can do its work, by parts."""
+        checks = [await self._check("database", lambda connection: connection.execute(text("SELECT 1")))]
+        try:
+            await asyncio.to_thread(migrate.check, self.database)
+            checks.append(Check("migrations", ok=True))
+        except PbxtrackError as error:
+            checks.append(Check("migrations", ok=False, reason=str(error)))
+        if "ami" in self.services:
+            for node, listener in self.listeners.items():
+                state = listener.state
+                reason = "" if state.phase == "connected" else state.error or state.phase
+                checks.append(Check(f"ami {node}", state.phase == "connected", reason))
+        return Readiness(checks)
+
+    async def _check(self, name: str, work: Callable[[Connection], object]) -> Check:
+        try:
+            await self.database.read(work)
+        except StorageUnavailable as error:
+            return Check(name, ok=False, reason=str(error))
+        return Check(name, ok=True)
+
+    async def _prepare_database(self) -> None:
+        """Make the tables where there are none. A database that is away must not keep us from forwarding calls."""
+        try:
+            await asyncio.to_thread(migrate.prepare, self.database)
+        except migrate.SchemaOutdated:
+            raise
+        except StorageUnavailable as error:
+            log.error("database_away", reason=str(error))
+            self._tasks.append(asyncio.create_task(self._prepare_later()))
+
+    async def _prepare_later(self) -> None:
+        while True:
+            await asyncio.sleep(_SCHEMA_RETRY)
+            try:
+                await asyncio.to_thread(migrate.prepare, self.database)
+            except StorageUnavailable as error:
+                log.debug("database_away", reason=str(error))
+            else:
+                log.info("database_back")
+                return
+
+    async def _start_api(self) -> None:
+        address = self.settings.api.listen
+        app = create_app(
+            Services(
+                database=self.database,
+                acquire=self.acquire,
+                renew=self.renew,
+                ready=self.ready,
+                default_region=self._region,
+                trusted_proxies=self.settings.api.trusted_proxies,
+            )
+        )
+        self._api = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=5)
+        await self._api.setup()
+        try:
+            await web.TCPSite(self._api, address.host, address.port, backlog=512).start()
+        except OSError as error:
+            raise PbxtrackError(f"cannot listen for HTTP at {address}: {error.strerror}") from error
+        log.info("listening", service="api", address=str(address))
+
+    def _listener(self, ami: AmiSettings) -> AmiListener:
+        async def open_calls() -> Sequence[Call]:
+            return await self.database.read(lambda connection: SqlCalls(connection).open_calls(ami.node))
+
+        async def lines() -> Mapping[str, str]:
+            return await self.database.read(line_directory)
+
+        return AmiListener(ami, record=self.record, open_calls=open_calls, lines=lines)
+
+    def _record(self, connection: Connection, requests: Sequence[Sequence[Fact]]) -> Sequence[None]:
+        facts = [fact for request in requests for fact in request]
+        recording.record(SqlCalls(connection), facts, datetime.now(UTC), self._region)
+        return [None] * len(requests)
+
+
+def _acquire(connection: Connection, requests: Sequence[LeaseRequest]) -> Sequence[LeaseGrant | PbxtrackError]:
+    store = SqlLeases(connection)
+    answers: list[LeaseGrant | PbxtrackError] = []
+    for request in requests:
+        try:
+            answers.append(leasing.acquire(store, request, datetime.now(UTC)))
+        except leasing.UnknownSite as error:
+            answers.append(error)
+    return answers
+
+
+def _renew(connection: Connection, leases: Sequence[str]) -> Sequence[LeaseGrant | None]:
+    store = SqlLeases(connection)
+    # In one order whoever asks: two transactions that renew the same leases cannot wait for each other.
+    renewed = {lease: leasing.renew(store, lease, datetime.now(UTC)) for lease in sorted(set(leases))}
+    return [renewed[lease] for lease in leases]
+
+
+async def run(settings: Settings, services: Collection[str], stop: Awaitable[object]) -> None:
+    """Serve until ``stop`` is done, then drain."""
+    application = Application(settings, services)
+    try:
+        await application.start()
+        await stop
+    finally:
+        await application.stop()

@@ -1,0 +1,33 @@
+"""`pbxtrack serve`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+
+import click
+import uvloop
+
+from pbxtrack import bootstrap, config, logs
+
+
+@click.command()
+@click.argument("services", nargs=-1, type=click.Choice(bootstrap.SERVICES))
+def serve(services: tuple[str, ...]) -> None:
+    """Run the services named, or all of them: api (HTTP), agi (FastAGI), ami (listens to Asterisk).
+
+    SIGTERM and Ctrl-C drain: what is under way is finished, what was heard is written down.
+    """
+    settings = config.load()
+    logs.configure(settings.log.level, settings.log.format)
+    with contextlib.suppress(KeyboardInterrupt):
+        uvloop.run(_serve(settings, services or bootstrap.SERVICES))
+
+
+async def _serve(settings: config.Settings, services: tuple[str, ...]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await bootstrap.run(settings, services, stop.wait())
