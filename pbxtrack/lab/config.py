@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from pbxtrack.asterisk_conf_render import render, source_dir
 from pbxtrack.lab import paths
 from pbxtrack.lab.addresses import Addresses, split
 
@@ -95,12 +96,8 @@ def write(
 
 
 def _shipped(addresses: Addresses, secrets: Secrets) -> dict[str, str]:
-    try:
-        from pbxtrack.asterisk_conf_render import render
-    except ImportError:
-        return _shipped_by_hand(addresses, secrets)
-    files: dict[str, str] = render(
-        paths.shipped_conf_dir(),
+    return render(
+        source_dir(),
         agi=addresses.agi,
         node=NODE,
         ami_user=AMI_USER,
@@ -109,16 +106,6 @@ def _shipped(addresses: Addresses, secrets: Secrets) -> dict[str, str]:
         country_code="7",
         trunk_prefix="8",
     )
-    return files
-
-
-def _shipped_by_hand(addresses: Addresses, secrets: Secrets) -> dict[str, str]:
-    files = {}
-    for name in ("extensions_pbxtrack.conf", "manager.d/pbxtrack.conf"):
-        text = (paths.shipped_conf_dir() / name).read_text()
-        text = text.replace("agi://127.0.0.1:4573", f"agi://{addresses.agi}")
-        files[name] = text.replace("secret = change-me", f"secret = {secrets.ami}")
-    return files
 
 
 def _toml(folders: Folders, addresses: Addresses, secrets: Secrets) -> str:

@@ -8,14 +8,12 @@ from pbxtrack.errors import PbxtrackError
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
-def shipped_conf_dir() -> Path:
-    """The folder of the Asterisk files that users include: in a checkout ``asterisk-conf/``, else in the package."""
-    return _shipped("asterisk-conf", "asterisk_conf", "extensions_pbxtrack.conf")
-
-
 def docker_dir() -> Path:
-    """The folder with the lab's ``Dockerfile`` and ``compose.yaml``."""
-    return _shipped("docker", "docker", "compose.yaml")
+    """The folder with the lab's ``Dockerfile`` and ``compose.yaml``: in an installed package, or in a checkout."""
+    for folder in (PACKAGE / "docker", PACKAGE.parent / "docker"):
+        if (folder / "compose.yaml").is_file():
+            return folder
+    raise PbxtrackError("docker/compose.yaml is missing from this installation of pbxtrack; install it again")
 
 
 def template_dir() -> Path:
@@ -31,13 +29,6 @@ def cache_dir() -> Path:
 def labs_dir() -> Path:
     """One folder for each lab that is up."""
     return _base("XDG_STATE_HOME", ".local/state") / "pbxtrack" / "labs"
-
-
-def _shipped(in_checkout: str, in_package: str, proof: str) -> Path:
-    for folder in (PACKAGE.parent / in_checkout, PACKAGE / in_package):
-        if (folder / proof).is_file():
-            return folder
-    raise PbxtrackError(f"{in_checkout}/{proof} is missing from this installation of pbxtrack; install it again")
 
 
 def _base(variable: str, default: str) -> Path:

@@ -71,7 +71,7 @@ def test_a_zombie_is_not_alive() -> None:
 
 def test_the_configuration_is_whole_and_private(tmp_path: Path) -> None:
     folders = config.Folders(tmp_path / "lab")
-    secrets = config.Secrets(ami="s3cret", observer="0bserver")
+    secrets = config.Secrets(ami="s3cret-s3cret", observer="0bserver")
     addresses = Addresses("127.0.9.9")
     config.write(folders, addresses, secrets, Path("/modules"), Path("/data"), 7)
 
@@ -79,12 +79,12 @@ def test_the_configuration_is_whole_and_private(tmp_path: Path) -> None:
     assert not [name for name, text in files.items() if "@SIP" in text or "@ETC" in text or "@DIAL" in text]
     assert "PBXTRACK_DIAL_TIMEOUT=7" in files["extensions.conf"]
     assert "agi://127.0.9.9:4573/resolve" in files["extensions_pbxtrack.conf"]
-    assert "secret = s3cret" in files["pbxtrack.conf"]
+    assert "secret = s3cret-s3cret" in files["pbxtrack.conf"]
     assert "change-me" not in files["pbxtrack.conf"]
     assert {path.stat().st_mode & 0o777 for path in folders.etc.rglob("*.conf")} == {0o600}
     settings = tomllib.loads(folders.toml.read_text())
     assert settings["database"]["url"] == f"sqlite:///{tmp_path}/lab/pbxtrack.db"
-    assert settings["ami"][0]["secret"] == "s3cret"
+    assert settings["ami"][0]["secret"] == "s3cret-s3cret"
 
 
 def test_relative_xdg_folders_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
