@@ -1,0 +1,52 @@
+"""The HTTP API as an aiohttp application."""
+
+from __future__ import annotations
+
+from aiohttp import hdrs, web
+
+from pbxtrack.api import calls, cors, leases, openapi, problems, routing, status
+from pbxtrack.api.limits import Limiter
+from pbxtrack.api.origins import Origins
+from pbxtrack.api.page import PAGE, render
+from pbxtrack.api.routing import Audience
+from pbxtrack.api.services import ADDRESS_LIMITER, ORIGINS, SERVICES, SITE_LIMITER, Services
+
+ROUTES = (*leases.ROUTES, *calls.ROUTES, *status.ROUTES)
+
+_KEEP_ALIVE = 75.0  # seconds
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    hdrs.CACHE_CONTROL: "no-store",
+}
+
+
+def create_app(services: Services) -> web.Application:
+    """The application; it opens and closes nothing that is not its own."""
+    app = web.Application(middlewares=[problems.middleware], client_max_size=routing.MAX_BODY)
+    app[SERVICES] = services
+    app[ORIGINS] = Origins(services.database)
+    app[ADDRESS_LIMITER] = Limiter(services.address_rate)
+    app[SITE_LIMITER] = Limiter(services.site_rate)
+    app[openapi.DOCUMENT] = openapi.describe(ROUTES)
+    app[PAGE] = render(app[openapi.DOCUMENT])
+    for route in ROUTES:
+        routing.add(app, route)
+    for path in dict.fromkeys(route.path for route in ROUTES if route.audience is Audience.WEBSITE):
+        app.router.add_route("OPTIONS", routing.pattern(path), cors.preflight)
+    app.on_response_prepare.append(_add_headers)
+    return app
+
+
+def create_runner(app: web.Application) -> web.AppRunner:
+    """A runner without an access log (a page's address may hold personal data), and that leaves signals alone."""
+    return web.AppRunner(app, access_log=None, handle_signals=False, keepalive_timeout=_KEEP_ALIVE)
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers.pop(hdrs.SERVER, None)
+    await cors.add_headers(request, response)

@@ -1,0 +1,114 @@
+"""The call log for managers and programs."""
+
+from __future__ import annotations
+
+import structlog
+from aiohttp import web
+
+from pbxtrack.api.managers import TOKEN
+from pbxtrack.api.problems import Problem
+from pbxtrack.api.routing import Answer, Audience, Route, answer
+from pbxtrack.api.schemas import Call, CallChanges, CallPage, CallQuery
+from pbxtrack.api.services import SERVICES
+from pbxtrack.numbers import MAX_LENGTH, InvalidNumber, Number, read_caller
+from pbxtrack.storage.views import CallFilter, InvalidCursor, annotate_call, call_detail, calls_page
+
+log = structlog.get_logger(__name__)
+
+
+async def list_calls(request: web.Request, query: CallQuery) -> web.Response:
+    services = request.app[SERVICES]
+    which = _filter(query, services.default_region)
+    try:
+        items, following = await services.database.read(
+            lambda connection: calls_page(connection, which, query.cursor, query.limit)
+        )
+    except InvalidCursor as error:
+        raise Problem("bad-parameter", f"The parameter cursor: {error}.", parameter="cursor") from None
+    return answer({"items": items, "next": following})
+
+
+async def show_call(request: web.Request) -> web.Response:
+    call_id = request.match_info["call"]
+    call = await request.app[SERVICES].database.read(lambda connection: call_detail(connection, call_id))
+    if call is None:
+        raise Problem("not-found", "There is no such call.")
+    return answer(call)
+
+
+async def change_call(request: web.Request, body: CallChanges) -> web.Response:
+    call_id = request.match_info["call"]
+    changes = body.model_dump(include=body.model_fields_set)
+    call = await request.app[SERVICES].database.write(lambda connection: annotate_call(connection, call_id, changes))
+    if call is None:
+        raise Problem("not-found", "There is no such call.")
+    log.info("call_changed", call=call["id"], changed=sorted(changes), token=request[TOKEN].name)
+    return answer(call)
+
+
+def _filter(query: CallQuery, region: str) -> CallFilter:
+    caller = read_caller(_typed(query.caller), region) if query.caller else None
+    return CallFilter(
+        since=query.since,
+        until=query.until,
+        sites=query.site,
+        channels=query.channel,
+        campaigns=query.campaign,
+        statuses=[status.value for status in query.status],
+        caller=caller,
+        withheld=query.caller is not None and caller is None,
+        dialled=_dialled(_typed(query.dialled), region) if query.dialled else None,
+        repeat=query.repeat,
+        target=query.target,
+        min_confidence=query.min_confidence,
+    )
+
+
+def _dialled(text: str, region: str) -> str:
+    """As calls keep it: E.164, or what was dialled where that is no number."""
+    try:
+        return Number.parse(text, region).e164
+    except InvalidNumber:
+        return text[:MAX_LENGTH]
+
+
+def _typed(text: str | None) -> str:
+    """What was meant: in an address ``+`` means a space, and few people write ``%2B``."""
+    text = text or ""
+    return "+" + text[1:] if text.startswith(" ") else text
+
+
+_CALL = {"call": "The call's `id`."}
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/api/v1/calls",
+        handler=list_calls,
+        summary="The call log, newest first",
+        audience=Audience.MANAGER,
+        query=CallQuery,
+        answer=Answer(200, "A page of calls.", CallPage),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/calls/{call}",
+        handler=show_call,
+        summary="One call",
+        audience=Audience.MANAGER,
+        path_parameters=_CALL,
+        answer=Answer(200, "The call.", Call),
+        problems=("not-found",),
+    ),
+    Route(
+        method="PATCH",
+        path="/api/v1/calls/{call}",
+        handler=change_call,
+        summary="Write on a call",
+        audience=Audience.MANAGER,
+        body=CallChanges,
+        path_parameters=_CALL,
+        answer=Answer(200, "The call as it is now.", Call),
+        problems=("not-found",),
+    ),
+)

@@ -1,0 +1,134 @@
+"""Websites lease numbers here: one for each visit, held while the page gives signs of life."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+import structlog
+from aiohttp import hdrs, web
+
+from pbxtrack.api import cors
+from pbxtrack.api.client_address import client_address
+from pbxtrack.api.limits import Verdict
+from pbxtrack.api.problems import Problem
+from pbxtrack.api.routing import Answer, Audience, Route, answer
+from pbxtrack.api.schemas import LeaseAnswer, LeaseBody, RenewBody
+from pbxtrack.api.services import ADDRESS_LIMITER, SERVICES, SITE_LIMITER
+from pbxtrack.numbers import Number, mask
+from pbxtrack.pool.model import LeaseGrant, LeaseRequest
+from pbxtrack.pool.policy import HEARTBEAT
+from pbxtrack.pool.service import UnknownSite
+from pbxtrack.storage.views import rfc3339
+
+log = structlog.get_logger(__name__)
+
+_LEASE_ID = re.compile(r"[0-9a-z]{26}")
+_GONE = "It expired, or its number went to another visitor."
+
+
+async def acquire(request: web.Request, body: LeaseBody) -> web.Response:
+    await cors.admit_to(request, body.site)
+    services = request.app[SERVICES]
+    peer = client_address(request.remote, request.headers.getall("X-Forwarded-For", []), services.trusted_proxies)
+    verdict = request.app[ADDRESS_LIMITER].take(peer)
+    if verdict.allowed:
+        by_site = request.app[SITE_LIMITER].take(body.site)
+        verdict = verdict if by_site.allowed else by_site
+    if not verdict.allowed:
+        raise _too_many(verdict)
+    wanted = LeaseRequest(
+        site_key=body.site,
+        page=_without_nul(body.page),
+        referrer=_without_nul(body.referrer or ""),
+        visitor=body.visitor or None,
+        region=body.region or "",
+        client_ids=body.client_ids or {},
+    )
+    try:
+        grant = await services.acquire(wanted)
+    except UnknownSite:
+        raise Problem("unknown-site", headers=verdict.headers) from None
+    log.info(
+        "lease_granted",
+        site=grant.site.key,
+        visit=grant.visit.id,
+        number=mask(grant.number) if grant.number else None,
+        overflow=grant.lease.overflow,
+        renewed=grant.renewed,
+    )
+    return answer(_lease(grant, services.default_region), status=201, headers=verdict.headers)
+
+
+async def renew(request: web.Request, body: RenewBody) -> web.Response:
+    services = request.app[SERVICES]
+    lease_id = request.match_info["lease"]
+    # An id of another form was never given out: the database need not see it.
+    grant = await services.renew(lease_id) if _LEASE_ID.fullmatch(lease_id) else None
+    if grant is None:
+        raise Problem("lease-gone", _GONE)
+    await cors.admit_to(request, grant.site.key)
+    log.info("lease_renewed", site=grant.site.key, visit=grant.visit.id, event_=body.event)
+    return answer(_lease(grant, services.default_region))
+
+
+def _too_many(verdict: Verdict) -> Problem:
+    wait = verdict.headers[hdrs.RETRY_AFTER]
+    return Problem("too-many-requests", f"Try again in {wait} s.", headers=verdict.headers)
+
+
+def _lease(grant: LeaseGrant, region: str) -> dict[str, Any]:
+    return {
+        "lease": grant.lease.id,
+        "visitor": grant.visit.visitor,
+        "visit": grant.visit.id,
+        "number": grant.number,
+        "display": _display(grant.number, region) if grant.number else None,
+        "region": grant.visit.region,
+        "email": grant.site.email,
+        "expires_at": rfc3339(grant.lease.ends_at),
+        "guaranteed_until": rfc3339(grant.lease.guaranteed_until),
+        "renew_after": int(HEARTBEAT.total_seconds()),
+        "overflow": grant.lease.overflow,
+    }
+
+
+@lru_cache(maxsize=10_000)  # formatting costs 0.1 ms, and the numbers are few
+def _display(number: str, region: str) -> str:
+    return Number(number).display(region)
+
+
+def _without_nul(url: str) -> str:
+    """The address with ``%00`` replaced: it will be decoded, and no database keeps what it stands for."""
+    return url.replace("%00", "%EF%BF%BD")
+
+
+_LEASE_PROBLEMS = ("unknown-site", "too-many-requests")
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/api/v1/leases",
+        handler=acquire,
+        summary="Lease a number for a visit",
+        description="The same visitor on the same visit gets the same number.",
+        audience=Audience.WEBSITE,
+        body=LeaseBody,
+        answer=Answer(201, "The lease, new or renewed.", LeaseAnswer),
+        problems=_LEASE_PROBLEMS,
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/leases/{lease}/renew",
+        handler=renew,
+        summary="Hold the number on",
+        description="To be sent every `renew_after` seconds while the page is looked at, and when it is left.",
+        audience=Audience.WEBSITE,
+        body=RenewBody,
+        body_optional=True,
+        path_parameters={"lease": "`lease` of the answer that gave the number."},
+        answer=Answer(200, "The lease with its new times.", LeaseAnswer),
+        problems=("lease-gone",),
+    ),
+)

@@ -1,0 +1,214 @@
+"""What goes in and comes out of the API, as pydantic models: the requests are read with them, the answers described."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from pbxtrack.calls.attribution import Method
+from pbxtrack.calls.lifecycle import Status
+
+_NO_NUL = r"^[^\x00]*$"  # PostgreSQL keeps no NUL in a text
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+Url = Annotated[str, Field(max_length=8_192, pattern=_NO_NUL)]
+Short = Annotated[str, Field(max_length=64, pattern=_NO_NUL)]
+Word = Annotated[str, Field(min_length=1, max_length=300, pattern=_NO_NUL)]
+ClientIdName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
+ClientId = Annotated[str, Field(max_length=256, pattern=_NO_NUL)]
+Tag = Annotated[str, Field(min_length=1, max_length=64, pattern=_NO_NUL)]
+
+
+def _read_time(text: object) -> datetime:
+    if not isinstance(text, str) or not _RFC_3339.fullmatch(text):
+        raise ValueError("must be a time such as 2026-01-31T09:00:00Z")
+    try:
+        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("is a time that does not exist") from None
+
+
+def _read_bool(text: object) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text == "true"
+
+
+Time = Annotated[datetime, BeforeValidator(_read_time), WithJsonSchema({"type": "string", "format": "date-time"})]
+Truth = Annotated[bool, BeforeValidator(_read_bool), WithJsonSchema({"type": "boolean"})]
+
+
+def _decimal(text: object) -> object:
+    if not isinstance(text, str) or not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,20})?", text):
+        raise ValueError("must be a number such as 0.8")
+    return float(text)
+
+
+def _whole(text: object) -> object:
+    if not isinstance(text, str) or not re.fullmatch(r"[0-9]{1,9}", text):
+        raise ValueError("must be a whole number")
+    return int(text)
+
+
+class LeaseBody(BaseModel):
+    """A website asks for a number."""
+
+    # Unknown members are passed over: a page may have been loaded with a newer snippet than this service.
+    site: Annotated[str, Field(min_length=1, max_length=64, pattern=_NO_NUL, description="The site's key.")]
+    page: Annotated[Url, Field(min_length=1, description="The address of the page, with its query.")]
+    visitor: Annotated[Short | None, Field(description="What an earlier answer gave as `visitor`.")] = None
+    referrer: Url | None = None
+    region: Annotated[str, Field(max_length=16, pattern=_NO_NUL)] | None = None
+    client_ids: Annotated[
+        dict[ClientIdName, ClientId] | None,
+        Field(max_length=20, description="Ids in other systems by name: `ga`, `ym`, `gclid`…"),
+    ] = None
+
+
+class RenewBody(BaseModel):
+    """A page gives a sign of life. All of it may be left out."""
+
+    page: Url | None = None
+    event: Literal["view", "tap", "copy", "leave"] | None = None
+
+
+class LeaseAnswer(BaseModel):
+    """A number to be shown, and for how long it is held."""
+
+    lease: Annotated[str, Field(description="Renews the lease: not to be shown to others.")]
+    visitor: Annotated[str, Field(description="To be remembered by the browser and sent next time.")]
+    visit: str
+    number: Annotated[str | None, Field(description="E.164; null where no number can be had.")]
+    display: Annotated[str | None, Field(description="The number as people write it.")]
+    region: str
+    email: str | None
+    expires_at: datetime
+    guaranteed_until: datetime
+    renew_after: Annotated[int, Field(description="Seconds.")]
+    overflow: Annotated[bool, Field(description="The pool is used up: the number, if any, is shown to many.")]
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Any20 = Annotated[list[Word], Field(max_length=20), BeforeValidator(_as_list)]
+
+
+class CallQuery(BaseModel):
+    """Which calls. A parameter that takes several values is written several times, and any of them may fit."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: Annotated[Time | None, Field(description="Calls from this time on.")] = None
+    until: Annotated[Time | None, Field(description="Calls before this time.")] = None
+    site: Annotated[Any20, Field(description="The site's key.")] = []
+    channel: Any20 = []
+    campaign: Any20 = []
+    status: Annotated[list[Status], Field(max_length=20), BeforeValidator(_as_list)] = []
+    caller: Annotated[
+        Word | None,
+        Field(description="A number, however written; `withheld` for callers who hid theirs."),
+    ] = None
+    dialled: Annotated[Word | None, Field(description="A number, however written.")] = None
+    repeat: Annotated[Truth | None, Field(description="Callers who had called the site before.")] = None
+    target: Annotated[Truth | None, Field(description="Calls that count as leads.")] = None
+    min_confidence: Annotated[float, Field(ge=0, le=1), BeforeValidator(_decimal)] | None = None
+    limit: Annotated[int, Field(ge=1, le=250), BeforeValidator(_whole)] = 50
+    cursor: Annotated[str | None, Field(min_length=1, max_length=400, description="`next` of the page before.")] = None
+
+
+class CallChanges(BaseModel):
+    """What people write on a call. What is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    note: Annotated[str, Field(max_length=10_000, pattern=_NO_NUL)] | None = None
+    tags: Annotated[list[Tag], Field(max_length=50), AfterValidator(lambda tags: list(dict.fromkeys(tags)))] = []
+
+
+class CandidateAnswer(BaseModel):
+    visit: str
+    channel: str
+    confidence: Annotated[float, Field(ge=0, le=1)]
+
+
+class AttributionAnswer(BaseModel):
+    """Which advertising brought the call, how that is known, and how surely."""
+
+    method: Method
+    channel: str | None
+    source: str | None
+    medium: str | None
+    campaign: str | None
+    term: str | None
+    content: str | None
+    visit: str | None
+    confidence: Annotated[float, Field(ge=0, le=1)]
+    why: Annotated[str | None, Field(description="One sentence for people.")]
+    candidates: list[CandidateAnswer]
+
+
+class PbxAnswer(BaseModel):
+    node: str
+    linkedid: str
+
+
+class Call(BaseModel):
+    """A call. Times are UTC; durations in seconds."""
+
+    id: str
+    started_at: datetime
+    answered_at: datetime | None
+    ended_at: datetime | None
+    site: str | None
+    dialled: str | None
+    caller: Annotated[str | None, Field(description="null where the caller withheld it.")]
+    status: Status
+    ringing_seconds: Annotated[float, Field(ge=0)]
+    talk_seconds: Annotated[float, Field(ge=0)]
+    answered_by: str | None
+    hung_up_by: Annotated[str | None, Field(description="caller, line or pbx")]
+    hangup_cause: Annotated[int | None, Field(description="Q.850")]
+    first: bool
+    repeat: bool
+    target: bool
+    recording: str | None
+    note: str | None
+    tags: list[str]
+    attribution: AttributionAnswer
+    pbx: PbxAnswer
+
+
+class CallPage(BaseModel):
+    items: list[Call]
+    next: Annotated[str | None, Field(description="The cursor of the next page; null at the end.")]
+
+
+class Alive(BaseModel):
+    status: Literal["alive"]
+
+
+class CheckAnswer(BaseModel):
+    name: str
+    ok: bool
+    reason: str
+
+
+class Ready(BaseModel):
+    status: Literal["ready"]
+    checks: list[CheckAnswer]
+
+
+class ProblemAnswer(BaseModel):
+    """An error, as RFC 9457 has it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str | None = None

@@ -1,0 +1,49 @@
+"""What the API works with: handed in by whoever wires pbxtrack together."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import IPv4Network, IPv6Network
+
+from aiohttp import web
+
+from pbxtrack.api.limits import Limiter, Rate
+from pbxtrack.api.origins import Origins
+from pbxtrack.health import Readiness
+from pbxtrack.pool.model import LeaseGrant, LeaseRequest
+from pbxtrack.storage.database import Database
+
+ADDRESS_RATE = Rate(30, 60.0)
+SITE_RATE = Rate(6_000, 60.0)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything that the API needs.
+
+    ``acquire`` raises :class:`pbxtrack.pool.service.UnknownSite`; ``renew`` gives None for a lease that is gone; all
+    may raise StorageUnavailable. ``default_region`` (ISO 3166) says how numbers are read and shown. ``trusted_proxies``
+    may tell the visitor's address in X-Forwarded-For. A rate of None lifts that limit of new leases.
+    """
+
+    database: Database
+    acquire: Callable[[LeaseRequest], Awaitable[LeaseGrant]]
+    renew: Callable[[str], Awaitable[LeaseGrant | None]]
+    ready: Callable[[], Awaitable[Readiness]]
+    default_region: str = "RU"
+    trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()
+    address_rate: Rate | None = ADDRESS_RATE
+    site_rate: Rate | None = SITE_RATE
+    now: Callable[[], datetime] = utc_now
+
+
+SERVICES = web.AppKey("SERVICES", Services)
+ORIGINS = web.AppKey("ORIGINS", Origins)
+ADDRESS_LIMITER = web.AppKey("ADDRESS_LIMITER", Limiter)
+SITE_LIMITER = web.AppKey("SITE_LIMITER", Limiter)

@@ -1,0 +1,75 @@
+"""Is pbxtrack alive, is it ready, and what does its API look like?"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from pbxtrack.api.openapi import DOCUMENT
+from pbxtrack.api.page import PAGE
+from pbxtrack.api.problems import Problem
+from pbxtrack.api.routing import Answer, Audience, Route, answer
+from pbxtrack.api.schemas import Alive, Ready
+from pbxtrack.api.services import SERVICES
+
+
+async def healthz(request: web.Request) -> web.Response:
+    return answer({"status": "alive"})
+
+
+async def readyz(request: web.Request) -> web.Response:
+    readiness = await request.app[SERVICES].ready()
+    checks = [{"name": check.name, "ok": check.ok, "reason": check.reason} for check in readiness.checks]
+    if not readiness.ok:
+        raise Problem("not-ready", readiness.reason, checks=checks)
+    return answer({"status": "ready", "checks": checks})
+
+
+async def openapi_json(request: web.Request) -> web.Response:
+    return answer(request.app[DOCUMENT])
+
+
+async def docs(request: web.Request) -> web.Response:
+    page = request.app[PAGE]
+    return web.Response(
+        body=page.html.encode(),
+        content_type="text/html",
+        charset="utf-8",
+        headers={"Content-Security-Policy": page.policy},
+    )
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/healthz",
+        handler=healthz,
+        summary="Is the process alive?",
+        audience=Audience.ANYONE,
+        answer=Answer(200, "It is.", Alive),
+    ),
+    Route(
+        method="GET",
+        path="/readyz",
+        handler=readyz,
+        summary="Can it do its work?",
+        audience=Audience.ANYONE,
+        answer=Answer(200, "It can.", Ready),
+        problems=("not-ready", "unavailable"),
+    ),
+    Route(
+        method="GET",
+        path="/openapi.json",
+        handler=openapi_json,
+        summary="This description",
+        audience=Audience.ANYONE,
+        answer=Answer(200, "OpenAPI 3.1."),
+    ),
+    Route(
+        method="GET",
+        path="/docs",
+        handler=docs,
+        summary="This description, for people",
+        audience=Audience.ANYONE,
+        answer=Answer(200, "A page.", content_type="text/html"),
+    ),
+)
