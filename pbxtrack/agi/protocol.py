@@ -15,7 +15,7 @@ MAX_ENVIRONMENT = 16_384  # bytes; Asterisk's own is under 2,000 unless a caller
 MAX_VALUE = 512  # characters of one value that are kept
 _RESTRICTED = 0x20  # bits 5 and 6 of the Q.931 octet 3a: 01 presentation restricted
 _PRESENTATION = 0x60
-_SPECIAL = frozenset("\"',\()[]{}|;$")  # what MSet or the AGI parser would read as syntax
+_SPECIAL = frozenset("\"',\\()[]{}|;$")  # what MSet or the AGI parser would read as syntax
 
 
 class NotAgi(Exception):

@@ -1,0 +1,83 @@
+"""`pbxtrack demo`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+
+import click
+from rich.console import Console
+from rich.live import Live
+
+from pbxtrack.demo import run
+from pbxtrack.demo.table import call_table
+from pbxtrack.errors import PbxtrackError
+from pbxtrack.lab.lab import Lab
+from pbxtrack.lab.runtimes import NAMES
+
+_REFRESH = 0.25  # s between looks at the call log
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="End after the scripted calls; exit 0 only if all went as scripted.")
+@click.option("--runtime", type=click.Choice(NAMES), help="How to run Asterisk; by default Docker where it works.")
+def demo(once: bool, runtime: str | None) -> None:
+    """A real Asterisk, real SIP calls, and the advertising that each belongs to."""
+    console = Console(highlight=False, width=None if os.isatty(1) else 130)
+    console.print("Starting Asterisk 22 and two SIP phones…")
+    with Lab.up(f"demo-{os.getpid()}", runtime, attached=True, dial_timeout=run.DIAL_TIMEOUT) as lab:
+        console.print(f"Asterisk is up ({lab.runtime}) at {lab.addresses.sip}.")
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(_demo(console, lab, once))
+
+
+async def _demo(console: Console, lab: Lab, once: bool) -> None:
+    service = run.Service(lab)
+    site = await asyncio.to_thread(run.set_up, service, lab)
+    console.print(f"Site file {site} applied; pbxtrack keeps its calls in SQLite beside it.")
+    async with service.running():
+        console.print(f"pbxtrack serves FastAGI at {lab.addresses.agi} and HTTP at {service.url}\n")
+        plays = run.plays()
+        with Live(call_table(plays), console=console, auto_refresh=False, vertical_overflow="visible") as live:
+            playing = asyncio.create_task(run.play(lab, service, plays))
+            try:
+                while not playing.done():
+                    await asyncio.wait([playing], timeout=_REFRESH)
+                    run.match(plays, await service.calls())
+                    live.update(call_table(plays), refresh=True)
+                await playing
+            finally:
+                playing.cancel()
+            await run.settle(service, plays)
+            live.update(call_table(plays), refresh=True)
+        _verdict(console, plays)
+        if not once:
+            await _stay(console, lab, service)
+
+
+def _verdict(console: Console, plays: list[run.Played]) -> None:
+    wrong = [played for played in plays if played.faults]
+    for played in wrong:
+        console.print(f"✗ {played.scripted.name}: {'; '.join(played.faults)}", style="red", markup=False)
+    if wrong:
+        raise PbxtrackError(f"{len(wrong)} of {len(plays)} calls are not in the call log as they were placed")
+    console.print(
+        f"✓ {len(plays)} real calls placed; each is in the call log with its channel, visit, status and times "
+        f"(within {run.TOLERANCE} s of what the caller saw)."
+    )
+
+
+async def _stay(console: Console, lab: Lab, service: run.Service) -> None:
+    console.print(f"""
+Everything stays up until Ctrl-C. Try, in another terminal:
+  export PBXTRACK_CONFIG={lab.config_path}
+  pbxtrack lab call --name {lab.name} --from +79160000001 --to +74951230001
+  pbxtrack calls
+  curl -H 'Authorization: Bearer {service.token}' {service.url}/api/v1/calls
+The API is described at {service.url}/docs""", markup=False, soft_wrap=True)  # fmt: skip
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await stop.wait()
