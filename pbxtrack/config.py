@@ -21,7 +21,8 @@ from pydantic_core import ErrorDetails
 
 from pbxtrack import toml_lines
 from pbxtrack.errors import ConfigError
-from pbxtrack.settings import SECRETS, Address, AmiSettings, KeyPath, Origin, Settings
+from pbxtrack.settings import SECRETS, Address, AmiSettings, Origin, Settings
+from pbxtrack.toml_lines import KeyPath
 
 __all__ = ["Address", "AmiSettings", "Settings", "load"]
 

@@ -21,8 +21,7 @@ from pydantic import (
 
 from pbxtrack.errors import ConfigError
 from pbxtrack.numbers import InvalidNumber, dialling_prefixes
-
-KeyPath = tuple[str | int, ...]
+from pbxtrack.toml_lines import KeyPath
 
 
 @dataclass(frozen=True, slots=True)

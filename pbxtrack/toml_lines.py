@@ -15,7 +15,7 @@ from typing import Any
 
 from pbxtrack.errors import ConfigError
 
-Path_ = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """Where a value is: keys of tables and indexes of arrays, such as ``("site", 0, "hold")``."""
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -40,8 +40,8 @@ class Lines:
         """``text`` must be valid TOML."""
         self._text = text
         self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
-        self._known: dict[Path_, int] = {}
-        self._tables: dict[Path_, int] = {}  # how many [[tables]] of a path there are so far
+        self._known: dict[KeyPath, int] = {}
+        self._tables: dict[KeyPath, int] = {}  # how many [[tables]] of a path there are so far
         self._document()
 
     def find(self, path: Sequence[str | int]) -> int:
@@ -52,12 +52,12 @@ class Lines:
                 return line
         return 1
 
-    def paths(self) -> frozenset[Path_]:
+    def paths(self) -> frozenset[KeyPath]:
         """Every path that has a line."""
         return frozenset(self._known)
 
     def _document(self) -> None:
-        table: Path_ = ()
+        table: KeyPath = ()
         at = self._blank(0)
         while at < len(self._text):
             if self._text[at] == "[":
@@ -66,11 +66,11 @@ class Lines:
                 at = self._pair(at, table)
             at = self._blank(at)
 
-    def _header(self, at: int) -> tuple[Path_, int]:
+    def _header(self, at: int) -> tuple[KeyPath, int]:
         many = self._text.startswith("[[", at)
         start = at
         keys, at = self._keys(at + (2 if many else 1))
-        path: Path_ = ()
+        path: KeyPath = ()
         for number, key in enumerate(keys):
             path = (*path, key)
             if many and number == len(keys) - 1:
@@ -81,7 +81,7 @@ class Lines:
             self._note(path, start)
         return path, at + (2 if many else 1)
 
-    def _pair(self, at: int, table: Path_) -> int:
+    def _pair(self, at: int, table: KeyPath) -> int:
         start = at
         keys, at = self._keys(at)
         for key in keys:
@@ -100,7 +100,7 @@ class Lines:
                 return keys, at
             at += 1
 
-    def _value(self, at: int, path: Path_) -> int:
+    def _value(self, at: int, path: KeyPath) -> int:
         self._note(path, at)
         opening = self._text[at]
         if opening == "[":
@@ -111,7 +111,7 @@ class Lines:
         assert match is not None
         return match.end()
 
-    def _array(self, at: int, path: Path_) -> int:
+    def _array(self, at: int, path: KeyPath) -> int:
         index = 0
         while self._text[at := self._blank(at)] != "]":
             if self._text[at] == ",":
@@ -121,7 +121,7 @@ class Lines:
             index += 1
         return at + 1
 
-    def _inline(self, at: int, path: Path_) -> int:
+    def _inline(self, at: int, path: KeyPath) -> int:
         while self._text[at := self._blank(at)] != "}":
             at = at + 1 if self._text[at] == "," else self._pair(at, path)
         return at + 1
@@ -131,7 +131,7 @@ class Lines:
         assert match is not None
         return match.end()
 
-    def _note(self, path: Path_, at: int) -> None:
+    def _note(self, path: KeyPath, at: int) -> None:
         self._known.setdefault(path, bisect_right(self._starts, at))
 
 
@@ -141,16 +141,20 @@ def _unquote(key: str) -> str:
 
 def read(path: Path) -> tuple[dict[str, Any], Lines]:
     """A TOML file's data and lines; ConfigError, in one line that names the file, where it cannot be had."""
+    return parse(read_bytes(path), str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """What a file holds; ConfigError, in one line that names the file, where it cannot be read."""
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: is a directory; name a file") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    return parse(content, str(path))
 
 
 def parse(content: bytes, name: str) -> tuple[dict[str, Any], Lines]:

@@ -1,0 +1,79 @@
+"""``pbxtrack token``: API tokens of programs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from pbxtrack.cli.common import json_option, now, open_database, print_json, rfc3339
+from pbxtrack.cli.text import visible
+from pbxtrack.errors import PbxtrackError
+from pbxtrack.storage.tokens import MAX_NAME, Token, add_token, list_tokens, revoke_token
+
+
+@click.group()
+def token() -> None:
+    """API tokens of programs."""
+
+
+@token.command()
+@click.argument("name")
+@json_option
+def add(name: str, as_json: bool) -> None:
+    """Make a token and print it. It is shown this once: the database keeps a hash of it."""
+    name = name.strip()
+    if not name or len(name) > MAX_NAME or not name.isprintable() or name.isdecimal():
+        raise click.BadParameter(f"must be 1 to {MAX_NAME} printable characters, not all of them digits.")
+    with open_database() as database, database.transaction() as connection:
+        if any(known.name == name for known in _live(list_tokens(connection))):
+            raise PbxtrackError(f"there is a token {name!r} already; revoke it first, or choose another name")
+        made, secret = add_token(connection, name, now())
+    if as_json:
+        print_json({"id": made.id, "name": made.name, "token": secret})
+        return
+    click.echo(secret)
+    click.echo(f"Token {made.id} ({name}): keep it now, it is not shown again.", err=True)
+
+
+@token.command()
+@click.argument("token_", metavar="ID|NAME")
+def revoke(token_: str) -> None:
+    """Refuse a token from now on."""
+    with open_database() as database, database.transaction() as connection:
+        found = [known for known in _live(list_tokens(connection)) if token_ in (str(known.id), known.name)]
+        if not found:
+            raise PbxtrackError(f"there is no token {token_!r} to revoke; see `pbxtrack token list`")
+        revoke_token(connection, found[0].id, now())
+    click.echo(f"revoked token {found[0].id} ({visible(found[0].name)})")
+
+
+@token.command(name="list")
+@json_option
+def list_(as_json: bool) -> None:
+    """Every token, without its secret."""
+    with open_database() as database, database.transaction() as connection:
+        found = list_tokens(connection)
+    if as_json:
+        print_json([asdict(known) for known in found])
+        return
+    if not found:
+        click.echo("there are no tokens; make one with `pbxtrack token add NAME`")
+        return
+    from pbxtrack.cli.table import print_table
+
+    rows = [
+        [
+            str(known.id),
+            known.name,
+            rfc3339(known.created_at),
+            rfc3339(known.used_at) if known.used_at else "never",
+            f"revoked {rfc3339(known.revoked_at)}" if known.revoked_at else "in use",
+        ]
+        for known in found
+    ]
+    print_table(["Id", "Name", "Made", "Last used", "State"], rows)
+
+
+def _live(tokens: list[Token]) -> list[Token]:
+    return [known for known in tokens if known.revoked_at is None]

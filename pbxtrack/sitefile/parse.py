@@ -1,0 +1,178 @@
+"""Reads a site file. The first thing that is wrong is a ConfigError of one line that names the file and the line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from datetime import timedelta
+
+from pbxtrack import toml_lines
+from pbxtrack.pool.policy import MAX_HOLD, MIN_HOLD
+from pbxtrack.sitefile import values
+from pbxtrack.sitefile.model import (
+    DEFAULT_GUARANTEED,
+    DEFAULT_HOLD,
+    DEFAULT_TARGET_TALK,
+    Channel,
+    Pool,
+    Site,
+    ascending,
+    duration_text,
+)
+from pbxtrack.sitefile.reader import Document, Table
+from pbxtrack.sources.touch import MATCHABLE
+from pbxtrack.toml_lines import KeyPath
+
+MAX_NUMBERS = 1_000_000
+_SITE = [{"pools": "pool", "channels": "channel"}.get(field.name, field.name) for field in fields(Site)]
+_POOL = [field.name for field in fields(Pool)]
+_CHANNEL = [field.name for field in fields(Channel)]
+
+
+def parse(content: bytes, name: str, region: str) -> list[Site]:
+    """The sites of a file called ``name``; ``region`` says how numbers without a country are read."""
+    data, lines = toml_lines.parse(content, name)
+    document = Document(name, lines)
+    reader = _Reader(document, region)
+    sites = [reader.site(table) for table in Table(document, (), data, ["site"]).tables("site", _SITE)]
+    reader.check_addresses(sites)
+    return sites
+
+
+class _Reader:
+    """Reads the sites of one file, and sees to it that nothing is in two places."""
+
+    def __init__(self, document: Document, region: str) -> None:
+        self._document = document
+        self._numbers = values.NumberReader(region)
+        self._seen: dict[str, KeyPath] = {}  # of numbers, addresses and site keys: where they are
+
+    def site(self, table: Table) -> Site:
+        key = table.required("key", values.key, 64)
+        self._once(key, (*table.path, "key"))
+        hold, guaranteed = _holds(table)
+        email, separator = _mailbox(table)
+        overflow = table.text("overflow_number", self._numbers.one, 64, None)
+        site = Site(
+            key=key,
+            name=table.required("name", values.label, 200),
+            line=table.required("line", values.line, 200),
+            origins=_distinct(table, "origins", values.origin),
+            replace=_distinct(table, "replace", self._numbers.one),
+            record=table.flag("record"),
+            whisper=table.flag("whisper"),
+            timezone=table.text("timezone", values.timezone, 64, "UTC"),
+            hold=hold,
+            hold_guaranteed=guaranteed,
+            target_talk=_duration(table, "target_talk", DEFAULT_TARGET_TALK, timedelta(), timedelta(days=1)),
+            overflow_number=overflow,
+            email=email,
+            email_separator=separator,
+            pools=self._pools(table),
+            channels=self._channels(table),
+        )
+        if overflow:
+            self._once(overflow, (*table.path, "overflow_number"))
+        leased = {number for pool in site.pools for number in pool.numbers}
+        for index, number in enumerate(site.replace):
+            if number in leased:  # the page would show everybody a number that is one visitor's
+                raise table.error(f"{number} is in a pool; a number that is on the page cannot be", "replace", index)
+        return site
+
+    def check_addresses(self, sites: Iterable[Site]) -> None:
+        """A mail to a static address goes on to the mailbox: if that were a static address, it would go round."""
+        for index, site in enumerate(sites):
+            if site.email and site.email.lower() in self._seen:
+                line = self._document.lines.find(self._seen[site.email.lower()])
+                raise self._document.error(("site", index, "email"), f"{site.email} is a channel's in line {line}")
+
+    def _pools(self, site: Table) -> list[Pool]:
+        pools: list[Pool] = []
+        for table in site.tables("pool", _POOL):
+            name = _unique_name(table, [pool.name for pool in pools], 64)
+            if "numbers" not in table:
+                raise table.error("the key numbers is missing")
+            regions = _distinct(table, "regions", values.label, 16)
+            pools.append(Pool(name, self._own_numbers(table), regions))
+        return pools
+
+    def _channels(self, site: Table) -> list[Channel]:
+        channels: list[Channel] = []
+        for table in site.tables("channel", _CHANNEL):
+            channel = Channel(
+                name=_unique_name(table, [channel.name for channel in channels], 200),
+                match=table.mapping("match", MATCHABLE, 500),
+                numbers=self._own_numbers(table),
+                emails=self._own_emails(table),
+                line=table.text("line", values.line, 200, None),
+            )
+            if not (channel.match or channel.numbers or channel.emails):
+                raise table.error("needs match, numbers or emails: nothing could ever be this channel's")
+            channels.append(channel)
+        return channels
+
+    def _own_numbers(self, table: Table) -> tuple[str, ...]:
+        found: list[str] = []
+        for numbers, path in table.texts("numbers", self._numbers.many):
+            if len(self._seen) + len(numbers) > MAX_NUMBERS:
+                raise self._document.error(path, f"makes it more than {MAX_NUMBERS:,} numbers")
+            for number in numbers:
+                self._once(number, path)
+            found += numbers
+        return ascending(found)
+
+    def _own_emails(self, table: Table) -> tuple[str, ...]:
+        found = []
+        for address, path in table.texts("emails", values.email, 254):
+            self._once(address.lower(), path)
+            found.append(address.lower())
+        return tuple(sorted(found))
+
+    def _once(self, value: str, path: KeyPath) -> None:
+        if value in self._seen:
+            line = self._document.lines.find(self._seen[value])
+            raise self._document.error(path, f"{value} is in line {line} already")
+        self._seen[value] = path
+
+
+def _distinct(table: Table, key: str, read: Callable[[str], str], limit: int = 200) -> tuple[str, ...]:
+    found: dict[str, KeyPath] = {}
+    for value, path in table.texts(key, read, limit):
+        if value in found:
+            raise table.error(f"{value} is there twice", key, path[-1])
+        found[value] = path
+    return tuple(found)
+
+
+def _unique_name(table: Table, others: list[str], limit: int) -> str:
+    name = table.required("name", values.label, limit)
+    if name in others:
+        raise table.error(f"{name!r} is the name of another one of this site", "name")
+    return name
+
+
+def _holds(table: Table) -> tuple[timedelta, timedelta]:
+    hold = _duration(table, "hold", DEFAULT_HOLD, MIN_HOLD, MAX_HOLD)
+    guaranteed = _duration(table, "hold_guaranteed", min(DEFAULT_GUARANTEED, hold), timedelta(seconds=1), MAX_HOLD)
+    if guaranteed > hold:
+        text = f"{duration_text(guaranteed)} is longer than hold, which is {duration_text(hold)}"
+        raise table.error(text, "hold_guaranteed")
+    return hold, guaranteed
+
+
+def _duration(table: Table, key: str, default: timedelta, least: timedelta, most: timedelta) -> timedelta:
+    found = table.text(key, values.duration, 20, default)
+    if not least <= found <= most:
+        raise table.error(f"must be {duration_text(least)} to {duration_text(most)}", key)
+    return found
+
+
+def _mailbox(table: Table) -> tuple[str | None, str]:
+    email = table.text("email", values.email, 254, None)
+    separator = table.text("email_separator", str, 200, "+")
+    if separator not in ("+", "."):
+        raise table.error('must be "+" or "."', "email_separator")
+    if separator == "." and email and "." in email.rpartition("@")[0]:
+        text = f"cannot be a dot: there is one in {email} already, so that made addresses could not be told from it"
+        raise table.error(text, "email_separator")
+    return email, separator
