@@ -29,6 +29,9 @@ from pbxtrack.calls.events import (
     call_id,
 )
 
+_SILENT = frozenset({"BUSY", "CHANUNAVAIL", "CONGESTION"})  # failures of a line that never rang
+_NO_CAUSE = 1000  # greater than any Q.850 cause
+
 
 class Status(StrEnum):
     """Where a call is, or how it ended."""
@@ -178,11 +181,10 @@ def _arrive(call: Call, fact: CallArrived) -> Call:
 
 def _end(leg: Leg, fact: LegEnded) -> Leg:
     """A leg's end that was seen is worth more than one that was only inferred after a break."""
-    if leg.ended_at is None or (leg.unseen and not fact.unseen):
-        return replace(leg, ended_at=fact.at, cause=fact.cause, unseen=fact.unseen)
-    if leg.unseen == fact.unseen and fact.at < leg.ended_at:
-        return replace(leg, ended_at=fact.at, cause=fact.cause)
-    return leg
+    told = (fact.unseen, fact.at, fact.cause if fact.cause is not None else _NO_CAUSE)
+    if leg.ended_at and (leg.unseen, leg.ended_at, leg.cause if leg.cause is not None else _NO_CAUSE) <= told:
+        return leg
+    return replace(leg, ended_at=fact.at, cause=fact.cause, unseen=fact.unseen)
 
 
 def _leg(call: Call, fact: Fact, name: str = "") -> Leg:
@@ -250,8 +252,11 @@ def _status(caller: Leg, lines: list[Leg], answered_at: datetime | None, ended_a
 
 
 def _ringing(lines: list[Leg], answered_at: datetime | None, ended_at: datetime | None) -> float:
-    """From the first ring (else from dialling, where a line never says that it rings) to the answer or the end."""
-    starts = [start for leg in lines if (start := leg.rang_at or (leg.dialled_at if leg.failure != "BUSY" else None))]
+    """From the first ring (else from dialling, where a line never says that it rings) to the answer or the end.
+
+    A line that was busy or could not be reached did not ring.
+    """
+    starts = [start for leg in lines if (start := leg.rang_at or (None if leg.failure in _SILENT else leg.dialled_at))]
     if not starts:
         return 0.0
     stops = [stop for leg in lines if (stop := leg.failed_at or leg.ended_at)]
@@ -280,26 +285,39 @@ def _talking(call: Call, answered_at: datetime | None, ended_at: datetime | None
     return talk
 
 
-def _stays(leg: Leg, ended_at: datetime | None) -> Iterable[tuple[datetime, datetime]]:
-    """When the leg was in a bridge; a stay whose end was not heard lasts until the leg's, or the call's."""
-    for bridge, start in leg.joined:
+def _stays(leg: Leg, ended_at: datetime | None) -> list[tuple[datetime, datetime]]:
+    """When the leg was in a bridge; a stay whose end was not heard lasts until the leg's, or the call's.
+
+    Stays do not overlap: a leg that was heard to join twice (after a break, say) is still one person.
+    """
+    stays: list[tuple[datetime, datetime]] = []
+    for start, bridge in sorted((at, name) for name, at in leg.joined):
         stops = [at for left, at in leg.left if left == bridge and at >= start]
         stop = min(stops, default=leg.ended_at or ended_at)
-        if stop:
-            yield start, stop
+        if stop is None or stop <= start:
+            continue
+        if stays and start <= stays[-1][1]:
+            stays[-1] = stays[-1][0], max(stays[-1][1], stop)
+        else:
+            stays.append((start, stop))
+    return stays
 
 
 def _hung_up_by(call: Call, caller: Leg, lines: list[Leg], answered_at: datetime | None) -> str:
-    """Who ended it: the first to hang up after the answer; without an answer the caller, or the line that refused."""
+    """Who ended it; without an answer the caller, or the line that refused.
+
+    After an answer: the first to hang up once the last person had come in. Who hung up before that only left a call
+    that went on: they had transferred it.
+    """
     if answered_at:
-        requests = [
-            (leg.hangup_at, leg is not caller)
-            for leg in call.legs.values()
-            if leg.hangup_at and leg.hangup_at >= answered_at and not leg.local
-        ]
+        people = [leg for leg in call.legs.values() if not leg.local]
+        requests = sorted((leg.hangup_at, leg is not caller) for leg in people if leg.hangup_at)
+        requests = [request for request in requests if request[0] >= answered_at]
+        complete = max([at for leg in people for _, at in leg.joined], default=answered_at)
         if not requests:
             return "pbx"
-        return "line" if min(requests)[1] else "caller"
+        last = next((request for request in requests if request[0] >= complete), requests[-1])
+        return "line" if last[1] else "caller"
     if caller.hangup_at:
         return "caller"
     return "line" if any(leg.hangup_at and leg.failure for leg in lines) else "pbx"

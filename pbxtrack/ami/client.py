@@ -1,0 +1,297 @@
+"""One AMI connection, kept: log in, listen, ask, and come back after every loss."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Protocol
+
+import structlog
+from pydantic import SecretStr
+
+from pbxtrack.ami.messages import MAX_MESSAGE, Message, Parser, encode, text
+from pbxtrack.errors import PbxtrackError
+from pbxtrack.numbers import shorten
+
+MAX_LISTED = 200_000  # items of one answer that are kept
+_GREETING = b"Asterisk Call Manager/"
+_OUR_IDS = "pbxtrack-"
+
+log = structlog.get_logger(__name__)
+
+
+class AmiError(PbxtrackError):
+    """Asterisk did not do what was asked; the message is one line, without secrets."""
+
+
+class AmiLost(AmiError):
+    """There is no connection, or it was lost, or the answer did not come in time."""
+
+
+class AmiRefused(AmiError):
+    """Asterisk answered with an error."""
+
+
+class Phase(StrEnum):
+    """What the connection is doing."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    REFUSED = "refused"  # the credentials are wrong
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """How the connection is, for health checks. ``error`` is one line without secrets; empty when all is well."""
+
+    phase: Phase
+    since: datetime
+    last_event_at: datetime | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long things may take, in seconds."""
+
+    connect: float = 5.0
+    answer: float = 5.0  # to any action
+    ping_every: float = 10.0
+    ping_answer: float = 5.0
+    retry: float = 0.5  # first pause after a loss; doubled at each
+    retry_most: float = 60.0
+    healthy: float = 10.0  # a connection that lasted this long was a good one
+
+
+class AmiSettings(Protocol):
+    """Where Asterisk is and who we are there."""
+
+    @property
+    def node(self) -> str: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def username(self) -> str: ...
+    @property
+    def secret(self) -> SecretStr: ...
+
+
+@dataclass(slots=True)
+class _Asked:
+    answer: asyncio.Future[Message]
+    items: list[Message] = field(default_factory=list)
+
+
+class AmiClient:
+    """Keeps a connection while :meth:`run` runs. Events go to ``on_event``, one after another, in order.
+
+    ``on_login`` runs beside the reading after every log-in; it may ask, and its failure costs only itself.
+    """
+
+    def __init__(
+        self,
+        settings: AmiSettings,
+        *,
+        on_event: Callable[[Message], Awaitable[None]],
+        on_login: Callable[[], Awaitable[None]] | None = None,
+        timing: Timing | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._settings, self._timing, self._clock = settings, timing or Timing(), clock
+        self._on_event, self._on_login = on_event, on_login
+        self._writer: asyncio.StreamWriter | None = None
+        self._asked: dict[str, _Asked] = {}
+        self._ids = itertools.count(1)
+        self._closing = asyncio.Event()
+        self._heard = 0  # messages of this connection
+        self.state = LinkState(Phase.CONNECTING, clock())
+        self.last_heard_at: datetime | None = None  # any message, while logged in
+        self.heard_before: datetime | None = None  # the last of the connections before this one
+        self.logins = 0
+        self.overlong = 0
+
+    @property
+    def name(self) -> str:
+        """Which Asterisk, as whom, for people."""
+        return f"{self._settings.node} ({self._settings.username} at {self._settings.host}:{self._settings.port})"
+
+    async def run(self) -> None:
+        """Connect, and again after every loss, until :meth:`close` or cancelled."""
+        failures = 0
+        while not self._closing.is_set():
+            loop = asyncio.get_running_loop()
+            began, logins = loop.time(), self.logins
+            try:
+                await self._connection()
+            except (OSError, UnicodeError, AmiLost) as error:  # TimeoutError is an OSError
+                self._enter(Phase.LOST, str(error) or "it did not answer in time")
+            except AmiRefused as error:
+                self._enter(Phase.REFUSED, str(error))
+            except Exception as error:
+                log.exception("AMI connection failed", ami=self.name)
+                self._enter(Phase.LOST, f"{type(error).__name__}; see the log")
+            if self._closing.is_set():
+                break
+            healthy = self.logins > logins and loop.time() - began >= self._timing.healthy
+            failures = 0 if healthy else failures + 1
+            if self.state.phase is Phase.REFUSED:
+                log.error("AMI refuses the log-in; check username and secret", ami=self.name, reason=self.state.error)
+            else:
+                log.warning("AMI connection lost", ami=self.name, reason=self.state.error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), self._pause(failures))
+        self._enter(Phase.LOST, "closed")
+
+    def close(self) -> None:
+        """End the connection, for good."""
+        self._closing.set()
+        if self._writer:
+            self._writer.close()
+
+    async def ask(self, action: str, **fields: str | Sequence[str]) -> Message:
+        """Asterisk's response to an action.
+
+        Raises AmiRefused for an error, AmiLost where no answer comes in time, ValueError for a line break in a value.
+        """
+        return (await self._ask(action, fields, self._timing.answer)).answer.result()
+
+    async def ask_list(self, action: str, **fields: str | Sequence[str]) -> list[Message]:
+        """The events that an action lists, as :meth:`ask`; the time limit is on each of Asterisk's silences."""
+        return (await self._ask(action, fields, self._timing.answer)).items
+
+    async def _ask(self, action: str, fields: dict[str, str | Sequence[str]], limit: float) -> _Asked:
+        writer = self._writer
+        if writer is None or writer.is_closing():
+            raise AmiLost(f"no connection to {self.name}")
+        action_id = f"{_OUR_IDS}{next(self._ids)}"
+        data = encode(action, action_id, fields)
+        asked = self._asked[action_id] = _Asked(asyncio.get_running_loop().create_future())
+        try:
+            writer.write(data)
+            while not asked.answer.done():
+                heard = self._heard
+                done, _ = await asyncio.wait([asked.answer], timeout=limit)
+                # In a burst the answer comes behind all that was said before it: only silence is a failure.
+                if not done and self._heard == heard:
+                    raise AmiLost(f"no answer to {action} within {limit:g} s")
+        finally:
+            self._asked.pop(action_id, None)
+        asked.answer.result()
+        return asked
+
+    async def _connection(self) -> None:
+        """One connection, to its end, which is always an exception (or the end of all)."""
+        self._enter(Phase.CONNECTING, self.state.error)
+        host, port = self._settings.host, self._settings.port
+        async with asyncio.timeout(self._timing.connect):
+            reader, writer = await asyncio.open_connection(host, port, limit=MAX_MESSAGE)
+        if self._closing.is_set():
+            writer.transport.abort()
+            return
+        self._writer, self._heard, self.heard_before = writer, 0, self.last_heard_at
+        tasks = [asyncio.create_task(self._read(reader)), asyncio.create_task(self._live())]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            self._writer = None
+            # Aborted, not closed: a mute peer would never take what is still to be sent.
+            writer.transport.abort()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for asked in self._asked.values():
+                if not asked.answer.done():
+                    asked.answer.set_exception(AmiLost(f"the connection to {self.name} was lost"))
+                    asked.answer.exception()  # whoever asked may be gone
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        async with asyncio.timeout(self._timing.connect):
+            try:
+                greeting = await reader.readline()
+            except ValueError:
+                greeting = b""
+        if not greeting.startswith(_GREETING):
+            raise AmiLost(f"what answers at {self._settings.host}:{self._settings.port} is not Asterisk's AMI")
+        parser = Parser()
+        while data := await reader.read(MAX_MESSAGE):
+            for message in parser.feed(data):
+                self._heard += 1
+                if self.state.phase is Phase.CONNECTED:
+                    self.last_heard_at = self._clock()
+                await self._dispatch(message)
+            if parser.overlong:
+                log.warning("AMI message too long, skipped", ami=self.name, bytes=MAX_MESSAGE)
+                self.overlong += parser.overlong
+                parser.overlong = 0
+        raise AmiLost("Asterisk closed the connection")
+
+    async def _dispatch(self, message: Message) -> None:
+        action_id = text(message, "ActionID")
+        if action_id.startswith(_OUR_IDS):
+            if asked := self._asked.get(action_id):
+                _hear(asked, message)
+        elif "Event" in message:
+            self.state = LinkState(self.state.phase, self.state.since, self.last_heard_at, self.state.error)
+            await self._on_event(message)
+
+    async def _live(self) -> None:
+        settings = self._settings
+        await self.ask("Login", Username=settings.username, Secret=settings.secret.get_secret_value())
+        self.logins += 1
+        self._enter(Phase.CONNECTED)
+        log.info("AMI connected", ami=self.name)
+        greeted = asyncio.create_task(self._greet())
+        try:
+            while True:
+                await asyncio.sleep(self._timing.ping_every)
+                with contextlib.suppress(AmiRefused):  # any answer is a sign of life
+                    await self._ask("Ping", {}, self._timing.ping_answer)
+        finally:
+            greeted.cancel()
+            await asyncio.gather(greeted, return_exceptions=True)
+
+    async def _greet(self) -> None:
+        if self._on_login is None:
+            return
+        try:
+            await self._on_login()
+        except Exception:
+            log.exception("after the AMI log-in", ami=self.name)
+
+    def _pause(self, failures: int) -> float:
+        """Seconds until the next try; spread, so that many clients do not come back at once."""
+        most = self._timing.retry_most
+        if self.state.phase is not Phase.REFUSED:
+            most = min(most, self._timing.retry * 2 ** min(failures, 20))
+        return most * random.uniform(0.5, 1.0)  # noqa: S311
+
+    def _enter(self, phase: Phase, error: str = "") -> None:
+        since = self.state.since if phase is self.state.phase else self._clock()
+        self.state = LinkState(phase, since, self.state.last_event_at, shorten(error, 200))
+
+
+def _hear(asked: _Asked, message: Message) -> None:
+    listing = text(message, "EventList").lower()
+    if "Response" in message:
+        if text(message, "Response") in ("Error", "Failure"):
+            if not asked.answer.done():
+                reason = shorten(text(message, "Message"), 120)
+                asked.answer.set_exception(AmiRefused(f"Asterisk says: {reason or 'error'}"))
+        elif listing != "start" and not asked.answer.done():
+            asked.answer.set_result(message)
+    elif listing in ("complete", "cancelled"):
+        if not asked.answer.done():
+            asked.answer.set_result(message)
+    elif len(asked.items) < MAX_LISTED:
+        asked.items.append(message)

@@ -1,0 +1,210 @@
+"""Listens to one Asterisk: its events become facts, and each is recorded, in order, whatever the database does."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+
+import structlog
+
+from pbxtrack.ami.client import AmiClient, AmiLost, AmiRefused, AmiSettings, LinkState, Timing
+from pbxtrack.ami.lines import LineKeeper, Lines
+from pbxtrack.ami.messages import Message
+from pbxtrack.ami.resync import OpenCalls, resync
+from pbxtrack.ami.translate import Translator
+from pbxtrack.calls.events import Fact
+from pbxtrack.errors import StorageUnavailable
+
+Record = Callable[[Sequence[Fact]], Awaitable[None]]
+"""Makes facts durable; raises StorageUnavailable when it cannot now."""
+
+MAX_BATCH = 500  # facts
+MAX_WAITING = 100_000  # facts; some ten thousand calls
+MAX_EVENTS = 10_000  # heard and not yet translated; beyond it the socket waits
+_RETRY_MOST = 10.0  # s
+_DRAIN = 5.0  # s, to record what is left when the service ends
+
+log = structlog.get_logger(__name__)
+
+
+class AmiListener:
+    """One Asterisk's listener. Its counters only grow: events, facts, malformed, reconnects, repaired_lines, lost."""
+
+    def __init__(
+        self,
+        settings: AmiSettings,
+        *,
+        record: Record,
+        open_calls: OpenCalls,
+        lines: Lines,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        timing: Timing | None = None,
+        lines_every: float = 10.0,
+        max_waiting: int = MAX_WAITING,
+    ) -> None:
+        self._record, self._open_calls, self._clock = record, open_calls, clock
+        self._client = AmiClient(
+            settings, on_event=self._hear, on_login=self._greet, timing=timing or Timing(), clock=clock
+        )
+        self._translator = Translator(settings.node, clock=clock)
+        self._keeper = LineKeeper(self._client, lines, every=lines_every)
+        self._events: asyncio.Queue[Message] = asyncio.Queue(MAX_EVENTS)
+        self._waiting: deque[Fact] = deque()
+        self._max_waiting = max_waiting
+        self._news = asyncio.Event()
+        self._losing = False
+        self._defects = 0
+        self.node = settings.node
+        self.events = 0
+        self.facts = 0
+        self.rejected = 0  # facts that the store would never take
+        self.lost = 0  # facts that found no room while the store was away
+
+    @property
+    def state(self) -> LinkState:
+        """How the connection is."""
+        return self._client.state
+
+    @property
+    def waiting(self) -> int:
+        """Facts that are not recorded yet."""
+        return len(self._waiting)
+
+    @property
+    def malformed(self) -> int:
+        """Events that could not be read."""
+        return self._translator.malformed + self._client.overlong + self._defects
+
+    @property
+    def reconnects(self) -> int:
+        """Log-ins after the first."""
+        return max(self._client.logins - 1, 0)
+
+    @property
+    def repaired_lines(self) -> int:
+        """Entries of Asterisk's database that had to be mended."""
+        return self._keeper.repaired
+
+    @property
+    def calls(self) -> int:
+        """Calls of ours that go on."""
+        return self._translator.calls.ours
+
+    async def run(self) -> None:
+        """Listen until cancelled; then what was heard is still recorded, within a few seconds."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._client.run())
+                group.create_task(self._translate())
+                group.create_task(self._write())
+        finally:
+            self._client.close()
+            await self._drain()
+
+    async def _hear(self, event: Message) -> None:
+        await self._events.put(event)
+
+    async def _translate(self) -> None:
+        while True:
+            self._take(await self._events.get())
+
+    def _take(self, event: Message) -> None:
+        self.events += 1
+        try:
+            facts = self._translator.feed(event)
+        except Exception:  # a defect of ours must not cost the next event
+            self._defects += 1
+            log.exception("an AMI event could not be read", node=self.node, event_name=event.get("Event"))
+            return
+        self._keep(facts)
+
+    def _keep(self, facts: Sequence[Fact]) -> None:
+        room = self._max_waiting - len(self._waiting)
+        self._waiting.extend(facts[:room])
+        self.facts += len(facts)
+        if len(facts) > room:
+            # The newest go, so that the gap has a clear beginning: Asterisk's own CDR and CEL files have what is lost.
+            if not self._losing:
+                log.error("no room for more facts; import-cdr can add them later", node=self.node, since=facts[room].at)
+            self._losing = True
+            self.lost += len(facts) - room
+        if facts:
+            self._news.set()
+
+    async def _write(self) -> None:
+        failures = 0
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._waiting:
+                try:
+                    await self._write_batch()
+                except StorageUnavailable as error:
+                    failures += 1
+                    if failures == 1:
+                        log.error("facts cannot be recorded; they wait", node=self.node, reason=str(error))
+                    pause = min(_RETRY_MOST, 0.1 * 2 ** min(failures, 10))
+                    await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
+                    continue
+                if failures:
+                    log.info("facts are recorded again", node=self.node, waiting=len(self._waiting), lost=self.lost)
+                failures, self._losing = 0, False
+
+    async def _write_batch(self) -> None:
+        """Record the oldest facts; only then do they leave the queue."""
+        batch = list(islice(self._waiting, MAX_BATCH))
+        try:
+            await self._record(batch)
+        except StorageUnavailable:
+            raise
+        except Exception:
+            log.exception("facts could not be recorded; trying them one by one", node=self.node, facts=len(batch))
+            for fact in batch:
+                await self._write_one(fact)
+            return
+        for _ in batch:
+            self._waiting.popleft()
+
+    async def _write_one(self, fact: Fact) -> None:
+        try:
+            await self._record([fact])
+        except StorageUnavailable:
+            raise
+        except Exception:
+            self.rejected += 1
+            log.exception("a fact cannot be recorded", node=self.node, call=fact.call_id, kind=fact.kind)
+        self._waiting.popleft()
+
+    async def _greet(self) -> None:
+        """After each log-in. The lines come last, for their keeper stays."""
+        heard = self._client.heard_before
+        try:
+            while True:
+                try:
+                    self._keep(await resync(self._client, self._translator, self._open_calls, self._clock, heard))
+                    break
+                except StorageUnavailable:
+                    await asyncio.sleep(_RETRY_MOST)
+                except AmiRefused as error:
+                    log.error("open calls cannot be compared with Asterisk's", node=self.node, reason=str(error))
+                    break
+            await self._keeper.run()
+        except AmiLost:
+            log.debug("lost before all was compared", node=self.node)
+
+    async def _drain(self) -> None:
+        while not self._events.empty():
+            self._take(self._events.get_nowait())
+        try:
+            async with asyncio.timeout(_DRAIN):
+                while self._waiting:
+                    try:
+                        await self._write_batch()
+                    except StorageUnavailable:
+                        await asyncio.sleep(0.2)
+        except TimeoutError:
+            log.error("facts were not recorded; import-cdr can add them", node=self.node, facts=len(self._waiting))
