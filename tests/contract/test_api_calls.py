@@ -1,0 +1,351 @@
+"""Managers and programs read the call log over HTTP."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from pbxtrack.calls.events import CallArrived, Fact, LegEnded, LineAnswered, LineDialled, LineRang
+from pbxtrack.calls.service import record
+from pbxtrack.storage import tokens
+from pbxtrack.storage.calls import SqlCalls
+from pbxtrack.storage.database import Database
+from pbxtrack.storage.views import call_timeline
+from tests.contract.api_client import a_token, running
+from tests.contract.site import a_site
+
+CALLS = "/api/v1/calls"
+T0 = datetime(2026, 3, 1, 9, 0, 0, 250_000, tzinfo=UTC)
+STATIC, OTHER_STATIC = "+74951230001", "+74951230002"
+CALLER = "+79161234567"
+
+
+@pytest.fixture
+def manager(database: Database) -> dict[str, str]:
+    with database.transaction() as connection:
+        a_site(connection, static=[STATIC])
+        a_site(connection, key="other", static=[OTHER_STATIC])
+    return a_token(database)
+
+
+def put_call(database: Database, n: int, *, dialled: str = STATIC, caller: str | None = CALLER, talk: int = 0) -> str:
+    """A call that began ``n`` minutes after T0, rang for 5 s and, if ``talk``, was answered."""
+    at, linkedid = T0 + timedelta(minutes=n), f"1772355600.{n}"
+
+    def when(seconds: float) -> dict[str, Any]:
+        return {"node": "pbx1", "linkedid": linkedid, "at": at + timedelta(seconds=seconds)}
+
+    facts: list[Fact] = [
+        CallArrived(**when(0), leg=linkedid, dialled=dialled, caller=caller),
+        LineDialled(**when(0), leg="b", name="PJSIP/sales-0001"),
+        LineRang(**when(1), leg="b", name="PJSIP/sales-0001"),
+    ]
+    if talk:
+        facts.append(LineAnswered(**when(6), leg="b", name="PJSIP/sales-0001"))
+    facts += [LegEnded(**when(6 + talk), leg=leg, cause=16) for leg in ("b", linkedid)]
+    with database.transaction() as connection:
+        record(SqlCalls(connection), facts, at, "RU")
+    return f"pbx1-{linkedid}"
+
+
+@pytest.mark.asyncio
+async def test_a_call_has_the_shape_that_programs_know(database: Database, manager: dict[str, str]) -> None:
+    call_id = put_call(database, 0, talk=70)
+    async with running(database) as client:
+        response = await client.get(f"{CALLS}/{call_id}", headers=manager)
+        call = await response.json()
+    assert response.status == 200
+    assert call == {
+        "id": call_id,
+        "started_at": "2026-03-01T09:00:00.250Z",
+        "answered_at": "2026-03-01T09:00:06.250Z",
+        "ended_at": "2026-03-01T09:01:16.250Z",
+        "site": "demo",
+        "dialled": STATIC,
+        "caller": CALLER,
+        "status": "answered",
+        "ringing_seconds": 5.0,
+        "talk_seconds": 70.0,
+        "answered_by": "PJSIP/sales",
+        "hung_up_by": "pbx",
+        "hangup_cause": 16,
+        "first": True,
+        "repeat": False,
+        "target": True,
+        "recording": None,
+        "note": None,
+        "tags": [],
+        "attribution": {
+            "method": "static",
+            "channel": "Billboard",
+            "source": None,
+            "medium": None,
+            "campaign": None,
+            "term": None,
+            "content": None,
+            "visit": None,
+            "confidence": 1.0,
+            "why": "The number belongs to the channel Billboard.",
+            "candidates": [],
+        },
+        "pbx": {"node": "pbx1", "linkedid": "1772355600.0"},
+    }
+
+
+@pytest.mark.asyncio
+async def test_pages_hold_still_while_calls_arrive(database: Database, manager: dict[str, str]) -> None:
+    made = [put_call(database, n) for n in range(7)]
+    seen: list[str] = []
+    cursor: str | None = None
+    async with running(database) as client:
+        for round_ in range(5):
+            parameters = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
+            page = await (await client.get(CALLS, params=parameters, headers=manager)).json()
+            seen += [call["id"] for call in page["items"]]
+            cursor = page["next"]
+            put_call(database, 100 + round_)
+            if cursor is None:
+                break
+    assert seen == made[::-1]
+
+
+@pytest.mark.asyncio
+async def test_calls_of_one_moment_are_told_apart_by_the_cursor(database: Database, manager: dict[str, str]) -> None:
+    with database.transaction() as connection:
+        arrivals = [
+            CallArrived(node="pbx1", linkedid=f"1.{n}", at=T0, leg=f"1.{n}", dialled=STATIC, caller=None)
+            for n in range(5)
+        ]
+        record(SqlCalls(connection), arrivals, T0, "RU")
+    seen: list[str] = []
+    cursor: str | None = ""
+    async with running(database) as client:
+        while cursor is not None:
+            parameters = {"limit": "1"} | ({"cursor": cursor} if cursor else {})
+            page = await (await client.get(CALLS, params=parameters, headers=manager)).json()
+            seen += [call["id"] for call in page["items"]]
+            cursor = page["next"]
+    assert seen == [f"pbx1-1.{n}" for n in (4, 3, 2, 1, 0)]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", [4, 3, 2, 1, 0]),
+        ("since=2026-03-01T09:02:00.250Z", [4, 3, 2]),
+        ("until=2026-03-01T12:02:00.250%2B03:00", [1, 0]),
+        ("site=other", [3]),
+        ("site=other&site=demo", [4, 3, 2, 1, 0]),
+        ("site=nobody", []),
+        ("channel=Billboard", [4, 3, 2, 1, 0]),
+        ("channel=Radio", []),
+        ("campaign=spring", []),
+        ("status=answered", [1]),
+        ("status=missed&status=answered", [4, 3, 2, 1, 0]),
+        ("status=talking", []),
+        ("caller=%2B79161234567", [3, 1, 0]),
+        ("caller=+79161234567", [3, 1, 0]),
+        ("caller=8 (916) 123-45-67", [3, 1, 0]),
+        ("caller=withheld", [4]),
+        ("caller=nobody", []),
+        ("dialled=84951230002", [3]),
+        ("dialled=no%20number", []),
+        ("repeat=true", [1]),
+        ("repeat=false", [4, 3, 2, 0]),
+        ("target=true", [1]),
+        ("target=false", [4, 3, 2, 0]),
+        ("min_confidence=1", [4, 3, 2, 1, 0]),
+        ("min_confidence=0.5&limit=1", [4]),
+        ("site=demo&target=true&caller=79161234567", [1]),
+    ],
+)
+async def test_every_filter(database: Database, manager: dict[str, str], query: str, expected: list[int]) -> None:
+    put_call(database, 0)
+    put_call(database, 1, talk=60)
+    put_call(database, 2, caller="+79160000000")
+    put_call(database, 3, dialled=OTHER_STATIC)
+    put_call(database, 4, caller=None)
+    async with running(database) as client:
+        response = await client.get(f"{CALLS}?{query}", headers=manager)
+        page = await response.json()
+    assert response.status == 200, page
+    assert [int(call["pbx"]["linkedid"].split(".")[1]) for call in page["items"]] == expected
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("colour=red", "colour"),
+        ("limit=0", "limit"),
+        ("limit=251", "limit"),
+        ("limit=ten", "limit"),
+        ("limit=", "limit"),
+        ("limit=5&limit=6", "limit"),
+        ("cursor=nonsense", "cursor"),
+        ("cursor=" + "A" * 399, "cursor"),
+        ("cursor=MCAA", "cursor"),  # "0 \0"
+        ("cursor=%C3%A9", "cursor"),
+        ("since=yesterday", "since"),
+        ("since=2026-03-01T09:00:00", "since"),
+        ("since=2026-02-30T09:00:00Z", "since"),
+        ("since=0001-01-01T00:00:00%2B23:59", "since"),
+        ("until=9999-12-31T23:59:59-23:59", "until"),
+        ("until=1772355600", "until"),
+        ("status=lost", "status"),
+        ("repeat=1", "repeat"),
+        ("target=maybe", "target"),
+        ("min_confidence=1.5", "min_confidence"),
+        ("min_confidence=nan", "min_confidence"),
+        ("min_confidence=-1", "min_confidence"),
+        ("site=", "site"),
+        ("site=%00", "site"),
+        ("caller=%00", "caller"),
+        ("channel=" + "x" * 301, "channel"),
+        ("&".join(["site=a"] * 21), "site"),
+    ],
+)
+async def test_a_bad_parameter_is_named(database: Database, manager: dict[str, str], query: str, named: str) -> None:
+    async with running(database) as client:
+        response = await client.get(f"{CALLS}?{query}", headers=manager)
+        document = await response.json()
+    assert response.status == 400
+    assert response.headers["Content-Type"].startswith("application/problem+json")
+    assert f"parameter {named}" in document["detail"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("call", ["nobody", "%00", "%FF", "a%2Fb", "%ED%A0%80", "x" * 201, "..%2f..%2fetc"])
+async def test_a_call_that_is_not_is_404(database: Database, manager: dict[str, str], call: str) -> None:
+    async with running(database) as client:
+        for response in (
+            await client.get(f"{CALLS}/{call}", headers=manager),
+            await client.patch(f"{CALLS}/{call}", json={"note": "x"}, headers=manager),
+        ):
+            assert response.status == 404
+            assert response.headers["Content-Type"].startswith("application/problem+json")
+
+
+@pytest.mark.asyncio
+async def test_people_write_on_a_call(database: Database, manager: dict[str, str]) -> None:
+    address = f"{CALLS}/{put_call(database, 0)}"
+    async with running(database) as client:
+
+        async def patched(**changes: Any) -> tuple[Any, Any]:
+            response = await client.patch(address, json=changes, headers=manager)
+            assert response.status == 200
+            call = await response.json()
+            assert call == await (await client.get(address, headers=manager)).json()
+            return call["note"], call["tags"]
+
+        assert await patched(note="asked for a price", tags=["hot", "hot", "дом"]) == (
+            "asked for a price",
+            ["hot", "дом"],
+        )
+        assert await patched(tags=[]) == ("asked for a price", [])
+        assert await patched(note=None) == (None, [])
+        assert await patched() == (None, [])
+
+
+@pytest.mark.asyncio
+async def test_what_people_wrote_outlives_later_facts(database: Database, manager: dict[str, str]) -> None:
+    call_id = put_call(database, 0)
+    async with running(database) as client:
+        await client.patch(f"{CALLS}/{call_id}", json={"note": "mine", "tags": ["a"]}, headers=manager)
+        with database.transaction() as connection:
+            late = LegEnded(node="pbx1", linkedid="1772355600.0", at=T0 + timedelta(seconds=9), leg="c", cause=16)
+            record(SqlCalls(connection), [late], T0, "RU")
+        call = await (await client.get(f"{CALLS}/{call_id}", headers=manager)).json()
+    assert (call["note"], call["tags"]) == ("mine", ["a"])
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"note": "x" * 10_001},
+        {"note": "\x00"},
+        {"note": 7},
+        {"tags": None},
+        {"tags": [""]},
+        {"tags": ["\x00"]},
+        {"tags": ["x"] * 51},
+        {"status": "answered"},
+        {"attribution": {}},
+    ],
+)
+async def test_nothing_else_can_be_changed(database: Database, manager: dict[str, str], changes: Any) -> None:
+    address = f"{CALLS}/{put_call(database, 0)}"
+    async with running(database) as client:
+        response = await client.patch(address, json=changes, headers=manager)
+        assert response.status == 422
+        assert (await response.json())["errors"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "header",
+    [None, "", "Bearer", "Bearer ", "Bearer wrong", "Basic dXNlcjpwYXNz", "Bearer " + "x" * 500, "Bearer \xff"],
+)
+async def test_without_a_valid_token_it_is_401(database: Database, manager: dict[str, str], header: str | None) -> None:
+    headers = {} if header is None else {"Authorization": header}
+    async with running(database) as client:
+        for method, path in (("GET", CALLS), ("GET", f"{CALLS}/x"), ("PATCH", f"{CALLS}/x")):
+            response = await client.request(method, path, headers=headers)
+            assert response.status == 401
+            assert response.headers["WWW-Authenticate"].startswith("Bearer")
+            assert response.headers["Content-Type"].startswith("application/problem+json")
+
+
+@pytest.mark.asyncio
+async def test_a_revoked_token_is_refused(database: Database, manager: dict[str, str]) -> None:
+    async with running(database) as client:
+        assert (await client.get(CALLS, headers=manager)).status == 200
+        with database.transaction() as connection:
+            assert tokens.revoke_token(connection, 1, T0)
+            assert not tokens.revoke_token(connection, 1, T0)
+        assert (await client.get(CALLS, headers=manager)).status == 401
+
+
+@pytest.mark.asyncio
+async def test_the_use_of_a_token_is_noted_once_a_minute(database: Database, manager: dict[str, str]) -> None:
+    used: list[datetime | None] = []
+    now = [T0]
+    async with running(database, now=lambda: now[0]) as client:
+        for seconds in (0, 30, 61):
+            now[0] = T0 + timedelta(seconds=seconds)
+            await client.get(CALLS, headers=manager)
+            with database.transaction() as connection:
+                used.append(tokens.list_tokens(connection)[0].used_at)
+    assert used == [T0, T0, T0 + timedelta(seconds=61)]
+
+
+@pytest.mark.asyncio
+async def test_without_tables_it_is_503(database: Database, manager: dict[str, str]) -> None:
+    with database.transaction() as connection:
+        connection.exec_driver_sql("ALTER TABLE calls RENAME TO gone")
+    async with running(database) as client:
+        response = await client.get(CALLS, headers=manager)
+        document = await response.json()
+    assert response.status == 503
+    assert int(response.headers["Retry-After"]) >= 1
+    assert document["status"] == 503
+
+
+def test_the_timeline_tells_a_call_in_words(database: Database, manager: dict[str, str]) -> None:
+    call_id = put_call(database, 0, talk=3)
+    with database.transaction() as connection:
+        told = call_timeline(connection, call_id)
+        assert call_timeline(connection, "nobody") == []
+    assert [fact["sentence"] for fact in told] == [
+        "+79161234567 dialled +74951230001 (heard by ami).",
+        "Asterisk began to call PJSIP/sales-0001.",
+        "PJSIP/sales-0001 rang.",
+        "PJSIP/sales-0001 answered.",
+        "PJSIP/sales-0001 is gone (cause 16).",
+        "The caller is gone (cause 16).",
+    ]
+    assert told[0]["at"] == "2026-03-01T09:00:00.250Z"
