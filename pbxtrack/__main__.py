@@ -37,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
         return USAGE
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "pbxtrack"
-        click.echo(f"{command}: {visible(error.format_message())} Try `{command} --help`.", err=True)
+        click.echo(f"{command}: {visible(error.format_message())} (see `{command} --help`)", err=True)
         return USAGE
     except click.ClickException as error:
         return _fail(error.format_message())

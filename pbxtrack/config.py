@@ -53,7 +53,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
     except ValidationError as error:
         raise ConfigError(_say(error.errors(include_url=False)[0], origins)) from None
     settings.remember(file, origins)
-    _unique_nodes(settings)
+    _unique_nodes(settings, origins)
     return settings
 
 
@@ -91,6 +91,7 @@ def _from_file(file: Path, origins: dict[KeyPath, Origin]) -> dict[str, Any]:
         field = Settings.model_fields.get(key)
         if field is None:
             raise fail((key,), _unknown(key, Settings.model_fields))
+        origins[key,] = Origin("file", f"{file}:{lines.find((key,))}")
         entries: list[tuple[KeyPath, Any]] = [((key,), value)]
         if key == "ami":
             if not isinstance(value, list):
@@ -99,8 +100,8 @@ def _from_file(file: Path, origins: dict[KeyPath, Origin]) -> dict[str, Any]:
         section = _section(field)
         for path, entry in entries:
             if section is None:
-                origins[path] = Origin("file", f"{file}:{lines.find(path)}")
                 continue
+            origins[path] = Origin("file", f"{file}:{lines.find(path)}")
             if not isinstance(entry, dict):
                 raise fail(path, f"must be a section: [{key}]")
             for name in entry:
@@ -201,20 +202,24 @@ def _data_dir(environ: Mapping[str, str]) -> Path:
     return Path.home() / ".local" / "share" / "pbxtrack"
 
 
-def _unique_nodes(settings: Settings) -> None:
+def _unique_nodes(settings: Settings, origins: Mapping[KeyPath, Origin]) -> None:
     seen: set[str] = set()
     for index, ami in enumerate(settings.ami):
         if ami.node in seen:
-            origin = settings.origin(("ami", index, "node"))
-            if origin.kind == "default":
-                origin = Origin("default", str(settings.file or "ami"))
-            raise ConfigError(f"{origin.text}: ami.node: two Asterisks are called {ami.node!r}; give each its own node")
+            where = _nearest(("ami", index, "node"), origins)
+            text = f"ami.node: two Asterisks are called {ami.node!r}; give each its own node"
+            raise ConfigError(f"{where.text}: {text}" if where else text)
         seen.add(ami.node)
+
+
+def _nearest(path: KeyPath, origins: Mapping[KeyPath, Origin]) -> Origin | None:
+    """Where a setting, else the section that it is missing from, was read."""
+    return next((origins[path[:end]] for end in range(len(path), 0, -1) if path[:end] in origins), None)
 
 
 def _say(error: ErrorDetails, origins: Mapping[KeyPath, Origin]) -> str:
     path: KeyPath = error["loc"]
-    where = next((origins[path[:end]] for end in range(len(path), 0, -1) if path[:end] in origins), None)
+    where = _nearest(path, origins)
     name = _name(path)
     value = error["input"]
     shown = "" if name in SECRETS or isinstance(value, dict | list) else f", not {str(value)!r:.60}"
@@ -225,11 +230,10 @@ def _say(error: ErrorDetails, origins: Mapping[KeyPath, Origin]) -> str:
         reason = _REASONS.get(error["type"]) or error["msg"].replace("Input should", "must").replace(
             "String should", "must"
         )
-    return (
-        f"{where.text}: {name}: {reason}{shown}"
-        if where and where.kind != "env"
-        else (f"{where.text}: {reason}{shown}" if where else f"{name}: {reason}{shown}")
-    )
+    if where is None:
+        return f"{name}: {reason}{shown}"
+    # A variable's or a credential's name says already which setting it is.
+    return f"{where.text}: {name}: {reason}{shown}" if where.kind == "file" else f"{where.text}: {reason}{shown}"
 
 
 _REASONS = {

@@ -45,6 +45,7 @@ class _Reader:
     def __init__(self, document: Document, region: str) -> None:
         self._document = document
         self._numbers = values.NumberReader(region)
+        self._count = 0
         self._seen: dict[str, KeyPath] = {}  # of numbers, addresses and site keys: where they are
 
     def site(self, table: Table) -> Site:
@@ -68,8 +69,8 @@ class _Reader:
             overflow_number=overflow,
             email=email,
             email_separator=separator,
-            pools=self._pools(table),
-            channels=self._channels(table),
+            pools=tuple(self._pools(table)),
+            channels=tuple(self._channels(table)),
         )
         if overflow:
             self._once(overflow, (*table.path, "overflow_number"))
@@ -114,7 +115,8 @@ class _Reader:
     def _own_numbers(self, table: Table) -> tuple[str, ...]:
         found: list[str] = []
         for numbers, path in table.texts("numbers", self._numbers.many):
-            if len(self._seen) + len(numbers) > MAX_NUMBERS:
+            self._count += len(numbers)
+            if self._count > MAX_NUMBERS:
                 raise self._document.error(path, f"makes it more than {MAX_NUMBERS:,} numbers")
             for number in numbers:
                 self._once(number, path)

@@ -44,6 +44,11 @@ def line_directory(connection: Connection) -> dict[str, str]:
     return {Number(row.e164).digits: row.line for row in connection.execute(_line_directory)}
 
 
+def time_zones(connection: Connection) -> dict[str, str]:
+    """The time zone of each site, removed ones too, by key."""
+    return {row.key: row.timezone for row in connection.execute(select(sites.c.key, sites.c.timezone))}
+
+
 def read_sites(connection: Connection) -> list[Site]:
     """Every site that was not removed, whole, in order."""
     pool_numbers = _grouped(connection, numbers, numbers.c.e164, numbers.c.pool_id)

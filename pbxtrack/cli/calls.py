@@ -1,0 +1,184 @@
+"""``pbxtrack calls``: the call log, and one call explained."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+from sqlalchemy import Connection
+
+from pbxtrack.calls.lifecycle import Status
+from pbxtrack.cli.common import json_option, now, open_database, print_json
+from pbxtrack.cli.table import print_table
+from pbxtrack.cli.text import visible
+from pbxtrack.config import load
+from pbxtrack.errors import PbxtrackError
+from pbxtrack.numbers import read_caller
+from pbxtrack.storage.sites import time_zones
+from pbxtrack.storage.views import MAX_PAGE, CallFilter, call_detail, call_timeline, calls_page
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_COLUMNS = (
+    "Time", "Site", "Caller", "Dialled", "Channel", "Campaign", "Status", "Ring", "Talk", "Hung up by", "Sure", "Call",
+)  # fmt: skip
+
+
+class Moment(click.ParamType[datetime]):
+    """A time: a date, a date and time (RFC 3339; this machine's zone where none is given), or how long ago: 2h."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        ago = re.fullmatch(r"(\d{1,6})([mhdw])", str(value), re.ASCII)
+        try:
+            if ago:
+                return now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+            return datetime.fromisoformat(str(value)).astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail(
+                f"{value!r} is no time: write 2026-11-22, 2026-11-22T15:04:05Z, or 2h for two hours ago", param, ctx
+            )
+
+
+@click.group(invoke_without_command=True)
+@click.option("--since", type=Moment(), help="From this time on: 2026-11-22, 2026-11-22T15:04Z, 2h (ago).")
+@click.option("--until", type=Moment(), help="Before this time.")
+@click.option("--site", "sites", multiple=True, help="Of this site (its key).")
+@click.option("--channel", "channels", multiple=True, help="Of this advertising channel.")
+@click.option("--campaign", "campaigns", multiple=True, help="Of this campaign.")
+@click.option("--status", "statuses", multiple=True, type=click.Choice([status.value for status in Status]))
+@click.option("--caller", help="From this number; `withheld` for callers who hid theirs.")
+@click.option("--dialled", help="To this number.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="The latest so many.")
+@json_option
+@click.pass_context
+def calls(
+    ctx: click.Context, /, caller: str | None, dialled: str | None, limit: int, as_json: bool, **which: Any
+) -> None:
+    """The call log, the latest first. Options that may be given more than once let any of their values fit."""
+    if ctx.invoked_subcommand is not None:
+        return
+    settings = load()
+    region = settings.numbers.default_region
+    withheld = caller is not None and read_caller(caller, region) is None
+    found = CallFilter(
+        caller=read_caller(caller, region), withheld=withheld, dialled=read_caller(dialled, region), **which
+    )
+    with open_database(settings) as database, database.transaction() as connection:
+        items, following = _pages(connection, found, limit)
+        zones = time_zones(connection)
+    if as_json:
+        print_json({"items": items, "next": following})
+    elif not items:
+        click.echo("no calls")
+    else:
+        rows = [_row(call, zones) for call in items]
+        print_table(
+            _COLUMNS, rows, right=("Ring", "Talk", "Sure"), whole=("Time", "Caller", "Dialled", "Status", "Call")
+        )
+
+
+@calls.command()
+@click.argument("call_id", metavar="ID")
+@json_option
+def show(call_id: str, as_json: bool) -> None:
+    """One call: what happened, when, and why it is attributed as it is."""
+    with open_database() as database, database.transaction() as connection:
+        call = call_detail(connection, call_id)
+        timeline = call_timeline(connection, call_id)
+        zones = time_zones(connection)
+    if call is None:
+        raise PbxtrackError(f"there is no call {call_id!r}; see `pbxtrack calls`")
+    if as_json:
+        print_json({**call, "timeline": timeline})
+        return
+    for line in (*_summary(call, zones), "", *_happened(call, timeline, zones), "", *_explained(call["attribution"])):
+        click.echo(visible(line))
+
+
+def _pages(connection: Connection, which: CallFilter, limit: int) -> tuple[list[dict[str, Any]], str | None]:
+    items, following = calls_page(connection, which, None, min(limit, MAX_PAGE))
+    while following and len(items) < limit:
+        more, following = calls_page(connection, which, following, min(limit - len(items), MAX_PAGE))
+        items += more
+    return items, following
+
+
+def _row(call: Mapping[str, Any], zones: Mapping[str, str]) -> list[str]:
+    attribution = call["attribution"]
+    return [
+        _local(call["started_at"], call, zones).strftime("%Y-%m-%d %H:%M:%S"),
+        call["site"] or "—",
+        call["caller"] or "withheld",
+        call["dialled"] or "—",
+        attribution["channel"] or "—",
+        attribution["campaign"] or "",
+        call["status"],
+        _span(call["ringing_seconds"]),
+        _span(call["talk_seconds"]) if call["answered_at"] else "",
+        call["hung_up_by"] or "",
+        _sure(attribution["confidence"]) if attribution["channel"] else "",
+        call["id"],
+    ]
+
+
+def _summary(call: Mapping[str, Any], zones: Mapping[str, str]) -> list[str]:
+    started = _local(call["started_at"], call, zones)
+    novelty = "first call" if call["first"] else "repeat call" if call["repeat"] else ""
+    target = "target" if call["target"] else ""
+    ended = f"hung up by {call['hung_up_by']}" if call["hung_up_by"] else ""
+    cause = f"cause {call['hangup_cause']}" if call["hangup_cause"] is not None else ""
+    spans = f"rang {_span(call['ringing_seconds'])}, talked {_span(call['talk_seconds'])}"
+    rows = {
+        "Call": call["id"],
+        "Time": started.strftime("%Y-%m-%d %H:%M:%S %Z"),
+        "Site": call["site"],
+        "Caller": ", ".join(filter(None, [call["caller"] or "withheld", novelty])),
+        "Dialled": call["dialled"],
+        "Status": ", ".join(filter(None, [call["status"], spans, ended, cause, target])),
+        "Answered by": call["answered_by"],
+        "Recording": call["recording"],
+        "Note": call["note"],
+        "Tags": ", ".join(call["tags"]),
+    }
+    return [f"{title + ':':<13}{text}" for title, text in rows.items() if text]
+
+
+def _happened(call: Mapping[str, Any], timeline: Sequence[Mapping[str, Any]], zones: Mapping[str, str]) -> list[str]:
+    lines = ["What happened:"]
+    for fact in timeline:
+        at = _local(fact["at"], call, zones)
+        lines.append(f"  {at:%H:%M:%S}.{at.microsecond // 1000:03}  {fact['sentence']}")
+    return lines if timeline else [*lines, "  Nothing was recorded."]
+
+
+def _explained(attribution: Mapping[str, Any]) -> list[str]:
+    channel = attribution["channel"]
+    sure = f" ({_sure(attribution['confidence'])} sure, by {attribution['method']})" if channel else ""
+    lines = [f"Brought by: {channel or 'unknown'}{sure}", f"  {attribution['why']}"]
+    names = ("source", "medium", "campaign", "term", "content", "visit")
+    lines += [f"  {name + ':':<10} {attribution[name]}" for name in names if attribution[name]]
+    if attribution["candidates"]:
+        lines.append("  It may have been:")
+        for candidate in attribution["candidates"]:
+            lines.append(f"    {_sure(candidate['confidence']):>5}  {candidate['channel']}, visit {candidate['visit']}")
+    return lines
+
+
+def _local(at: str, call: Mapping[str, Any], zones: Mapping[str, str]) -> datetime:
+    return datetime.fromisoformat(at).astimezone(ZoneInfo(zones.get(call["site"] or "", "UTC")))
+
+
+def _span(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole // 60}:{whole % 60:02}"
+
+
+def _sure(confidence: float) -> str:
+    return f"{confidence:.0%}"

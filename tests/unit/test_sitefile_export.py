@@ -1,0 +1,98 @@
+"""Exporting and reading again gives the same sites, whatever is in them."""
+
+import tomllib
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pbxtrack.sitefile.diff import diff
+from pbxtrack.sitefile.export import quote, to_toml
+from pbxtrack.sitefile.model import Channel, Pool, Site, ascending, duration_text, ranges
+from pbxtrack.sitefile.parse import parse
+from pbxtrack.sitefile.values import duration
+from pbxtrack.sources.touch import MATCHABLE
+
+any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+labels = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=12)
+lines = st.sampled_from(["PJSIP/sales", "Local/7@ctx/n&PJSIP/a", "PJSIP/t/sip:+7495@10.0.0.1:5060"])
+spans = st.integers(60, 2_592_000).map(lambda seconds: timedelta(seconds=seconds))
+subscribers = st.integers(0, 400).map(lambda last: f"+7495123{last:04}")
+
+
+@st.composite
+def sites(draw: st.DrawFn) -> list[Site]:
+    numbers = draw(st.lists(subscribers, unique=True, max_size=60))
+    taken = iter(numbers)
+
+    def some(most: int) -> tuple[str, ...]:
+        return ascending(number for _, number in zip(range(draw(st.integers(0, most))), taken, strict=False))
+
+    def channel(name: str, number: int, site: int) -> Channel:
+        match = draw(st.dictionaries(st.sampled_from(MATCHABLE), any_text, max_size=3))
+        emails = tuple(sorted({f"c{site}-{number}-{index}@shop.example" for index in range(draw(st.integers(0, 2)))}))
+        own = some(3)
+        return Channel(name, match or ({} if emails or own else {"source": "x"}), own, emails, draw(st.none() | lines))
+
+    found = []
+    for index, key in enumerate(draw(st.lists(st.sampled_from(["a", "b-c", "d_1"]), unique=True, max_size=3))):
+        hold = draw(spans)
+        names = draw(st.lists(labels, unique=True, max_size=3))
+        found.append(
+            Site(
+                key=key,
+                name=draw(labels),
+                line=draw(lines),
+                origins=tuple(draw(st.lists(st.sampled_from(["https://a.example", "http://[::1]:8000"]), max_size=1))),
+                replace=draw(st.sampled_from([(), ("+74999999999",)])),
+                record=draw(st.booleans()),
+                whisper=draw(st.booleans()),
+                timezone=draw(st.sampled_from(["UTC", "Europe/Moscow"])),
+                hold=hold,
+                hold_guaranteed=min(hold, draw(spans)),
+                target_talk=draw(st.integers(0, 86_400).map(lambda seconds: timedelta(seconds=seconds))),
+                overflow_number=next(taken, None) if draw(st.booleans()) else None,
+                email=draw(st.sampled_from([None, "sales@shop.example"])),
+                email_separator=draw(st.sampled_from("+.")),
+                pools=tuple(
+                    Pool(name, some(30), tuple(draw(st.lists(labels, unique=True, max_size=2)))) for name in names
+                ),
+                channels=tuple(channel(name, number, index) for number, name in enumerate(names)),
+            )
+        )
+    return found
+
+
+@given(sites())
+def test_export_then_parse_gives_the_same_sites(wanted: list[Site]) -> None:
+    again = parse(to_toml(wanted).encode(), "exported.toml", "RU")
+    assert again == wanted
+    assert diff(wanted, again) == []
+
+
+@given(any_text)
+def test_any_text_is_quoted_as_toml_reads_it(text: str) -> None:
+    assert tomllib.loads(f"x = {quote(text)}") == {"x": text}
+
+
+def test_control_characters_are_escaped() -> None:
+    assert quote('\x00\x1b\x7f\n"\\€') == r'"\u0000\u001b\u007f\n\"\\€"'
+
+
+@given(st.integers(0, 10_000_000).map(lambda seconds: timedelta(seconds=seconds)))
+def test_a_duration_is_written_as_it_is_read(span: timedelta) -> None:
+    assert duration(duration_text(span)) == span
+
+
+def test_runs_of_numbers_become_ranges() -> None:
+    assert ranges(["+74951230103", "+74951230100", "+74951230101", "+7495123010"]) == [
+        ("+7495123010", "+7495123010"),
+        ("+74951230100", "+74951230101"),
+        ("+74951230103", "+74951230103"),
+    ]
+    assert ranges([]) == []
+
+
+def test_a_run_is_cut_where_a_range_would_be_too_long() -> None:
+    many = [f"+{number}" for number in range(74950000000, 74950100001)]
+    assert ranges(many) == [("+74950000000", "+74950099999"), ("+74950100000", "+74950100000")]
