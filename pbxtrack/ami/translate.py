@@ -132,7 +132,9 @@ class Translator:
         call = self.calls.get(linkedid)
         for leg in legs:
             self.calls.enter(linkedid, call, leg)
-        if name == "Newchannel" and not call.ours and len(call.entered) < MAX_ENTERED:
+        # A leg that begins "Down" is being dialled; a caller's rings in.
+        came_in = legs[0].uniqueid == linkedid or text(event, "ChannelStateDesc") != "Down"
+        if name == "Newchannel" and came_in and not call.ours and len(call.entered) < MAX_ENTERED:
             call.entered[legs[0].uniqueid] = Entered(at, text(event, "CallerIDNum"), text(event, "CallerIDName"))
         if not call.ours and any(leg.variables.get(DID) or leg.variables.get(CALL) for leg in legs):
             facts = self.calls.adopt(linkedid) + facts
@@ -172,6 +174,7 @@ class Translator:
         name = read_name(entered.name if entered else text(event, "CallerIDName"))
         if withheld or leg.variables.get(PRESENTATION, "").lower().startswith("prohib"):
             number, withheld = None, True
+            name = None if name and read_number(name)[1] else name  # "Anonymous"
         call.arrived, call.caller_leg = True, leg.uniqueid
         call.entered.clear()
         return [
