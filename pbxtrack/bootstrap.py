@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from ipaddress import ip_network
 
 import structlog
 from aiohttp import web
@@ -13,7 +14,8 @@ from sqlalchemy import Connection, text
 from pbxtrack.agi.handler import Resolve
 from pbxtrack.agi.server import AgiServer
 from pbxtrack.ami.listener import AmiListener
-from pbxtrack.api.app import Services, create_app
+from pbxtrack.api.app import create_app
+from pbxtrack.api.services import Services
 from pbxtrack.calls import service as recording
 from pbxtrack.calls.events import Fact
 from pbxtrack.calls.lifecycle import Call
@@ -147,7 +149,7 @@ class Application:
                 renew=self.renew,
                 ready=self.ready,
                 default_region=self._region,
-                trusted_proxies=self.settings.api.trusted_proxies,
+                trusted_proxies=[ip_network(proxy, strict=False) for proxy in self.settings.api.trusted_proxies],
             )
         )
         self._api = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=5)

@@ -1,4 +1,4 @@
-"""A real Asterisk with SIP phones, for every test that asks."""
+"""A real Asterisk with SIP phones, and pbxtrack as a process of its own, for every test that asks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from pbxtrack.lab import Lab
+from tests.asterisk.service import Pbxtrack
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +16,17 @@ def asterisk() -> Iterator[Lab]:
     """A lab of this test process's own; nothing of pbxtrack listens in it unless the test starts that."""
     with Lab.up(f"t{uuid.uuid4().hex[:10]}", "rootfs", attached=True, dial_timeout=3) as lab:
         yield lab
+
+
+@pytest.fixture(scope="module")
+def service(asterisk: Lab) -> Iterator[Pbxtrack]:
+    """`pbxtrack serve` on a fresh database, with the site file beside this."""
+    with Pbxtrack(asterisk) as service:
+        yield service
+
+
+@pytest.fixture
+def pbxtrack(service: Pbxtrack) -> Pbxtrack:
+    """The service, running, with an empty call log as far as this test can see."""
+    service.begin()
+    return service
