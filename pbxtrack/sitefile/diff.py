@@ -12,6 +12,7 @@ from pbxtrack.pool.model import NumberKind
 from pbxtrack.sitefile.model import Channel, Place, Pool, Site, duration_text, places, ranges
 
 Sign = Literal["+", "-", "~"]
+_MAX_RUNS = 50  # of one pool or channel: more lines than that nobody reads
 Named = TypeVar("Named", Pool, Channel)
 
 _SITE_FIELDS = (
@@ -145,8 +146,12 @@ def _in(place: Place, sites: Mapping[str, Site]) -> bool:
     return any(part.name == place.name for part in parts)
 
 
-def _lines(sign: Sign, numbers: Iterable[str], site: str, text: str) -> Iterator[Change]:
-    for first, last in ranges(numbers):
+def _lines(sign: Sign, numbers: Sequence[str], site: str, text: str) -> Iterator[Change]:
+    runs = ranges(numbers)
+    if len(runs) > _MAX_RUNS:
+        yield Change(sign, "number", site, f"{runs[0][0]} … {runs[-1][1]}", f"{text} ({len(numbers):,}, scattered)")
+        return
+    for first, last in runs:
         many = "" if first == last else f" ({int(last) - int(first) + 1:,})"
         yield Change(sign, "number", site, first if first == last else f"{first}..{last}", text + many)
 

@@ -261,7 +261,7 @@ def test_calls_and_one_call_explained(ready: Cli) -> None:
     at = datetime(2026, 11, 22, 21, 30, tzinfo=UTC)
 
     def told(kind: type[Fact], second: float, leg: str = "1.1", **more: object) -> Fact:
-        return kind(node="pbx1", linkedid="1.1", at=at + timedelta(seconds=second), leg=leg, **more)  # type: ignore[arg-type]
+        return kind(node="pbx1", linkedid="1.1", at=at + timedelta(seconds=second), leg=leg, **more)
 
     assert ready("calls").out == "no calls\n"
     ready.record(

@@ -70,6 +70,14 @@ def test_numbers_that_come_go_and_move() -> None:
     ]
 
 
+def test_scattered_numbers_do_not_flood_the_screen() -> None:
+    many = tuple(f"+7495123{last:04}" for last in range(0, 2_000, 2))
+    assert lines([SITE], [replace(SITE, pools=(replace(POOL, numbers=many),))]) == [
+        "+ number +74951230000 … +74951231998: pool moscow (995, scattered)",
+        *[f"- number +749512301{last:02}: pool moscow" for last in range(1, 10, 2)],
+    ]
+
+
 def test_a_number_that_moves_to_another_site_is_told_with_both() -> None:
     other = Site("other", "Other", "PJSIP/o", pools=(Pool("p", NUMBERS),))
     assert lines([SITE, replace(other, pools=())], [replace(SITE, pools=()), other], with_site=True) == [

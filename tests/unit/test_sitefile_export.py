@@ -1,9 +1,11 @@
 """Exporting and reading again gives the same sites, whatever is in them."""
 
 import tomllib
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pbxtrack.sitefile.diff import diff
@@ -12,6 +14,11 @@ from pbxtrack.sitefile.model import Channel, Pool, Site, ascending, duration_tex
 from pbxtrack.sitefile.parse import parse
 from pbxtrack.sitefile.values import duration
 from pbxtrack.sources.touch import MATCHABLE
+from pbxtrack.storage import migrate
+from pbxtrack.storage import sites as storage
+from pbxtrack.storage.database import Database
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 labels = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=12)
@@ -68,6 +75,27 @@ def test_export_then_parse_gives_the_same_sites(wanted: list[Site]) -> None:
     again = parse(to_toml(wanted).encode(), "exported.toml", "RU")
     assert again == wanted
     assert diff(wanted, again) == []
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """One database for all examples: any state is applied on whatever the one before left."""
+    database = Database(f"sqlite:///{tmp_path_factory.mktemp('kept')}/pbxtrack.db")
+    migrate.upgrade(database)
+    yield database
+    database.close()
+
+
+@settings(max_examples=40, deadline=None)
+@given(sites())
+def test_apply_then_export_then_apply_changes_nothing(kept: Database, wanted: list[Site]) -> None:
+    with kept.transaction() as connection:
+        storage.apply(connection, wanted, (), NOW)
+    with kept.transaction() as connection:
+        found = storage.read_sites(connection)
+        again = parse(to_toml(found).encode(), "exported.toml", "RU")
+        assert found == wanted
+        assert storage.plan(connection, again, NOW).changes == []
 
 
 @given(any_text)
