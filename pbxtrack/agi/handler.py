@@ -48,6 +48,8 @@ class Resolve:
 
     async def __call__(self, request: AgiRequest) -> Mapping[str, str]:
         """The variables to set. Raises PbxtrackError where the request or the database gives no answer."""
+        if request.script == "ping":  # for `pbxtrack doctor` and other watchers
+            return {variables.PONG: "1"}
         if request.script != "resolve":
             raise PbxtrackError(f"no such AGI script: {request.script[:40]!r}")
         arrived = self._arrived(request)

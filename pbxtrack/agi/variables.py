@@ -18,6 +18,7 @@ CONFIDENCE = "PBXTRACK_CONFIDENCE"
 LABEL = "PBXTRACK_LABEL"
 RECORD = "PBXTRACK_RECORD"
 WHISPER = "PBXTRACK_WHISPER"
+PONG = "PBXTRACK_PONG"
 
 UNKNOWN_NUMBER = "unknown-number"  # a reason to fall back: we answered, but the number is not ours
 MAX_LABEL = 64  # characters; a telephone's display shows fewer

@@ -1,0 +1,41 @@
+"""`pbxtrack doctor`."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+
+import click
+from rich.console import Console
+
+from pbxtrack import config
+from pbxtrack.cli.common import json_option, print_json
+from pbxtrack.doctor import Finding, examine
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """Check database, service, Asterisk and its wiring; say how to mend what is wrong. Exit 1 if something is."""
+    findings = asyncio.run(_all(config.load(), None if as_json else Console(highlight=False)))
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    if not all(finding.ok for finding in findings):
+        raise SystemExit(1)
+
+
+async def _all(settings: config.Settings, console: Console | None) -> list[Finding]:
+    findings = []
+    async for finding in examine(settings):
+        findings.append(finding)
+        if console:
+            _print(console, finding)
+    return findings
+
+
+def _print(console: Console, finding: Finding) -> None:
+    mark, style = ("✓", "green") if finding.ok else ("✗", "red")
+    console.print(mark, style=style, end=" ")
+    console.print(f"{finding.name}: {finding.found}", markup=False, soft_wrap=True)
+    if not finding.ok:
+        console.print(f"    → {finding.mend}", markup=False, soft_wrap=True)

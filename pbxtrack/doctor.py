@@ -1,0 +1,239 @@
+"""`pbxtrack doctor`: looks at each thing that must be right, and says how to mend what is not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import shutil
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+from panoramisk.message import Message
+from sqlalchemy import text
+
+from pbxtrack.ami.client import AmiClient, AmiError, Phase
+from pbxtrack.errors import PbxtrackError
+from pbxtrack.settings import Address, AmiSettings, Settings
+from pbxtrack.storage import migrate
+from pbxtrack.storage.database import Database
+from pbxtrack.storage.sites import line_directory
+
+_PATIENCE = 5.0  # s for any one answer
+_CLOCK_LIMIT = 2.0  # s between Asterisk's clock and ours
+_DISK_LIMIT = 1024**3  # bytes free
+_FAMILY = "pbxtrack/line"
+_AGI = re.compile(r"agi://([^/]+)/resolve(?:,(\w+))?")
+_PING = "agi_network_script: ping\nagi_request: agi://doctor/ping\nagi_uniqueid: doctor\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one look found. ``mend`` says what to do where it is not well."""
+
+    name: str
+    ok: bool
+    found: str
+    mend: str = ""
+
+
+async def examine(settings: Settings) -> AsyncIterator[Finding]:
+    """Look at everything, in the order in which things depend on each other."""
+    lines: Mapping[str, str] = {}
+    async for finding in _database(settings):
+        yield finding
+        if finding.name == "schema" and finding.ok:
+            lines = await _lines(settings)
+    yield _disk(settings)
+    yield await _api(settings.api.listen)
+    yield await _agi(settings.agi.listen)
+    for ami in settings.ami:
+        async for finding in _asterisk(ami, settings.agi.listen, lines):
+            yield finding
+
+
+async def _database(settings: Settings) -> AsyncIterator[Finding]:
+    def look() -> None:
+        with contextlib.closing(Database(settings.database.url)) as database, database.transaction() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def schema() -> None:
+        with contextlib.closing(Database(settings.database.url)) as database:
+            migrate.check(database)
+
+    for name, work, mend in (
+        ("database", look, "see database.url in the settings, and whether the database runs"),
+        ("schema", schema, "pbxtrack db upgrade"),
+    ):
+        try:
+            await asyncio.to_thread(work)
+        except PbxtrackError as error:
+            yield Finding(name, False, str(error), mend)
+            return
+        yield Finding(name, True, "answers" if name == "database" else f"revision {migrate.head()}")
+
+
+async def _lines(settings: Settings) -> Mapping[str, str]:
+    def look() -> Mapping[str, str]:
+        with contextlib.closing(Database(settings.database.url)) as database, database.transaction() as connection:
+            return line_directory(connection)
+
+    return await asyncio.to_thread(look)
+
+
+def _disk(settings: Settings) -> Finding:
+    folder = next(path for path in (settings.data_dir, *settings.data_dir.parents, Path("/")) if path.exists())
+    free = shutil.disk_usage(folder).free
+    found = f"{free / 1024**3:.1f} GiB free at {folder}"
+    return Finding("disk", free >= _DISK_LIMIT, found, "make room: SQLite and logs need 1 GiB and more")
+
+
+async def _api(listen: Address) -> Finding:
+    url = f"http://{listen}/readyz"
+    mend = "pbxtrack serve (or see its log)"
+    try:
+        timeout = aiohttp.ClientTimeout(total=_PATIENCE)
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
+            answer = await response.text()
+            return Finding("service", response.ok, "ready" if response.ok else answer[:300], mend)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        return Finding("service", False, f"nobody answers at {url}: {error or 'too slow'}", mend)
+
+
+async def _agi(listen: Address) -> Finding:
+    mend = "pbxtrack serve agi (or see its log); until then calls go to their last known line"
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            reader, writer = await asyncio.open_connection(listen.host, listen.port)
+            writer.write(_PING.encode())
+            answer = await reader.read()
+            writer.close()
+    except (OSError, TimeoutError) as error:
+        return Finding("FastAGI", False, f"does not answer at {listen}: {error or 'too slow'}", mend)
+    ok = b"PBXTRACK_PONG" in answer
+    return Finding("FastAGI", ok, f"answers at {listen}" if ok else f"something else listens at {listen}", mend)
+
+
+async def _asterisk(ami: AmiSettings, agi: Address, lines: Mapping[str, str]) -> AsyncIterator[Finding]:
+    name = f"Asterisk {ami.node}"
+    try:
+        async with _connected(ami) as client:
+            yield Finding(f"{name}: AMI", True, f"logged in at {ami.host}:{ami.port} as {ami.username}")
+            yield await _rights(client, name)
+            yield await _clock(client, name)
+            async for finding in _dialplan(client, name, ami.node, agi):
+                yield finding
+            yield await _directory(client, name, lines)
+    except AmiError as error:
+        yield Finding(
+            f"{name}: AMI",
+            False,
+            str(error),
+            "install the files of `pbxtrack asterisk-conf`, then in Asterisk: manager reload",
+        )
+
+
+@contextlib.asynccontextmanager
+async def _connected(ami: AmiSettings) -> AsyncIterator[AmiClient]:
+    async def ignore(_: Message) -> None:
+        return
+
+    logged_in = asyncio.Event()
+
+    async def greet() -> None:
+        logged_in.set()
+
+    client = AmiClient(ami, on_event=ignore, on_login=greet)
+    running = asyncio.create_task(client.run())
+    try:
+        deadline = asyncio.get_running_loop().time() + _PATIENCE
+        while not logged_in.is_set():
+            if client.state.phase in (Phase.REFUSED, Phase.LOST):
+                raise AmiError(client.state.error)
+            if asyncio.get_running_loop().time() > deadline:
+                raise AmiError(f"{ami.host}:{ami.port} does not answer as an Asterisk does")
+            await asyncio.sleep(0.02)
+        yield client
+    finally:
+        client.close()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def _rights(client: AmiClient, name: str) -> Finding:
+    try:
+        await client.ask("DBPut", Family="pbxtrack/doctor", Key="probe", Val="1")
+        await client.ask("DBDel", Family="pbxtrack/doctor", Key="probe")
+        await client.ask_list("CoreShowChannels")
+    except AmiError as error:
+        mend = "give the user write = system,reporting (see `pbxtrack asterisk-conf`)"
+        return Finding(f"{name}: rights", False, str(error), mend)
+    return Finding(f"{name}: rights", True, "may keep lines and list calls")
+
+
+async def _clock(client: AmiClient, name: str) -> Finding:
+    answer = await client.ask("Ping")
+    try:
+        theirs = float(answer["Timestamp"])
+    except (KeyError, TypeError, ValueError):
+        return Finding(f"{name}: clock", False, "tells no time", "set timestampevents = yes in manager.conf")
+    off = theirs - datetime.now(UTC).timestamp()
+    return Finding(f"{name}: clock", abs(off) <= _CLOCK_LIMIT, f"{off:+.3f} s from ours", "run NTP on both machines")
+
+
+async def _dialplan(client: AmiClient, name: str, node: str, agi: Address) -> AsyncIterator[Finding]:
+    try:
+        steps = [(step["Context"], step["Application"], step["AppData"]) for step in await _plan(client)]
+    except AmiError as error:
+        yield Finding(f"{name}: dialplan", False, str(error), "give the AMI user write = system,reporting")
+        return
+    ours = [data for context, application, data in steps if context == "pbxtrack" and application.lower() == "agi"]
+    asked = next((match for data in ours if (match := _AGI.search(data))), None)
+    if asked is None:
+        mend = 'add  #include "extensions_pbxtrack.conf"  to extensions.conf, then: dialplan reload'
+        yield Finding(f"{name}: dialplan", False, "has no context pbxtrack that asks FastAGI", mend)
+        return
+    ok = asked[1].rpartition(":")[2] == str(agi.port) and asked[2] == node
+    found = f"asks agi://{asked[1]}/resolve as node {asked[2] or '(none)'}"
+    mend = f"it should ask port {agi.port} as node {node}: install what `pbxtrack asterisk-conf --node {node}` writes"
+    yield Finding(f"{name}: dialplan", ok, found, mend)
+    wired = {context for context, application, data in steps if _sends_here(context, application, data)}
+    yield Finding(
+        f"{name}: inbound calls",
+        bool(wired),
+        f"come from {', '.join(sorted(wired)[:5])}" if wired else "no context sends calls to pbxtrack",
+        "send your DIDs there:  exten => _X.,1,Goto(pbxtrack,${EXTEN},1)",
+    )
+    fallback = str((await client.ask("Getvar", Variable="PBXTRACK_FALLBACK_LINE"))["Value"] or "")
+    yield Finding(
+        f"{name}: fallback line",
+        bool(fallback),
+        fallback or "not set",
+        "set the global PBXTRACK_FALLBACK_LINE in extensions.conf: where calls go when nothing else is known",
+    )
+
+
+async def _plan(client: AmiClient) -> Sequence[Message]:
+    return [step for step in await client.ask_list("ShowDialPlan") if step["Application"]]
+
+
+def _sends_here(context: str, application: str, data: str) -> bool:
+    return context != "pbxtrack" and application.lower() in ("goto", "gotoif") and "pbxtrack," in data
+
+
+async def _directory(client: AmiClient, name: str, lines: Mapping[str, str]) -> Finding:
+    try:
+        kept = await client.ask_list("DBGetTree", Family=_FAMILY)
+    except AmiError:
+        return Finding(f"{name}: last known lines", True, "cannot be listed on this Asterisk")
+    there = {str(item["Key"]).rpartition("/")[2]: item["Val"] for item in kept if item["Key"]}
+    wrong = [did for did, line in lines.items() if there.get(did) != line]
+    return Finding(
+        f"{name}: last known lines",
+        not wrong,
+        f"{len(wrong)} of {len(lines)} are missing or old" if wrong else f"all {len(lines)} are kept",
+        "pbxtrack serve ami keeps them; it needs ten seconds after a change",
+    )
