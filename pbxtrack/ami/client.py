@@ -9,14 +9,11 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Protocol
 
 import structlog
-from pydantic import SecretStr
 
+from pbxtrack.ami.link import AmiLost, AmiRefused, AmiSettings, LinkState, Phase, Timing
 from pbxtrack.ami.messages import MAX_MESSAGE, Message, Parser, encode, text
-from pbxtrack.errors import PbxtrackError
 from pbxtrack.numbers import shorten
 
 MAX_LISTED = 200_000  # items of one answer that are kept
@@ -24,65 +21,6 @@ _GREETING = b"Asterisk Call Manager/"
 _OUR_IDS = "pbxtrack-"
 
 log = structlog.get_logger(__name__)
-
-
-class AmiError(PbxtrackError):
-    """Asterisk did not do what was asked; the message is one line, without secrets."""
-
-
-class AmiLost(AmiError):
-    """There is no connection, or it was lost, or the answer did not come in time."""
-
-
-class AmiRefused(AmiError):
-    """Asterisk answered with an error."""
-
-
-class Phase(StrEnum):
-    """What the connection is doing."""
-
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    REFUSED = "refused"  # the credentials are wrong
-    LOST = "lost"
-
-
-@dataclass(frozen=True, slots=True)
-class LinkState:
-    """How the connection is, for health checks. ``error`` is one line without secrets; empty when all is well."""
-
-    phase: Phase
-    since: datetime
-    last_event_at: datetime | None = None
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """How long things may take, in seconds."""
-
-    connect: float = 5.0
-    answer: float = 5.0  # to any action
-    ping_every: float = 10.0
-    ping_answer: float = 5.0
-    retry: float = 0.5  # first pause after a loss; doubled at each
-    retry_most: float = 60.0
-    healthy: float = 10.0  # a connection that lasted this long was a good one
-
-
-class AmiSettings(Protocol):
-    """Where Asterisk is and who we are there."""
-
-    @property
-    def node(self) -> str: ...
-    @property
-    def host(self) -> str: ...
-    @property
-    def port(self) -> int: ...
-    @property
-    def username(self) -> str: ...
-    @property
-    def secret(self) -> SecretStr: ...
 
 
 @dataclass(slots=True)
@@ -198,8 +136,10 @@ class AmiClient:
             writer.transport.abort()
             return
         self._writer, self._heard, self.heard_before = writer, 0, self.last_heard_at
-        tasks = [asyncio.create_task(self._read(reader)), asyncio.create_task(self._live())]
+        tasks: list[asyncio.Task[None]] = []
         try:
+            await self._check_greeting(reader)
+            tasks += [asyncio.create_task(self._read(reader)), asyncio.create_task(self._live())]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
@@ -215,14 +155,16 @@ class AmiClient:
                     asked.answer.set_exception(AmiLost(f"the connection to {self.name} was lost"))
                     asked.answer.exception()  # whoever asked may be gone
 
-    async def _read(self, reader: asyncio.StreamReader) -> None:
-        async with asyncio.timeout(self._timing.connect):
-            try:
+    async def _check_greeting(self, reader: asyncio.StreamReader) -> None:
+        """Before the secret is sent."""
+        greeting = b""
+        with contextlib.suppress(ValueError):  # a line without end
+            async with asyncio.timeout(self._timing.connect):
                 greeting = await reader.readline()
-            except ValueError:
-                greeting = b""
         if not greeting.startswith(_GREETING):
             raise AmiLost(f"what answers at {self._settings.host}:{self._settings.port} is not Asterisk's AMI")
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
         parser = Parser()
         while data := await reader.read(MAX_MESSAGE):
             for message in parser.feed(data):

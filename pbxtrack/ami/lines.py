@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
-from pbxtrack.ami.client import AmiClient, AmiRefused
+from pbxtrack.ami.client import AmiClient
+from pbxtrack.ami.link import AmiRefused
 from pbxtrack.ami.messages import text
 from pbxtrack.numbers import shorten
 

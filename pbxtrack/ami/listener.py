@@ -11,8 +11,9 @@ from itertools import islice
 
 import structlog
 
-from pbxtrack.ami.client import AmiClient, AmiLost, AmiRefused, AmiSettings, LinkState, Timing
+from pbxtrack.ami.client import AmiClient
 from pbxtrack.ami.lines import LineKeeper, Lines
+from pbxtrack.ami.link import AmiLost, AmiRefused, AmiSettings, LinkState, Timing
 from pbxtrack.ami.messages import Message
 from pbxtrack.ami.resync import OpenCalls, resync
 from pbxtrack.ami.translate import Translator
@@ -55,6 +56,7 @@ class AmiListener:
         self._events: asyncio.Queue[Message] = asyncio.Queue(MAX_EVENTS)
         self._waiting: deque[Fact] = deque()
         self._max_waiting = max_waiting
+        self._compare_again = lines_every
         self._news = asyncio.Event()
         self._losing = False
         self._defects = 0
@@ -188,7 +190,7 @@ class AmiListener:
                     self._keep(await resync(self._client, self._translator, self._open_calls, self._clock, heard))
                     break
                 except StorageUnavailable:
-                    await asyncio.sleep(_RETRY_MOST)
+                    await asyncio.sleep(self._compare_again)
                 except AmiRefused as error:
                     log.error("open calls cannot be compared with Asterisk's", node=self.node, reason=str(error))
                     break

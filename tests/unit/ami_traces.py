@@ -72,7 +72,7 @@ class Script:
         self.events.append(with_variables(fields) if self.ours and linked == 1 else fields)
         return self
 
-    def new(self, leg: int, at: float, name: str, state: str = "Down", **headers: str) -> "Script":
+    def new(self, leg: int, at: float, name: str, state: str = "Down", **headers: str | int) -> "Script":
         self._names[leg] = f"{name}-{leg:08x}"
         return self.say("Newchannel", at, leg=leg, ChannelStateDesc=state, **headers)
 
@@ -80,8 +80,8 @@ class Script:
         return self.new(1, 0, "PJSIP/carrier", "Ring", CallerIDNum=number, CallerIDName=name)
 
     def dial(self, leg: int, at: float, by: int = 1, ring: float | None = 0.1) -> "Script":
-        caller = {"CallerIDNum": "+79161234567"} if by == 1 else {}
-        self.say("DialBegin", at, leg=by, Dest=leg, **caller)
+        caller = "+79161234567" if by == 1 else "<unknown>"
+        self.say("DialBegin", at, leg=by, Dest=leg, CallerIDNum=caller)
         if ring is not None:
             self.say("DialState", at + ring, leg=by, Dest=leg, DialStatus="RINGING")
         return self

@@ -22,13 +22,13 @@ def arrival(*events: Message) -> CallArrived:
 
 
 def enters(caller: str = "+79161234567", name: str = "<unknown>", **variables: str) -> list[Message]:
-    first = {
+    first: dict[str, str | list[str]] = {
         "Event": "Newchannel", "Timestamp": f"{START}.250000", "Uniqueid": f"{START}.1", "Linkedid": f"{START}.1",
         "Channel": "PJSIP/carrier-1", "ChannelStateDesc": "Ring", "CallerIDNum": caller, "CallerIDName": name,
         "ChanVariable": ["PBXTRACK_CALL=", "PBXTRACK_DID="],
     }  # fmt: skip
     given = {"PBXTRACK_CALL": f"pbx1-{START}.1", "PBXTRACK_DID": DID, **variables}
-    second = {
+    second: dict[str, str | list[str]] = {
         **first, "Event": "HangupRequest", "Timestamp": f"{START + 1}.000000", "CallerIDName": "Billboard M4",
         "ChanVariable": [f"{name}={value}" for name, value in given.items()],
     }  # fmt: skip
@@ -270,7 +270,8 @@ def test_queue_that_answers_first_counts_only_the_talk_with_a_person() -> None:
     script = Script().caller().new(2, 20, "PJSIP/sales").dial(2, 20).dialled(2, 25, "ANSWER").join(25, "b", 2, 1)
     script.asks_to_end(1, 30).leave(30, "b", 1, 2).end(30, 2, 1)
     became = outcome(call_of(script.events))
-    assert (became.status, became.talk_seconds, became.ringing_seconds) == (Status.ANSWERED, 5, pytest.approx(4.9))
+    assert (became.status, became.talk_seconds) == (Status.ANSWERED, 5)
+    assert became.ringing_seconds == pytest.approx(4.9)
 
 
 def test_local_chain() -> None:
@@ -299,7 +300,8 @@ def test_line_without_a_contact() -> None:
 def test_line_whose_contact_is_dead() -> None:
     script = Script().caller().new(2, 0, "PJSIP/sales").dial(2, 0.1, ring=None).dialled(2, 30, "NOANSWER")
     became = outcome(call_of(script.end(30, 2, 1, cause=0).events))
-    assert (became.status, became.hung_up_by, became.ringing_seconds) == (Status.MISSED, "pbx", pytest.approx(29.9))
+    assert (became.status, became.hung_up_by) == (Status.MISSED, "pbx")
+    assert became.ringing_seconds == pytest.approx(29.9)
 
 
 def test_only_the_callers_own_recording_is_ours() -> None:
