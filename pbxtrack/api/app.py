@@ -14,6 +14,7 @@ from pbxtrack.api.services import ADDRESS_LIMITER, ORIGINS, SERVICES, SITE_LIMIT
 ROUTES = (*leases.ROUTES, *calls.ROUTES, *status.ROUTES)
 
 _KEEP_ALIVE = 75.0  # seconds
+_DRAIN = 5.0  # seconds that requests under way are given when the service stops
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -42,7 +43,9 @@ def create_app(services: Services) -> web.Application:
 
 def create_runner(app: web.Application) -> web.AppRunner:
     """A runner without an access log (a page's address may hold personal data), and that leaves signals alone."""
-    return web.AppRunner(app, access_log=None, handle_signals=False, keepalive_timeout=_KEEP_ALIVE)
+    return web.AppRunner(
+        app, access_log=None, handle_signals=False, keepalive_timeout=_KEEP_ALIVE, shutdown_timeout=_DRAIN
+    )
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp.test_utils import TestClient, TestServer
+from sqlalchemy import func, select
 
 from pbxtrack.api.app import create_app
 from pbxtrack.api.services import Services
+from pbxtrack.calls.events import CallArrived, Fact, LegEnded, LineAnswered, LineDialled, LineRang
+from pbxtrack.calls.service import record
 from pbxtrack.health import Check, Readiness
 from pbxtrack.pool import service
 from pbxtrack.pool.model import LeaseGrant, LeaseRequest
+from pbxtrack.storage import tables
+from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.leases import SqlLeases
 from pbxtrack.storage.tokens import add_token
 
 ORIGIN = "https://shop.example"
 PAGE = "https://shop.example/?utm_source=yandex&utm_medium=cpc&utm_campaign=spring"
+T0 = datetime(2026, 3, 1, 9, 0, 0, 250_000, tzinfo=UTC)
+STATIC, OTHER_STATIC = "+74951230001", "+74951230002"
+CALLER = "+79161234567"
 
 
 def services(database: Database, **changes: Any) -> Services:
@@ -53,3 +61,36 @@ def a_token(database: Database) -> dict[str, str]:
     with database.transaction() as connection:
         _, secret = add_token(connection, "tests", datetime.now(UTC))
     return {"Authorization": f"Bearer {secret}"}
+
+
+def put_call(database: Database, n: int, *, dialled: str = STATIC, caller: str | None = CALLER, talk: int = 0) -> str:
+    """A call that began ``n`` minutes after T0, rang for 5 s and, if ``talk``, was answered."""
+    at, linkedid = T0 + timedelta(minutes=n), f"1772355600.{n}"
+
+    def when(seconds: float) -> dict[str, Any]:
+        return {"node": "pbx1", "linkedid": linkedid, "at": at + timedelta(seconds=seconds)}
+
+    facts: list[Fact] = [
+        CallArrived(**when(0), leg=linkedid, dialled=dialled, caller=caller),
+        LineDialled(**when(0), leg="b", name="PJSIP/sales-0001"),
+        LineRang(**when(1), leg="b", name="PJSIP/sales-0001"),
+    ]
+    if talk:
+        facts.append(LineAnswered(**when(6), leg="b", name="PJSIP/sales-0001"))
+    facts += [LegEnded(**when(6 + talk), leg=leg, cause=16) for leg in ("b", linkedid)]
+    with database.transaction() as connection:
+        record(SqlCalls(connection), facts, at, "RU")
+    return f"pbx1-{linkedid}"
+
+
+def leased(database: Database) -> int:
+    with database.transaction() as connection:
+        return connection.scalar(select(func.count()).select_from(tables.leases)) or 0
+
+
+def assert_problem(response: Any, status: int, document: dict[str, Any]) -> None:
+    assert response.status == status
+    assert response.headers["Content-Type"].startswith("application/problem+json")
+    assert document["status"] == status
+    assert document["title"]
+    assert document["type"]
