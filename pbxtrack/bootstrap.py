@@ -43,6 +43,7 @@ class Application:
     def __init__(self, settings: Settings, services: Collection[str] = SERVICES) -> None:
         self.settings = settings
         self.services = [name for name in SERVICES if name in services]
+        settings.make_database_dir()
         self.database = Database(settings.database.url)
         self._region = settings.numbers.default_region
         self._facts: GroupCommit[Sequence[Fact], None] = GroupCommit(self.database, self._record)

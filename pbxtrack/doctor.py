@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
-from panoramisk.message import Message
-from sqlalchemy import text
+import sqlalchemy
 
-from pbxtrack.ami.client import AmiClient, AmiError, Phase
+from pbxtrack.ami.client import AmiClient
+from pbxtrack.ami.link import AmiError, Phase
+from pbxtrack.ami.messages import Message, text
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.settings import Address, AmiSettings, Settings
 from pbxtrack.storage import migrate
@@ -58,7 +59,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
 async def _database(settings: Settings) -> AsyncIterator[Finding]:
     def look() -> None:
         with contextlib.closing(Database(settings.database.url)) as database, database.transaction() as connection:
-            connection.execute(text("SELECT 1"))
+            connection.execute(sqlalchemy.text("SELECT 1"))
 
     def schema() -> None:
         with contextlib.closing(Database(settings.database.url)) as database:
@@ -100,7 +101,7 @@ async def _api(listen: Address) -> Finding:
             answer = await response.text()
             return Finding("service", response.ok, "ready" if response.ok else answer[:300], mend)
     except (aiohttp.ClientError, TimeoutError) as error:
-        return Finding("service", False, f"nobody answers at {url}: {error or 'too slow'}", mend)
+        return Finding("service", False, f"nobody answers at {url}{_why(error)}", mend)
 
 
 async def _agi(listen: Address) -> Finding:
@@ -112,9 +113,15 @@ async def _agi(listen: Address) -> Finding:
             answer = await reader.read()
             writer.close()
     except (OSError, TimeoutError) as error:
-        return Finding("FastAGI", False, f"does not answer at {listen}: {error or 'too slow'}", mend)
+        return Finding("FastAGI", False, f"does not answer at {listen}{_why(error)}", mend)
     ok = b"PBXTRACK_PONG" in answer
     return Finding("FastAGI", ok, f"answers at {listen}" if ok else f"something else listens at {listen}", mend)
+
+
+def _why(error: Exception) -> str:
+    """The reason where it is a plain one; the address is in the message already."""
+    cause = getattr(error, "os_error", error)
+    return ": too slow" if isinstance(cause, TimeoutError) else "" if isinstance(cause, OSError) else f": {error}"
 
 
 async def _asterisk(ami: AmiSettings, agi: Address, lines: Mapping[str, str]) -> AsyncIterator[Finding]:
@@ -177,8 +184,8 @@ async def _rights(client: AmiClient, name: str) -> Finding:
 async def _clock(client: AmiClient, name: str) -> Finding:
     answer = await client.ask("Ping")
     try:
-        theirs = float(answer["Timestamp"])
-    except (KeyError, TypeError, ValueError):
+        theirs = float(text(answer, "Timestamp"))
+    except ValueError:
         return Finding(f"{name}: clock", False, "tells no time", "set timestampevents = yes in manager.conf")
     off = theirs - datetime.now(UTC).timestamp()
     return Finding(f"{name}: clock", abs(off) <= _CLOCK_LIMIT, f"{off:+.3f} s from ours", "run NTP on both machines")
@@ -186,7 +193,7 @@ async def _clock(client: AmiClient, name: str) -> Finding:
 
 async def _dialplan(client: AmiClient, name: str, node: str, agi: Address) -> AsyncIterator[Finding]:
     try:
-        steps = [(step["Context"], step["Application"], step["AppData"]) for step in await _plan(client)]
+        steps = await _plan(client)
     except AmiError as error:
         yield Finding(f"{name}: dialplan", False, str(error), "give the AMI user write = system,reporting")
         return
@@ -207,7 +214,7 @@ async def _dialplan(client: AmiClient, name: str, node: str, agi: Address) -> As
         f"come from {', '.join(sorted(wired)[:5])}" if wired else "no context sends calls to pbxtrack",
         "send your DIDs there:  exten => _X.,1,Goto(pbxtrack,${EXTEN},1)",
     )
-    fallback = str((await client.ask("Getvar", Variable="PBXTRACK_FALLBACK_LINE"))["Value"] or "")
+    fallback = text(await client.ask("Getvar", Variable="PBXTRACK_FALLBACK_LINE"), "Value")
     yield Finding(
         f"{name}: fallback line",
         bool(fallback),
@@ -216,8 +223,10 @@ async def _dialplan(client: AmiClient, name: str, node: str, agi: Address) -> As
     )
 
 
-async def _plan(client: AmiClient) -> Sequence[Message]:
-    return [step for step in await client.ask_list("ShowDialPlan") if step["Application"]]
+async def _plan(client: AmiClient) -> Sequence[tuple[str, str, str]]:
+    """(context, application, its data) of each step of the dialplan."""
+    steps = await client.ask_list("ShowDialPlan")
+    return [(text(step, "Context"), text(step, "Application"), text(step, "AppData")) for step in steps]
 
 
 def _sends_here(context: str, application: str, data: str) -> bool:
@@ -229,7 +238,7 @@ async def _directory(client: AmiClient, name: str, lines: Mapping[str, str]) -> 
         kept = await client.ask_list("DBGetTree", Family=_FAMILY)
     except AmiError:
         return Finding(f"{name}: last known lines", True, "cannot be listed on this Asterisk")
-    there = {str(item["Key"]).rpartition("/")[2]: item["Val"] for item in kept if item["Key"]}
+    there = {text(item, "Key").rpartition("/")[2]: text(item, "Val") for item in kept}
     wrong = [did for did, line in lines.items() if there.get(did) != line]
     return Finding(
         f"{name}: last known lines",

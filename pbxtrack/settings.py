@@ -191,6 +191,11 @@ class Settings(_Section):
             raise ConfigError(f"data_dir: {self.data_dir} cannot be made: {error.strerror}") from None
         return self.data_dir
 
+    def make_database_dir(self) -> None:
+        """The data directory, where the database is a file in it; a folder of the user's own choice must exist."""
+        if self.database.url.startswith(f"sqlite:///{self.data_dir}/"):
+            self.make_data_dir()
+
 
 SECRETS = frozenset({"database.url", "ami.secret"})
 """Settings that nothing prints."""

@@ -28,8 +28,7 @@ def open_database(settings: Settings | None = None, *, check: bool = True) -> It
     file = Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
     if file and check and not file.exists():  # opening it would make it
         raise StorageUnavailable("the database has no tables yet; run `pbxtrack db upgrade`")
-    if file and file.parent == settings.data_dir:
-        settings.make_data_dir()
+    settings.make_database_dir()
     try:
         database = Database(settings.database.url)
     except ModuleNotFoundError:

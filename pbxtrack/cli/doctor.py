@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 from rich.console import Console
 
-from pbxtrack import config
+from pbxtrack import config, logs
 from pbxtrack.cli.common import json_option, print_json
 from pbxtrack.doctor import Finding, examine
 
@@ -17,6 +17,7 @@ from pbxtrack.doctor import Finding, examine
 @json_option
 def doctor(as_json: bool) -> None:
     """Check database, service, Asterisk and its wiring; say how to mend what is wrong. Exit 1 if something is."""
+    logs.configure("error")  # what is wrong is told below, once
     findings = asyncio.run(_all(config.load(), None if as_json else Console(highlight=False)))
     if as_json:
         print_json([asdict(finding) for finding in findings])

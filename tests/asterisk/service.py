@@ -56,12 +56,21 @@ class Pbxtrack:
 
     def command(self, *arguments: str) -> str:
         """Run a pbxtrack command that must succeed; its output."""
+        status, output, errors = self.run(*arguments)
+        assert status == 0, errors
+        return output
+
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        """(exit code, output, errors) of a pbxtrack command."""
         done = subprocess.run(
             [sys.executable, "-m", "pbxtrack", *arguments],
-            env=self._environment, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
 
     def begin(self) -> None:
         """Forget the calls until now, and see that it runs."""

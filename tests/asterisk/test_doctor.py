@@ -1,0 +1,49 @@
+"""`pbxtrack doctor` on a real Asterisk: well, and with each thing broken."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from tests.asterisk.service import Pbxtrack
+
+
+def examine(pbxtrack: Pbxtrack) -> Mapping[str, bool]:
+    """What doctor found, by name."""
+    _, output, _ = pbxtrack.run("doctor", "--json")
+    findings = json.loads(output)
+    assert all(finding["mend"] for finding in findings if not finding["ok"]), "each fault says how to mend it"
+    return {finding["name"]: finding["ok"] for finding in findings}
+
+
+def broken(pbxtrack: Pbxtrack) -> set[str]:
+    return {name for name, ok in examine(pbxtrack).items() if not ok}
+
+
+def test_all_is_well(pbxtrack: Pbxtrack) -> None:
+    pbxtrack.until(lambda: not broken(pbxtrack))
+    status, output, _ = pbxtrack.run("doctor")
+    assert status == 0
+    assert "✗" not in output
+
+
+def test_each_fault_is_found(pbxtrack: Pbxtrack) -> None:
+    asterisk = pbxtrack.lab.asterisk
+    pbxtrack.kill()
+    assert broken(pbxtrack) == {"service", "FastAGI"}
+    asterisk("database deltree pbxtrack/line")
+    assert "Asterisk pbx1: last known lines" in broken(pbxtrack)
+    asterisk("dialplan remove context pbxtrack")
+    assert "Asterisk pbx1: dialplan" in broken(pbxtrack)
+    asterisk("dialplan set global PBXTRACK_FALLBACK_LINE ")
+    asterisk("dialplan reload")
+    pbxtrack.start()
+    pbxtrack.until(lambda: not broken(pbxtrack))
+    pbxtrack.lab.stop_asterisk(kill=True)
+    try:
+        assert "Asterisk pbx1: AMI" in broken(pbxtrack)
+        status, output, _ = pbxtrack.run("doctor")
+        assert status == 1
+        assert "→" in output
+    finally:
+        pbxtrack.lab.start_asterisk()
