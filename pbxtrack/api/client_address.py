@@ -31,6 +31,11 @@ def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence
     return str(address)
 
 
+def is_local(address: str) -> bool:
+    """Whether an address of :func:`client_address` is this machine itself."""
+    return address == "local" or address.startswith("127.") or address == "::/64"
+
+
 def _parse(text: str) -> IPv4Address | IPv6Address | None:
     try:
         address = ip_address(text)

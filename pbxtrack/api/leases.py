@@ -10,7 +10,7 @@ import structlog
 from aiohttp import hdrs, web
 
 from pbxtrack.api import cors
-from pbxtrack.api.client_address import client_address
+from pbxtrack.api.client_address import client_address, is_local
 from pbxtrack.api.limits import Verdict
 from pbxtrack.api.problems import Problem
 from pbxtrack.api.routing import Answer, Audience, Route, answer
@@ -32,12 +32,9 @@ async def acquire(request: web.Request, body: LeaseBody) -> web.Response:
     await cors.admit_to(request, body.site)
     services = request.app[SERVICES]
     peer = client_address(request.remote, request.headers.getall("X-Forwarded-For", []), services.trusted_proxies)
-    verdict = request.app[ADDRESS_LIMITER].take(peer)
-    if verdict.allowed:
-        by_site = request.app[SITE_LIMITER].take(body.site)
-        verdict = verdict if by_site.allowed else by_site
-    if not verdict.allowed:
-        raise _too_many(verdict)
+    verdict = Verdict(True, {})
+    if not (services.trust_local and is_local(peer)):
+        verdict = _count(request.app, peer, body.site)
     wanted = LeaseRequest(
         site_key=body.site,
         page=_without_nul(body.page),
@@ -73,9 +70,16 @@ async def renew(request: web.Request, body: RenewBody) -> web.Response:
     return answer(_lease(grant, services.default_region))
 
 
-def _too_many(verdict: Verdict) -> Problem:
-    wait = verdict.headers[hdrs.RETRY_AFTER]
-    return Problem("too-many-requests", f"Try again in {wait} s.", headers=verdict.headers)
+def _count(app: web.Application, peer: str, site: str) -> Verdict:
+    """Count a request against its address, then against its site; a Problem where that is one too many."""
+    verdict = app[ADDRESS_LIMITER].take(peer)
+    if verdict.allowed:
+        by_site = app[SITE_LIMITER].take(site)
+        verdict = verdict if by_site.allowed else by_site
+    if not verdict.allowed:
+        wait = verdict.headers[hdrs.RETRY_AFTER]
+        raise Problem("too-many-requests", f"Try again in {wait} s.", headers=verdict.headers)
+    return verdict
 
 
 def _lease(grant: LeaseGrant, region: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pbxtrack.health import Readiness
 from pbxtrack.pool.model import LeaseGrant, LeaseRequest
 from pbxtrack.storage.database import Database
 
-ADDRESS_RATE = Rate(30, 60.0)
+ADDRESS_RATE = Rate(120, 60.0)
 SITE_RATE = Rate(6_000, 60.0)
 
 
@@ -29,7 +29,8 @@ class Services:
 
     ``acquire`` raises :class:`pbxtrack.pool.service.UnknownSite`; ``renew`` gives None for a lease that is gone; all
     may raise StorageUnavailable. ``default_region`` (ISO 3166) says how numbers are read and shown. ``trusted_proxies``
-    may tell the visitor's address in X-Forwarded-For. A rate of None lifts that limit of new leases.
+    may tell the visitor's address in X-Forwarded-For. A rate of None lifts that limit of new leases; ``trust_local``
+    lifts both for programs on this machine, which may as well ask for others.
     """
 
     database: Database
@@ -40,6 +41,7 @@ class Services:
     trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()
     address_rate: Rate | None = ADDRESS_RATE
     site_rate: Rate | None = SITE_RATE
+    trust_local: bool = True
     now: Callable[[], datetime] = utc_now
 
 

@@ -27,7 +27,7 @@ def _site(database: Database) -> None:
 
 @pytest.mark.asyncio
 async def test_too_many_requests_are_told_when_to_come_again(database: Database) -> None:
-    async with running(database, address_rate=Rate(2, 60.0)) as client:
+    async with running(database, address_rate=Rate(2, 60.0), trust_local=False) as client:
         answers = [await client.post(LEASES, json=BODY, headers=FROM_SHOP) for _ in range(3)]
         document = await answers[2].json()
     assert [answer.status for answer in answers] == [201, 201, 429]
@@ -42,7 +42,7 @@ async def test_addresses_are_counted_apart_behind_a_trusted_proxy_only(database:
     def forwarded(address: str) -> dict[str, str]:
         return {"X-Forwarded-For": address}
 
-    rates = {"address_rate": Rate(1, 600.0), "site_rate": None}
+    rates = {"address_rate": Rate(1, 600.0), "site_rate": None, "trust_local": False}
     async with running(database, **rates, trusted_proxies=[ip_network("127.0.0.0/8")]) as client:
         behind = [(await client.post(LEASES, json=BODY, headers=forwarded(f"203.0.113.{n}"))).status for n in (1, 2, 1)]
     async with running(database, **rates) as client:
@@ -53,7 +53,7 @@ async def test_addresses_are_counted_apart_behind_a_trusted_proxy_only(database:
 
 @pytest.mark.asyncio
 async def test_a_site_has_a_limit_of_its_own(database: Database) -> None:
-    async with running(database, address_rate=None, site_rate=Rate(1, 60.0)) as client:
+    async with running(database, address_rate=None, site_rate=Rate(1, 60.0), trust_local=False) as client:
         statuses = [(await client.post(LEASES, json=BODY)).status for _ in range(2)]
     assert statuses == [201, 429]
 
