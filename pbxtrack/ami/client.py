@@ -141,6 +141,8 @@ class AmiClient:
             await self._check_greeting(reader)
             tasks += [asyncio.create_task(self._read(reader)), asyncio.create_task(self._live())]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if tasks[0] in done and self.state.phase is Phase.CONNECTED:
+                self.last_heard_at = self._clock()  # it was there until it closed; a mute peer was not
             for task in done:
                 task.result()
         finally:

@@ -82,7 +82,8 @@ def read_name(value: str) -> str | None:
         value = _ESCAPED.sub(lambda found: _ESCAPES.get(found[1], found[1]), value[: 4 * MAX_TEXT])
         value = value.replace('\\"', '"')
     name = clean(value)
-    return None if name.lower() in _NOBODY else name
+    # Asterisk puts U+FFFD for bytes that are not UTF-8; a name of nothing else is none.
+    return None if name.lower() in _NOBODY or not name.strip("\ufffd ?") else name
 
 
 def read_number(value: str) -> tuple[str | None, bool]:

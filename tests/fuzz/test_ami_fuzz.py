@@ -39,7 +39,7 @@ LIKELY = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(st.lists(st.one_of(ANYTHING, LIKELY, LIKELY), max_size=40))
 def test_the_translator_stands_any_event(events: list[dict[str, str | list[str]]]) -> None:
     translator = Translator("pbx1", most_calls=3, most_others=3, most_held_facts=10)
@@ -58,7 +58,7 @@ def test_the_translator_stands_any_event(events: list[dict[str, str | list[str]]
         assert became.ringing_seconds >= 0
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(st.lists(st.one_of(st.binary(max_size=200), st.sampled_from([b"\r\n\r\n", b"\r\n", b"Event: X", b": "]))))
 def test_pieces_do_not_matter_to_the_parser(pieces: list[bytes]) -> None:
     parser = Parser()

@@ -74,6 +74,7 @@ def test_the_callers_number(number: str, caller: str | None, withheld: bool) -> 
         (r"back\\slash", "back\\slash"),
         (r"two\r\nlines", "twolines"),
         ("\ufffdnn", "\ufffdnn"),
+        ("\ufffd\ufffd \ufffd", None),
         ("right\u202eleft", "rightleft"),
         ("x" * 5000, "x" * 512),
         ("\\", "\\"),

@@ -59,7 +59,7 @@ FACTS = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=1000)
+@settings(max_examples=300)
 @given(st.lists(FACTS, min_size=1, max_size=25), st.data())
 def test_order_and_duplicates_change_nothing(facts: list[Fact], data: st.DataObject) -> None:
     mixed = data.draw(st.permutations(facts + data.draw(st.lists(st.sampled_from(facts)))))
@@ -67,7 +67,7 @@ def test_order_and_duplicates_change_nothing(facts: list[Fact], data: st.DataObj
     assert outcome(project(mixed)) == outcome(project(facts))
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(st.lists(FACTS, min_size=1, max_size=25))
 def test_an_outcome_is_never_absurd(facts: list[Fact]) -> None:
     became = outcome(project(facts))
