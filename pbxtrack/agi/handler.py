@@ -23,6 +23,7 @@ from pbxtrack.storage.leases import SqlDirectory
 
 _NODE = re.compile(r"[a-z0-9]{1,32}")
 _LINKEDID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_WRITE_AFTER = 0.03  # s; by then the call is on its way to its line, and writing takes no processor from its answer
 
 log = structlog.get_logger(__name__)
 
@@ -54,9 +55,7 @@ class Resolve:
             raise PbxtrackError(f"no such AGI script: {request.script[:40]!r}")
         arrived = self._arrived(request)
         self._write_down(arrived)
-        answer = await self._database.read(lambda connection: self._resolve(connection, arrived))
-        log.info("call_arrived", call=arrived.call_id, dialled=arrived.dialled, caller=mask(arrived.caller))
-        return answer
+        return await self._database.read(lambda connection: self._resolve(connection, arrived))
 
     async def drain(self) -> None:
         """Wait until what was heard is written down."""
@@ -98,12 +97,14 @@ class Resolve:
         )
 
     def _write_down(self, fact: CallArrived) -> None:
-        """Record while the answer is made and sent: the caller does not wait for the disk."""
+        """Record a moment later, whatever becomes of the answer: the caller does not wait for the disk."""
         task = asyncio.create_task(self._record_fact(fact))
         self._recording.add(task)
         task.add_done_callback(self._recording.discard)
 
     async def _record_fact(self, fact: CallArrived) -> None:
+        await asyncio.sleep(_WRITE_AFTER)
+        log.info("call_arrived", call=fact.call_id, dialled=fact.dialled, caller=mask(fact.caller))
         try:
             await self._record([fact])
         except PbxtrackError as error:

@@ -89,9 +89,12 @@ class SqlCalls(SqlDirectory):
 
     def contact(self, site_id: int, caller: str, at: datetime) -> tuple[int, bool]:
         key = {"site_id": site_id, "caller": caller}
-        made = self._connection.execute(self._insert(contacts).on_conflict_do_nothing(), {**key, "first_at": at})
-        contact_id: int = self._connection.execute(_contact, key).scalar_one()
-        return contact_id, made.rowcount == 1
+        insert = self._insert(contacts).on_conflict_do_nothing().returning(contacts.c.id)
+        made: int | None = self._connection.execute(insert, {**key, "first_at": at}).scalar()
+        if made is not None:
+            return made, True
+        known: int = self._connection.execute(_contact, key).scalar_one()
+        return known, False
 
     def prolong(self, lease_id: str, at: datetime) -> None:
         store = SqlLeases(self._connection)

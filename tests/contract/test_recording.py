@@ -89,7 +89,7 @@ def test_a_number_is_the_same_however_the_carrier_writes_it(shop: Database, dial
 
 def test_the_caller_who_calls_again_belongs_to_their_first_visit(shop: Database) -> None:
     first = visit(shop)
-    write(shop, arrival(POOL, at=NOW + MINUTE))
+    assert write(shop, arrival(POOL, at=NOW + MINUTE)).first
     month_later = NOW + timedelta(days=30)
     newcomer = visit(shop, month_later, "https://shop.example/?utm_source=vk&utm_medium=cpc")
     assert newcomer.number == POOL

@@ -36,10 +36,11 @@ CHECKS = [
     checks.content_type_conformance,
     checks.response_headers_conformance,
     checks.response_schema_conformance,
-    checks.negative_data_rejection,
     checks.allow_header_conformance,
     checks.unsupported_method,
 ]
+# Of queries one cannot tell: `site=false` is a list of one text, whatever it was before it was written down.
+BODY_CHECKS = [*CHECKS, checks.negative_data_rejection]
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
@@ -82,7 +83,7 @@ POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.Generati
 QUESTIONS = [
     *(pytest.param(route, POSITIVE, id=f"{route.method} {route.path} fitting") for route in ROUTES),
     *(
-        pytest.param(route, NEGATIVE, id=f"{route.method} {route.path} not fitting")
+        pytest.param(route, NEGATIVE, id=f"{route.method} {route.path} misfit")
         for route in ROUTES
         if route.body or route.query
     ),
@@ -104,7 +105,7 @@ def test_the_api_is_as_it_is_described(
     )
     @given(case=operation.as_strategy(generation_mode=mode))
     def ask(case: schemathesis.Case[Any]) -> None:
-        case.call_and_validate(headers=headers, checks=CHECKS)
+        case.call_and_validate(headers=headers, checks=BODY_CHECKS if route.body else CHECKS)
 
     ask()
 
