@@ -39,7 +39,7 @@ def render(
     if not _SECRET.fullmatch(ami_secret):
         raise ConfigError("ami.secret needs 8 characters or more, and none of: space ; , quotes backslash")
     dialplan, manager = ((source / name).read_text("utf-8") for name in FILES)
-    fitted = {
+    return {
         FILES[0]: _replace(
             dialplan,
             {
@@ -60,7 +60,6 @@ def render(
             },
         ),
     }
-    return fitted
 
 
 def _trunk_test(prefix: str) -> str:

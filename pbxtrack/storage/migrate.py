@@ -33,6 +33,14 @@ def upgrade(database: Database, revision: str = "head") -> str | None:
     return before
 
 
+def downgrade(database: Database, revision: str) -> None:
+    """Go back to an older revision, or to "base": no tables. What newer tables held is gone."""
+    with database.transaction() as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+
+
 def current(database: Database) -> str | None:
     """The database's revision; None for an empty database."""
     with database.transaction() as connection:

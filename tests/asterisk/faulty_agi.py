@@ -62,7 +62,7 @@ def service(address: str, fault: Fault) -> Iterator[None]:
     """Serve the fault at ``host:port`` until the block ends."""
     host, _, port = address.rpartition(":")
     over = threading.Event()
-    threads = []
+    threads: list[threading.Thread] = []
 
     def serve(peer: socket.socket) -> None:
         with peer, contextlib.suppress(OSError):

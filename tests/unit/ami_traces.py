@@ -72,9 +72,10 @@ class Script:
         self.events.append(with_variables(fields) if self.ours and linked == 1 else fields)
         return self
 
-    def new(self, leg: int, at: float, name: str, state: str = "Down", **headers: str | int) -> "Script":
+    def new(self, leg: int, at: float, name: str, state: str = "Down", **headers: str) -> "Script":
         self._names[leg] = f"{name}-{leg:08x}"
-        return self.say("Newchannel", at, leg=leg, ChannelStateDesc=state, **headers)
+        values: dict[str, str | int] = {"leg": leg, "ChannelStateDesc": state, **headers}
+        return self.say("Newchannel", at, linked=1, **values)
 
     def caller(self, number: str = "+79161234567", name: str = "<unknown>") -> "Script":
         return self.new(1, 0, "PJSIP/carrier", "Ring", CallerIDNum=number, CallerIDName=name)
