@@ -15,8 +15,9 @@ from sqlalchemy import Connection, text
 
 from pbxtrack.agi.handler import Resolve
 from pbxtrack.agi.server import AgiServer
+from pbxtrack.ami.link import Phase
 from pbxtrack.ami.listener import AmiListener
-from pbxtrack.api.app import create_app
+from pbxtrack.api.app import create_app, create_runner
 from pbxtrack.api.services import Services
 from pbxtrack.calls import service as recording
 from pbxtrack.calls.events import Fact
@@ -34,6 +35,11 @@ from pbxtrack.storage.leases import SqlLeases
 from pbxtrack.storage.sites import line_directory
 
 SERVICES = ("api", "agi", "ami")
+_AMI_REASONS = {
+    Phase.CONNECTING: "connecting",
+    Phase.LOST: "no connection",
+    Phase.REFUSED: "the log-in is refused; check username and secret",
+}
 _SCHEMA_RETRY = 2.0  # s between looks at a database that does not answer
 _GATHER = 0.1  # s in which facts gather: several of one call cost little more than one
 _SWITCH = 0.0005  # s that a thread may compute while another has a call to answer; Python's own is 5 ms
@@ -104,25 +110,27 @@ class Application:
         return await self._renew.submit(lease)
 
     async def ready(self) -> Readiness:
-        """Whether this process can do its work, by parts."""
+        """Whether this process can do its work, by parts. Anybody may ask: the reasons name no host and no user."""
         checks = [await self._check("database", lambda connection: connection.execute(text("SELECT 1")))]
         try:
             await asyncio.to_thread(migrate.check, self.database)
             checks.append(Check("migrations", ok=True))
-        except PbxtrackError as error:
+        except migrate.SchemaOutdated as error:
             checks.append(Check("migrations", ok=False, reason=str(error)))
+        except StorageUnavailable:
+            checks.append(Check("migrations", ok=False, reason="not known while the database does not answer"))
         if "ami" in self.services:
             for node, listener in self.listeners.items():
-                state = listener.state
-                reason = "" if state.phase == "connected" else state.error or state.phase
-                checks.append(Check(f"ami {node}", state.phase == "connected", reason))
+                phase = listener.state.phase
+                checks.append(Check(f"ami {node}", phase == Phase.CONNECTED, _AMI_REASONS.get(phase, "")))
         return Readiness(checks)
 
     async def _check(self, name: str, work: Callable[[Connection], object]) -> Check:
         try:
             await self.database.read(work)
         except StorageUnavailable as error:
-            return Check(name, ok=False, reason=str(error))
+            log.warning("not_ready", check=name, reason=str(error))
+            return Check(name, ok=False, reason="does not answer")
         return Check(name, ok=True)
 
     async def _prepare_database(self) -> None:
@@ -158,7 +166,7 @@ class Application:
                 trusted_proxies=[ip_network(proxy, strict=False) for proxy in self.settings.api.trusted_proxies],
             )
         )
-        self._api = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=5)
+        self._api = create_runner(app)
         await self._api.setup()
         try:
             await web.TCPSite(self._api, address.host, address.port, backlog=512).start()

@@ -51,7 +51,7 @@ def read_touch(page: str, referrer: str = "", own_hosts: Sequence[str] = ()) -> 
     Campaign parameters (``utm_*``, first of each) come first, then click ids, then the referrer's host. A referrer on
     one of ``own_hosts`` is no source.
     """
-    page, referrer = page[:MAX_URL], referrer[:MAX_URL]
+    page, referrer = _printable(page[:MAX_URL]), _printable(referrer[:MAX_URL])
     query = _query(page)
     click_ids = {name: query[name] for name in _tables().click_ids if query.get(name)}
     source, medium = query.get("utm_source", "").lower(), query.get("utm_medium", "").lower()
@@ -60,8 +60,8 @@ def read_touch(page: str, referrer: str = "", own_hosts: Sequence[str] = ()) -> 
     if not source:
         source, medium = _from_referrer(referrer, (*own_hosts, _host(page)))
     return Touch(
-        source=source,
-        medium=medium,
+        source=source[:MAX_VALUE],  # a host may be longer than a value, and lower case longer than upper
+        medium=medium[:MAX_VALUE],
         campaign=query.get("utm_campaign", ""),
         term=query.get("utm_term", ""),
         content=query.get("utm_content", ""),
@@ -143,8 +143,13 @@ def _query(url: str) -> dict[str, str]:
     except ValueError:  # more fields than any campaign has
         return {}
     for name, value in pairs:
-        found.setdefault(name.lower(), value[:MAX_VALUE].strip())
+        found.setdefault(name.lower(), _printable(value)[:MAX_VALUE].strip())
     return found
+
+
+def _printable(text: str) -> str:
+    """Without control characters, which mean nothing here and which not every database keeps."""
+    return text if text.isprintable() else "".join(character for character in text if character.isprintable())
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,6 +207,7 @@ def _engine(url: URL, statement_timeout: float) -> Engine:
     milliseconds = int(statement_timeout * 1000)
     return create_engine(
         url,
+        hide_parameters=True,  # they hold numbers and addresses, and errors are logged
         pool_size=_READERS + _WRITERS,
         max_overflow=2,
         pool_timeout=statement_timeout,
@@ -224,7 +225,9 @@ def _sqlite(url: URL) -> Engine:
         folder = Path(url.database).parent
         if not folder.is_dir():
             raise ConfigError(f"database.url: the folder {folder} does not exist")
-    engine = create_engine(url, connect_args={"timeout": _SQLITE_BUSY_MS / 1000, "check_same_thread": False})
+    engine = create_engine(
+        url, hide_parameters=True, connect_args={"timeout": _SQLITE_BUSY_MS / 1000, "check_same_thread": False}
+    )
 
     @event.listens_for(engine, "connect")
     def _configure(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
