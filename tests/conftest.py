@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,19 +10,25 @@ import pytest
 
 from pbxtrack.storage import migrate
 from pbxtrack.storage.database import Database
+from pbxtrack.storage.tables import metadata
 from tests import postgres
-
-_names = itertools.count()
 
 
 @pytest.fixture(scope="session")
 def postgres_cluster() -> Iterator[str]:
-    """The folder of a PostgreSQL cluster's socket, with a migrated template database."""
+    """The folder of a PostgreSQL cluster's socket."""
     with postgres.cluster() as folder:
-        template = Database(postgres.create(folder, "migrated"))
-        migrate.upgrade(template)
-        template.close()
         yield folder
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_cluster: str) -> str:
+    """The address of a migrated database that tests use one after another."""
+    url = postgres.create(postgres_cluster, "tests")
+    database = Database(url)
+    migrate.upgrade(database)
+    database.close()
+    return url
 
 
 @pytest.fixture(scope="session")
@@ -44,10 +49,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
-    folder = request.getfixturevalue("postgres_cluster")
-    name = f"test{next(_names)}"
-    yield postgres.create(folder, name, template="migrated")
-    postgres.drop(folder, name)
+    yield request.getfixturevalue("postgres_url")
+    postgres.empty(
+        request.getfixturevalue("postgres_cluster"), "tests", [table.name for table in metadata.tables.values()]
+    )
 
 
 @pytest.fixture

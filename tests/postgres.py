@@ -8,7 +8,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psycopg
@@ -58,6 +58,16 @@ def create(folder: str, name: str, template: str = "template0") -> str:
     with psycopg.connect(host=folder, user="postgres", dbname="postgres", autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
     return url(folder, name)
+
+
+def empty(folder: str, name: str, tables: Sequence[str]) -> None:
+    """Empty a database's tables, whoever is still connected to it: much quicker than a new database."""
+    with psycopg.connect(host=folder, user="postgres", dbname=name, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        connection.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE".encode())
 
 
 def drop(folder: str, name: str) -> None:

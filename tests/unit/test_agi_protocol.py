@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import shlex
+
 import pytest
+from asterisk.agi import AGI
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -82,3 +86,18 @@ def test_no_value_can_begin_another_command(variables: dict[str, str]) -> None:
         assert line.startswith(("EXEC MSet ", "SET VARIABLE PBXTRACK_"))
         assert line.isprintable()
     assert len(lines) <= len(variables)
+
+
+def test_it_reads_what_pyst2_reads_and_pyst2_takes_what_it_writes() -> None:
+    """pyst2's AGI, which sits at the same end as we do, is an independent reading of the protocol."""
+    sent = environment(calleridname="Ivan Petrov", arguments=["pbx2", "1795.7"]).decode()
+    out = io.StringIO()
+    reference = AGI(stdin=io.StringIO(sent + "200 result=1\n"), stdout=out, stderr=io.StringIO())
+    request = parse_environment(sent.encode())
+    env = reference.env
+    assert (request.uniqueid, request.dialled) == (env["agi_uniqueid"], env["agi_extension"])
+    assert (request.caller, request.caller_name) == (env["agi_callerid"], env["agi_calleridname"])
+    assert list(request.arguments) == [env["agi_arg_1"], env["agi_arg_2"]]
+    reference.set_variable("PBXTRACK_CAMPAIGN", "a,b")
+    ours = set_variables({"PBXTRACK_CAMPAIGN": "a,b"}).decode()
+    assert shlex.split(out.getvalue()) == shlex.split(ours), "the same words, however quoted"
