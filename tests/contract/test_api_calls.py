@@ -206,9 +206,13 @@ async def test_a_call_that_is_not_is_404(database: Database, manager: dict[str, 
 async def test_without_tables_it_is_503(database: Database, manager: dict[str, str]) -> None:
     with database.transaction() as connection:
         connection.exec_driver_sql("ALTER TABLE calls RENAME TO gone")
-    async with running(database) as client:
-        response = await client.get(CALLS, headers=manager)
-        document = await response.json()
+    try:
+        async with running(database) as client:
+            response = await client.get(CALLS, headers=manager)
+            document = await response.json()
+    finally:
+        with database.transaction() as connection:
+            connection.exec_driver_sql("ALTER TABLE gone RENAME TO calls")
     assert response.status == 503
     assert int(response.headers["Retry-After"]) >= 1
     assert document["status"] == 503
