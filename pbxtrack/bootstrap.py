@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from ipaddress import ip_network
@@ -42,7 +41,6 @@ _AMI_REASONS = {
 }
 _SCHEMA_RETRY = 2.0  # s between looks at a database that does not answer
 _GATHER = 0.1  # s in which facts gather: several of one call cost little more than one
-_SWITCH = 0.0005  # s that a thread may compute while another has a call to answer; Python's own is 5 ms
 
 log = structlog.get_logger(__name__)
 
@@ -208,8 +206,7 @@ def _renew(connection: Connection, leases: Sequence[str]) -> Sequence[LeaseGrant
 
 
 def tune() -> None:
-    """Make this process answer calls evenly while it writes. For the programs that serve, once they have started."""
-    sys.setswitchinterval(_SWITCH)
+    """Make this process answer calls evenly. For the programs that serve, once they have started."""
     gc.collect()
     gc.freeze()  # what is there now stays: the collector need not look at it again
 

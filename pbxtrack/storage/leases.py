@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sqlite3
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, Dialect, Row, Select, and_, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pbxtrack.calls.attribution import CALLER_BINDING, Method
@@ -23,6 +25,77 @@ from pbxtrack.pool.policy import EARLIER_HOLDERS
 from pbxtrack.pool.ports import FreeNumber, PoolInfo
 from pbxtrack.sources.touch import ChannelRule, Touch
 from pbxtrack.storage.tables import calls, channels, leases, numbers, pools, sites, visitors, visits
+
+Convert = Callable[[Any], Any]
+
+
+class Prepared:
+    """A SELECT compiled once that on SQLite runs on the driver's own cursor: what every call waits for.
+
+    SQLAlchemy's execution is quick when it runs again and again. Once in 50 ms, on a processor that did other things
+    in between, fetching its code takes longer than the query. PostgreSQL, and any error, goes the ordinary way.
+    """
+
+    def __init__(self, statement: Select[Any]) -> None:
+        self._statement = statement
+        self._sqlite: _Compiled | None = None
+
+    def all(self, connection: Connection, parameters: Mapping[str, Any]) -> Sequence[Any]:
+        """Every row. Raises what SQLAlchemy raises."""
+        if connection.dialect.name == "sqlite":
+            if self._sqlite is None:
+                self._sqlite = _Compiled(self._statement, connection.dialect)
+            if not connection.in_transaction():
+                connection.begin()  # as SQLAlchemy would: all that is read is of one moment
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)
+            try:
+                return self._sqlite.run(driver, parameters)
+            except sqlite3.Error:
+                pass  # again below, for SQLAlchemy to translate
+        return connection.execute(self._statement, parameters).all()
+
+    def one_or_none(self, connection: Connection, parameters: Mapping[str, Any]) -> Any:
+        """The row of a statement that gives one at most."""
+        rows = self.all(connection, parameters)
+        assert len(rows) <= 1
+        return rows[0] if rows else None
+
+
+class _Compiled:
+    def __init__(self, statement: Select[Any], dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)
+        self._text = str(compiled)
+        known = compiled.params
+        self._parameters: list[tuple[str, Any, Convert | None]] = []
+        for name in getattr(compiled, "positiontup", None) or ():
+            bind = getattr(compiled, "binds", {}).get(name)
+            convert = bind.type.dialect_impl(dialect).bind_processor(dialect) if bind is not None else None
+            value = known.get(name)
+            default = convert(value) if convert and value is not None else value
+            self._parameters.append((name, default, convert))
+        columns = list(statement.selected_columns)
+        names = [str(column.key) for column in columns]
+        self._row: Callable[[list[Any]], Any] = namedtuple("Row", names)._make  # type: ignore[attr-defined]
+        self._converts: list[tuple[int, Convert]] = []
+        for index, column in enumerate(columns):
+            found = column.type.dialect_impl(dialect).result_processor(dialect, None)
+            if found:
+                self._converts.append((index, found))
+
+    def run(self, driver: sqlite3.Connection, parameters: Mapping[str, Any]) -> list[Any]:
+        values = []
+        for name, default, convert in self._parameters:
+            value = parameters.get(name, default)
+            values.append(convert(value) if convert and name in parameters else value)
+        rows = []
+        for found in driver.execute(self._text, values).fetchall():
+            row = list(found)
+            for index, convert in self._converts:
+                row[index] = convert(row[index])
+            rows.append(self._row(row))
+        return rows
+
 
 # Statements are built once: building one costs more than running it.
 _LEASE: tuple[ColumnElement[Any], ...] = (
@@ -92,7 +165,7 @@ _hold_number = (
     .where(numbers.c.id == bindparam("number_id"), numbers.c.seq == bindparam("seq_held"))
     .values(free_at=bindparam("until"), guaranteed_until=bindparam("guaranteed"))
 )
-_owner = (
+_owner = Prepared(
     select(
         numbers.c.id,
         numbers.c.kind,
@@ -104,7 +177,7 @@ _owner = (
     .outerjoin(channels, channels.c.id == numbers.c.channel_id)
     .where(numbers.c.e164 == bindparam("number"), numbers.c.removed_at.is_(None), sites.c.removed_at.is_(None))
 )
-_holders = (
+_holders = Prepared(
     select(*_LEASE, *VISIT_COLUMNS)
     .join_from(leases, visits, visits.c.id == leases.c.visit_id)
     .join(numbers, numbers.c.id == leases.c.number_id)
@@ -112,7 +185,7 @@ _holders = (
     .order_by(leases.c.started_at.desc())
     .limit(EARLIER_HOLDERS)
 )
-_bound = (
+_bound = Prepared(
     select(*VISIT_COLUMNS)
     .join_from(calls, visits, visits.c.id == calls.c.visit_id)
     .where(
@@ -120,15 +193,17 @@ _bound = (
         calls.c.caller == bindparam("caller"),
         calls.c.started_at < bindparam("at"),
         calls.c.started_at >= bindparam("since"),
-        calls.c.method.in_([Method.LEASE, Method.CALLER, Method.PAST_LEASE]),
+        or_(*(calls.c.method == method for method in (Method.LEASE, Method.CALLER, Method.PAST_LEASE))),
     )
     .order_by(calls.c.started_at.desc())
     .limit(1)
 )
-_channel_line = select(channels.c.line).where(
-    channels.c.site_id == bindparam("site_id"),
-    channels.c.name == bindparam("name"),
-    channels.c.removed_at.is_(None),
+_channel_line = Prepared(
+    select(channels.c.line).where(
+        channels.c.site_id == bindparam("site_id"),
+        channels.c.name == bindparam("name"),
+        channels.c.removed_at.is_(None),
+    )
 )
 
 
@@ -139,7 +214,7 @@ class SqlDirectory:
         self._connection = connection
 
     def owner(self, number: str) -> NumberOwner | None:
-        row = self._connection.execute(_owner, {"number": number}).one_or_none()
+        row = _owner.one_or_none(self._connection, {"number": number})
         if row is None:
             return None
         lines = {row.channel: row.channel_line} if row.channel and row.channel_line else {}
@@ -149,7 +224,7 @@ class SqlDirectory:
         owner = self.owner(number)
         if owner is None or owner.kind is not NumberKind.POOL:
             return Resolution(number, at, owner)
-        rows = self._connection.execute(_holders, {"number_id": owner.number_id, "at": at}).all()
+        rows = _holders.all(self._connection, {"number_id": owner.number_id, "at": at})
         holders = [Holder(_lease(row), visit_of(row)) for row in rows]
         current = holders[0] if holders and holders[0].lease.live(at) else None
         earlier = holders[1:] if current else holders
@@ -157,16 +232,15 @@ class SqlDirectory:
 
     def channel_line(self, site_id: int, channel: str) -> str | None:
         """The own line of a site's advertising channel, if it has one."""
-        line: str | None = self._connection.scalar(_channel_line, {"site_id": site_id, "name": channel})
+        row = _channel_line.one_or_none(self._connection, {"site_id": site_id, "name": channel})
+        line: str | None = row.line if row else None
         return line
 
     def _bound(self, number: str, at: datetime, caller: str | None) -> Visit | None:
         if caller is None:
             return None
         since = at - CALLER_BINDING
-        row = self._connection.execute(
-            _bound, {"number": number, "caller": caller, "at": at, "since": since}
-        ).one_or_none()
+        row = _bound.one_or_none(self._connection, {"number": number, "caller": caller, "at": at, "since": since})
         return visit_of(row) if row else None
 
 

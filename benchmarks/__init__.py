@@ -1,0 +1,1 @@
+"""What pbxtrack costs: ratios and differences within one interleaved run."""

@@ -1,0 +1,36 @@
+"""`python -m benchmarks`: run them, keep what they found in results/, print the table."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+import uvloop
+
+from benchmarks import call_rate, leases, post_dial, report, resolve
+from pbxtrack.errors import PbxtrackError
+
+BENCHMARKS = {module.NAME: module for module in (post_dial, call_rate, resolve, leases)}
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(list(BENCHMARKS)))
+@click.option("--quick", is_flag=True, help="Short runs: to see that they work, not to quote.")
+def main(names: tuple[str, ...], quick: bool) -> None:
+    """Run the benchmarks named, or all of them."""
+    results = []
+    for name in names or BENCHMARKS:
+        click.echo(f"{name}…", err=True)
+        load = os.getloadavg()[0]
+        try:
+            result = uvloop.run(BENCHMARKS[name].run(quick=quick))
+        except PbxtrackError as error:
+            click.echo(f"{name}: {error}", err=True)
+            sys.exit(1)
+        report.write(result, quick=quick, load_before=load)
+        results.append(result)
+    report.show(results)
+
+
+main()

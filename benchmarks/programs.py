@@ -1,0 +1,86 @@
+"""The programs of a benchmark that needs no Asterisk: the server under test, the bare one, the client."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks import site
+from pbxtrack.sitefile.parse import parse
+from pbxtrack.storage import migrate, sites
+from pbxtrack.storage.database import Database
+from tests import postgres
+
+ROOT = Path(__file__).parents[1]
+
+
+@contextlib.contextmanager
+def server(module: str, *arguments: str) -> Iterator[int]:
+    """Run a server for as long as the block lasts; its port."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"benchmarks.{module}", *arguments],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        yield int(process.stdout.readline())
+    finally:
+        process.stdin.close()
+        if module == "bare":
+            process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
+
+
+def client(kind: str, port: int, count: int, concurrency: int, numbers: list[str]) -> dict[str, Any]:
+    """Run the client to its end; what it measured."""
+    order = {"kind": kind, "port": port, "count": count, "concurrency": concurrency, "numbers": numbers}
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.client"],
+        cwd=ROOT, input=json.dumps(order), capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@contextlib.contextmanager
+def sqlite(pool: str) -> Iterator[tuple[str, list[str]]]:
+    """A SQLite file with the site in it: its address and the numbers leased."""
+    with tempfile.TemporaryDirectory(prefix="pbxtrack-bench-") as folder:
+        url = f"sqlite:///{folder}/pbxtrack.db"
+        yield url, _furnish(url, pool)
+
+
+@contextlib.contextmanager
+def postgresql(pool: str) -> Iterator[tuple[str, list[str]]]:
+    """A PostgreSQL of our own with the site in it; it does not wait for the disk."""
+    with postgres.cluster() as folder:
+        url = postgres.create(folder, "bench")
+        yield url, _furnish(url, pool)
+
+
+def _furnish(url: str, pool: str) -> list[str]:
+    database = Database(url)
+    try:
+        migrate.upgrade(database)
+        wanted = parse(site.text(pool).encode(), "site.toml", "RU")
+        with database.transaction() as connection:
+            moment = site.now()
+            plan = sites.plan(connection, wanted, moment)
+            sites.apply(connection, wanted, plan.held, moment)
+        return site.lease(database)
+    finally:
+        database.close()

@@ -1,0 +1,119 @@
+"""A lab with a dialplan for comparison, and a `pbxtrack serve` beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import aiohttp
+
+from benchmarks import site
+from benchmarks.stats import cpu_ms
+from pbxtrack.errors import PbxtrackError
+from pbxtrack.lab.lab import Lab
+from pbxtrack.storage.database import Database
+
+PLAIN = "+7999"  # numbers that begin so go straight to the line
+_START_LIMIT = 20.0
+_IDLE = 50.0  # ms of processor time in a second
+_DIALPLAN = """
+; The benchmarks': the same Dial() for both, without the lab's own steps.
+[globals](+)
+PBXTRACK_DIAL_OPTIONS=
+PBXTRACK_DIAL_TIMEOUT=10
+
+[from-carrier](+)
+exten => _+7999X.,1,Dial(PJSIP/sales,10)
+ same => n,Hangup(${HANGUPCAUSE})
+exten => _+7495X.,1,Goto(pbxtrack,${EXTEN},1)
+"""
+
+
+@contextmanager
+def lab() -> Iterator[Lab]:
+    """An Asterisk of this run's own, without phones: the load generator is the line."""
+    with Lab.up(f"bench-{uuid.uuid4().hex[:8]}", "rootfs", phones=False, attached=True) as up:
+        with (up.root / "etc" / "extensions.conf").open("a") as file:
+            file.write(_DIALPLAN)
+        up.asterisk("dialplan reload")
+        if "PJSIP/sales,10" not in up.asterisk("dialplan show +79991234567@from-carrier"):
+            raise PbxtrackError("Asterisk did not take the benchmark's dialplan")
+        yield up
+
+
+def command(config: Path, *arguments: str) -> str:
+    """What a pbxtrack command prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pbxtrack", *arguments],
+        env=environment(config), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise PbxtrackError(f"pbxtrack {' '.join(arguments)} failed: {done.stderr.strip()}")
+    return done.stdout
+
+
+def environment(config: Path) -> Mapping[str, str]:
+    """With the lab's settings."""
+    return {**os.environ, "PBXTRACK_CONFIG": str(config)}
+
+
+def furnish(up: Lab) -> list[str]:
+    """Put the site in force and lease its numbers; the numbers leased."""
+    command(up.config_path, "db", "upgrade")
+    command(up.config_path, "apply", str(site.write(up.root)))
+    database = Database(f"sqlite:///{up.root}/pbxtrack.db")
+    try:
+        return site.lease(database)
+    finally:
+        database.close()
+
+
+@asynccontextmanager
+async def serving(up: Lab) -> AsyncIterator[int]:
+    """`pbxtrack serve`, as it is shipped, for the lab; its process id."""
+    log = up.log_dir / "pbxtrack.log"
+    with log.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            "setpriv", "--pdeathsig", "TERM", sys.executable, "-m", "pbxtrack", "serve",
+            env=environment(up.config_path), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            start_new_session=True,  # the kernel shares processors between sessions: as a service has its own
+        )  # fmt: skip
+    try:
+        await _until_ready(f"http://{up.addresses.api}/readyz", process, log)
+        await _until_idle(process.pid)
+        yield process.pid
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def _until_ready(url: str, process: asyncio.subprocess.Process, log: Path) -> None:
+    deadline, reason = asyncio.get_running_loop().time() + _START_LIMIT, ""
+    async with aiohttp.ClientSession() as http:
+        while process.returncode is None and asyncio.get_running_loop().time() < deadline:
+            try:
+                async with http.get(url) as response:
+                    if response.ok:
+                        return
+                    reason = await response.text()
+            except aiohttp.ClientError as error:
+                reason = str(error)
+            await asyncio.sleep(0.1)
+    raise PbxtrackError(f"pbxtrack did not get ready: {reason} {log.read_text('utf-8', 'replace')[-500:]}")
+
+
+async def _until_idle(pid: int) -> None:
+    """Wait until Asterisk's database has the line of every number: that is once, after the start."""
+    deadline = asyncio.get_running_loop().time() + _START_LIMIT
+    while asyncio.get_running_loop().time() < deadline:
+        before = cpu_ms(pid)
+        await asyncio.sleep(1)
+        if cpu_ms(pid) - before < _IDLE:
+            return
