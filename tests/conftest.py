@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from pbxtrack.storage import migrate
@@ -24,11 +25,7 @@ def postgres_cluster() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def postgres_url(postgres_cluster: str) -> str:
     """The address of a migrated database that tests use one after another."""
-    url = postgres.create(postgres_cluster, "tests")
-    database = Database(url)
-    migrate.upgrade(database)
-    database.close()
-    return url
+    return _migrated(postgres_cluster, "tests")
 
 
 @pytest.fixture(scope="session")
@@ -50,9 +47,20 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield f"sqlite:///{path}"
         return
     yield request.getfixturevalue("postgres_url")
-    postgres.empty(
-        request.getfixturevalue("postgres_cluster"), "tests", [table.name for table in metadata.tables.values()]
-    )
+    folder = request.getfixturevalue("postgres_cluster")
+    try:
+        postgres.empty(folder, "tests", list(metadata.tables))
+    except psycopg.Error:  # the test took tables away
+        postgres.drop(folder, "tests")
+        _migrated(folder, "tests")
+
+
+def _migrated(folder: str, name: str) -> str:
+    url = postgres.create(folder, name)
+    database = Database(url)
+    migrate.upgrade(database)
+    database.close()
+    return url
 
 
 @pytest.fixture
