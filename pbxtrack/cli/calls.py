@@ -176,6 +176,9 @@ def _local(at: str, call: Mapping[str, Any], zones: Mapping[str, str]) -> dateti
 
 
 def _span(seconds: float) -> str:
+    """Short spans to the tenth of a second, as ringing is; longer ones as a clock."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds else "–"
     whole = round(seconds)
     return f"{whole // 60}:{whole % 60:02}"
 

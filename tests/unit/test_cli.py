@@ -275,7 +275,7 @@ def test_calls_and_one_call_explained(ready: Cli) -> None:
     )
     table = ready("calls", "--site", "demo", "--status", "answered", "--caller", "8 916 123-45-67").out.splitlines()
     assert table[2].split() == [
-        "2026-11-23", "00:30:00", "demo", "+79161234567", "+74951230001", "Bill[red]board", "answered", "0:04", "1:06",
+        "2026-11-23", "00:30:00", "demo", "+79161234567", "+74951230001", "Bill[red]board", "answered", "4.0", "s", "1:06",
         "caller", "100%", "pbx1-1.1",
     ]  # fmt: skip
     for nothing in (["--site", "x"], ["--caller", "withheld"], ["--until", "2026-11-22T21:30Z"], ["--since", "0m"]):
@@ -286,7 +286,7 @@ def test_calls_and_one_call_explained(ready: Cli) -> None:
     for line in (
         "Time:        2026-11-23 00:30:00 MSK",
         "Caller:      +79161234567, first call",
-        "Status:      answered, rang 0:04, talked 1:06, hung up by caller, cause 16, target",
+        "Status:      answered, rang 4.0 s, talked 1:06, hung up by caller, cause 16, target",
         "  00:30:00.000  +79161234567 dialled 84951230001 (heard by ami).",
         "Brought by: Bill[red]board (100% sure, by static)",
         "  The number belongs to the channel Bill[red]board.",
