@@ -38,21 +38,34 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a migrated, empty database; the test runs once on each kind."""
-    if request.param == "sqlite":
-        path = tmp_path / "pbxtrack.db"
-        shutil.copy(request.getfixturevalue("sqlite_template"), path)
-        yield f"sqlite:///{path}"
-        return
-    yield request.getfixturevalue("postgres_url")
-    folder = request.getfixturevalue("postgres_cluster")
+@pytest.fixture
+def sqlite_database(sqlite_template: Path, tmp_path: Path) -> Iterator[Database]:
+    """An open SQLite database, migrated and empty."""
+    path = tmp_path / "pbxtrack.db"
+    shutil.copy(sqlite_template, path)
+    opened = Database(f"sqlite:///{path}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def postgresql_database(postgres_cluster: str, postgres_url: str) -> Iterator[Database]:
+    """An open PostgreSQL database, migrated and empty."""
+    opened = Database(postgres_url)
+    yield opened
+    opened.close()
     try:
-        postgres.empty(folder, "tests", list(metadata.tables))
+        postgres.empty(postgres_cluster, "tests", list(metadata.tables))
     except psycopg.Error:  # the test took tables away
-        postgres.drop(folder, "tests")
-        _migrated(folder, "tests")
+        postgres.drop(postgres_cluster, "tests")
+        _migrated(postgres_cluster, "tests")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Database:
+    """An open database, migrated and empty; the test runs once on each kind."""
+    opened: Database = request.getfixturevalue(f"{request.param}_database")
+    return opened
 
 
 def _migrated(folder: str, name: str) -> str:
@@ -61,11 +74,3 @@ def _migrated(folder: str, name: str) -> str:
     migrate.upgrade(database)
     database.close()
     return url
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """An open database, migrated and empty."""
-    opened = Database(database_url)
-    yield opened
-    opened.close()

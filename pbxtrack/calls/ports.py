@@ -1,4 +1,4 @@
-"""What recording calls asks of a store. Implemented by :mod:`pbxtrack.storage` and :mod:`pbxtrack.testing`."""
+"""What recording calls asks of a store. Implemented by :mod:`pbxtrack.storage`."""
 
 from __future__ import annotations
 

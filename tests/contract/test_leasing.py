@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pbxtrack.pool.model import LeaseGrant, LeaseRequest
+from pbxtrack.pool.model import LeaseGrant, LeaseRequest, SiteSettings
+from pbxtrack.pool.ports import LeaseStore
 from pbxtrack.pool.service import UnknownSite, acquire, renew
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.leases import SqlLeases
+from pbxtrack.testing.memory import MemoryLeases
 from tests.contract.site import a_site
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -19,25 +23,56 @@ AD = "https://shop.example/?utm_source=yandex&utm_medium=cpc&utm_campaign=autumn
 POOL = ["+74951230100", "+74951230101", "+74951230102"]
 
 
-def ask(database: Database, now: datetime = NOW, visitor: str | None = None, page: str = AD) -> LeaseGrant:
+Stores = Callable[[], AbstractContextManager[LeaseStore]]
+"""Opens a store for one transaction."""
+
+
+def ask(stores: Stores, now: datetime = NOW, visitor: str | None = None, page: str = AD) -> LeaseGrant:
     request = LeaseRequest("demo", page, visitor=visitor)
+    with stores() as store:
+        return acquire(store, request, now)
+
+
+def beat(stores: Stores, grant: LeaseGrant, now: datetime) -> LeaseGrant | None:
+    with stores() as store:
+        return renew(store, grant.lease.id, now)
+
+
+def in_database(database: Database, numbers: Sequence[str]) -> Stores:
     with database.transaction() as connection:
-        return acquire(SqlLeases(connection), request, now)
+        a_site(connection, pool=numbers)
+
+    @contextmanager
+    def opened() -> Iterator[LeaseStore]:
+        with database.transaction() as connection:
+            yield SqlLeases(connection)
+
+    return opened
 
 
-def beat(database: Database, grant: LeaseGrant, now: datetime) -> LeaseGrant | None:
-    with database.transaction() as connection:
-        return renew(SqlLeases(connection), grant.lease.id, now)
+def in_memory(numbers: Sequence[str]) -> Stores:
+    site = SiteSettings(
+        id=1,
+        key="demo",
+        name="Demo shop",
+        line="PJSIP/sales",
+        hold=30 * MINUTE,
+        hold_guaranteed=3 * MINUTE,
+        overflow_number="+74950000000",
+    )
+    store = MemoryLeases(site, {"": numbers})
+    return lambda: nullcontext(store)
 
 
-@pytest.fixture
-def shop(database: Database) -> Database:
-    with database.transaction() as connection:
-        a_site(connection, pool=POOL)
-    return database
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+def shop(request: pytest.FixtureRequest) -> Stores:
+    """A site with three numbers, in each kind of store."""
+    if request.param == "memory":
+        return in_memory(POOL)
+    return in_database(request.getfixturevalue(f"{request.param}_database"), POOL)
 
 
-def test_each_visitor_has_a_number_of_their_own(shop: Database) -> None:
+def test_each_visitor_has_a_number_of_their_own(shop: Stores) -> None:
     grants = [ask(shop) for _ in POOL]
     assert sorted(str(grant.number) for grant in grants) == POOL
     assert len({grant.visit.visitor for grant in grants}) == 3
@@ -45,7 +80,7 @@ def test_each_visitor_has_a_number_of_their_own(shop: Database) -> None:
     assert grants[0].lease.guaranteed_until == NOW + 3 * MINUTE
 
 
-def test_the_same_visitor_on_the_same_visit_keeps_number_and_lease(shop: Database) -> None:
+def test_the_same_visitor_on_the_same_visit_keeps_number_and_lease(shop: Stores) -> None:
     first = ask(shop)
     again = ask(shop, NOW + 10 * MINUTE, first.visit.visitor, "https://shop.example/prices")
     assert (again.number, again.lease.id, again.visit.id) == (first.number, first.lease.id, first.visit.id)
@@ -53,14 +88,14 @@ def test_the_same_visitor_on_the_same_visit_keeps_number_and_lease(shop: Databas
     assert again.lease.ends_at == NOW + 40 * MINUTE
 
 
-def test_another_campaign_begins_another_visit(shop: Database) -> None:
+def test_another_campaign_begins_another_visit(shop: Stores) -> None:
     first = ask(shop)
     again = ask(shop, NOW + MINUTE, first.visit.visitor, "https://shop.example/?utm_source=vk&utm_medium=cpc")
     assert again.visit.id != first.visit.id
     assert again.visit.visitor == first.visit.visitor
 
 
-def test_a_used_up_pool_shows_the_overflow_number(shop: Database) -> None:
+def test_a_used_up_pool_shows_the_overflow_number(shop: Stores) -> None:
     for _ in POOL:
         ask(shop)
     grant = ask(shop)
@@ -68,14 +103,14 @@ def test_a_used_up_pool_shows_the_overflow_number(shop: Database) -> None:
     assert grant.number == "+74950000000"
 
 
-def test_the_number_free_for_longest_is_next(shop: Database) -> None:
+def test_the_number_free_for_longest_is_next(shop: Stores) -> None:
     first, second, third = ask(shop), ask(shop), ask(shop)
     beat(shop, first, NOW + 20 * MINUTE)  # its hold now ends last
     later = NOW + 2 * 60 * MINUTE
     assert [ask(shop, later).number for _ in POOL] == [second.number, third.number, first.number]
 
 
-def test_a_deserted_lease_is_taken_when_the_pool_runs_short(shop: Database) -> None:
+def test_a_deserted_lease_is_taken_when_the_pool_runs_short(shop: Stores) -> None:
     gone, here, also_here = ask(shop), ask(shop), ask(shop)
     for grant in (here, also_here):
         assert beat(shop, grant, NOW + 2 * MINUTE)
@@ -85,27 +120,26 @@ def test_a_deserted_lease_is_taken_when_the_pool_runs_short(shop: Database) -> N
     assert ask(shop, NOW + 3 * MINUTE).lease.overflow, "the others are still there"
 
 
-def test_a_lease_ends_with_its_hold(shop: Database) -> None:
+def test_a_lease_ends_with_its_hold(shop: Stores) -> None:
     grant = ask(shop)
     assert beat(shop, grant, NOW + 30 * MINUTE) is None
     assert renew_unknown(shop) is None
 
 
-def renew_unknown(database: Database) -> LeaseGrant | None:
-    with database.transaction() as connection:
-        return renew(SqlLeases(connection), "nothing", NOW)
+def renew_unknown(stores: Stores) -> LeaseGrant | None:
+    with stores() as store:
+        return renew(store, "nothing", NOW)
 
 
-def test_an_unknown_site_is_said(shop: Database) -> None:
-    with pytest.raises(UnknownSite, match="no site 'shop'"), shop.transaction() as connection:
-        acquire(SqlLeases(connection), LeaseRequest("shop", AD), NOW)
+def test_an_unknown_site_is_said(shop: Stores) -> None:
+    with pytest.raises(UnknownSite, match="no site 'shop'"), shop() as store:
+        acquire(store, LeaseRequest("shop", AD), NOW)
 
 
 def test_visitors_who_come_at_once_never_share_a_number(database: Database) -> None:
     numbers = [f"+7495123{index:04}" for index in range(40)]
-    with database.transaction() as connection:
-        a_site(connection, pool=numbers)
+    stores = in_database(database, numbers)
     with ThreadPoolExecutor(8) as threads:
-        grants = list(threads.map(lambda _: ask(database), range(60)))
+        grants = list(threads.map(lambda _: ask(stores), range(60)))
     given = [grant.number for grant in grants if not grant.lease.overflow]
     assert sorted(map(str, given)) == numbers

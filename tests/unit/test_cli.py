@@ -275,8 +275,8 @@ def test_calls_and_one_call_explained(ready: Cli) -> None:
     )
     table = ready("calls", "--site", "demo", "--status", "answered", "--caller", "8 916 123-45-67").out.splitlines()
     assert table[2].split() == [
-        "2026-11-23", "00:30:00", "demo", "+79161234567", "+74951230001", "Bill[red]board", "answered", "4.0", "s", "1:06",
-        "caller", "100%", "pbx1-1.1",
+        "2026-11-23", "00:30:00", "demo", "+79161234567", "+74951230001", "Bill[red]board", "answered", "4.0", "s",
+        "1:06", "caller", "100%", "pbx1-1.1",
     ]  # fmt: skip
     for nothing in (["--site", "x"], ["--caller", "withheld"], ["--until", "2026-11-22T21:30Z"], ["--since", "0m"]):
         if nothing != ["--since", "0m"] or datetime.now(UTC) > at:
