@@ -48,8 +48,8 @@ class CallStore(Directory, Protocol):
     def load(self, call_ids: Collection[str]) -> Mapping[str, CallRecord]:
         """Those of the calls that exist."""
 
-    def save(self, record: CallRecord, now: datetime) -> None:
-        """Keep the call, new or changed."""
+    def save(self, records: Sequence[CallRecord], now: datetime) -> None:
+        """Keep the calls, new or changed."""
 
     def contact(self, site_id: int, caller: str, at: datetime) -> tuple[int, bool]:
         """(the contact, whether this is its first call) of a caller at a site; made if it is new."""

@@ -25,12 +25,8 @@ def record(store: CallStore, facts: Sequence[Fact], now: datetime, region: str) 
     for fact in store.append(facts, now):
         by_call.setdefault(fact.call_id, []).append(fact)
     known = store.load(by_call.keys())
-    changed = []
-    for call_id, news in by_call.items():
-        before = known.get(call_id)
-        record = _update(store, before, news, region)
-        store.save(record, now)
-        changed.append(record)
+    changed = [_update(store, known.get(call_id), news, region) for call_id, news in by_call.items()]
+    store.save(changed, now)
     return changed
 
 

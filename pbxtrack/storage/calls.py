@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -19,6 +20,7 @@ from pbxtrack.pool.policy import renewed
 from pbxtrack.storage.leases import VISIT_COLUMNS, SqlDirectory, SqlLeases, visit_of
 from pbxtrack.storage.tables import call_facts, calls, contacts, sites, visits
 
+_TOUCH = ("source", "medium", "campaign", "term", "content")
 _STATE: TypeAdapter[Call] = TypeAdapter(Call)
 _known = select(call_facts.c.node, call_facts.c.linkedid, call_facts.c.key).where(
     tuple_(call_facts.c.node, call_facts.c.linkedid, call_facts.c.key).in_(bindparam("keys", expanding=True))
@@ -60,7 +62,7 @@ class SqlCalls(SqlDirectory):
         if not news:
             return []
         self._connection.execute(
-            self._insert(call_facts).on_conflict_do_nothing(),
+            _add_facts(self._connection.dialect.name),
             [
                 {
                     "node": fact.node,
@@ -82,14 +84,14 @@ class SqlCalls(SqlDirectory):
             return {}
         return {row.id: _record(row) for row in self._connection.execute(_load, {"ids": list(call_ids)})}
 
-    def save(self, record: CallRecord, now: datetime) -> None:
-        values = _values(record)
-        statement = self._insert(calls).values({**values, "tags": []})
-        self._connection.execute(statement.on_conflict_do_update(index_elements=[calls.c.id], set_=values))
+    def save(self, records: Sequence[CallRecord], now: datetime) -> None:
+        if records:
+            statement = _save(self._connection.dialect.name)
+            self._connection.execute(statement, [_values(record) for record in records])
 
     def contact(self, site_id: int, caller: str, at: datetime) -> tuple[int, bool]:
         key = {"site_id": site_id, "caller": caller}
-        insert = self._insert(contacts).on_conflict_do_nothing().returning(contacts.c.id)
+        insert = _add_contact(self._connection.dialect.name)
         made: int | None = self._connection.execute(insert, {**key, "first_at": at}).scalar()
         if made is not None:
             return made, True
@@ -114,14 +116,35 @@ class SqlCalls(SqlDirectory):
         """The calls of an Asterisk that are not over, as far as we heard."""
         return [_STATE.validate_python(state) for state in self._connection.scalars(_open, {"node": node})]
 
-    def _insert(self, table: Any) -> Any:
-        return (sqlite.insert if self._connection.dialect.name == "sqlite" else postgresql.insert)(table)
+
+# Statements are built once for each dialect: building one costs more than running it.
+@cache
+def _add_facts(dialect: str) -> Any:
+    return _insert(dialect, call_facts).on_conflict_do_nothing()
+
+
+@cache
+def _add_contact(dialect: str) -> Any:
+    return _insert(dialect, contacts).on_conflict_do_nothing().returning(contacts.c.id)
+
+
+@cache
+def _save(dialect: str) -> Any:
+    """The upsert of a whole call; what people wrote on it (tags, note) stays."""
+    statement = _insert(dialect, calls)
+    kept = {"id", "node", "linkedid", "tags", "note"}
+    changed = {column.name: statement.excluded[column.name] for column in calls.c if column.name not in kept}
+    return statement.on_conflict_do_update(index_elements=[calls.c.id], set_=changed)
+
+
+def _insert(dialect: str, table: Any) -> Any:
+    return (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table)
 
 
 def _values(record: CallRecord) -> dict[str, Any]:
     call, result, attribution = record.call, record.outcome, record.attribution
     visit = attribution.visit if attribution else None
-    values: dict[str, Any] = {
+    return {
         "id": call.id,
         "node": call.node,
         "linkedid": call.linkedid,
@@ -144,23 +167,16 @@ def _values(record: CallRecord) -> dict[str, Any]:
         "recording": call.recording,
         "fallback": call.fallback,
         "state": _STATE.dump_python(call, mode="json"),
+        "tags": [],
+        "method": attribution.method.value if attribution else None,
+        "channel": attribution.channel if attribution else None,
+        "lease_id": attribution.lease if attribution else None,
+        "why": attribution.why if attribution else None,
         "confidence": attribution.confidence if attribution else 0.0,
         "candidates": [asdict(candidate) for candidate in attribution.candidates] if attribution else [],
+        "visit_id": visit.id if visit else None,
+        **{name: getattr(visit.touch, name) if visit else None for name in _TOUCH},
     }
-    if attribution:
-        values |= {
-            "method": attribution.method.value,
-            "channel": attribution.channel,
-            "lease_id": attribution.lease,
-            "why": attribution.why,
-            "visit_id": visit.id if visit else None,
-        }
-        values |= (
-            {name: getattr(visit.touch, name) for name in ("source", "medium", "campaign", "term", "content")}
-            if visit
-            else {}
-        )
-    return values
 
 
 def _record(row: Row[Any]) -> CallRecord:
