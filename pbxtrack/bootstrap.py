@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from ipaddress import ip_network
 
@@ -169,7 +170,7 @@ class Application:
         try:
             await web.TCPSite(self._api, address.host, address.port, backlog=512).start()
         except OSError as error:
-            raise PbxtrackError(f"cannot listen for HTTP at {address}: {error.strerror}") from error
+            raise PbxtrackError(f"cannot listen for HTTP at {address}: {os.strerror(error.errno or 0)}") from error
         log.info("listening", service="api", address=str(address))
 
     def _listener(self, ami: AmiSettings) -> AmiListener:
@@ -211,12 +212,14 @@ def tune() -> None:
     gc.freeze()  # what is there now stays: the collector need not look at it again
 
 
-async def run(settings: Settings, services: Collection[str], stop: Awaitable[object]) -> None:
-    """Serve until ``stop`` is done, then drain."""
+async def run(settings: Settings, services: Collection[str], stop: asyncio.Event) -> None:
+    """Serve until ``stop`` is set, then drain."""
     application = Application(settings, services)
     try:
         await application.start()
         tune()
-        await stop
+        await stop.wait()
+        log.info("draining")
     finally:
         await application.stop()
+    log.info("stopped")

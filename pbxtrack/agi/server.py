@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -61,7 +62,9 @@ class AgiServer:
                 self._accept, host, port, limit=MAX_ENVIRONMENT, backlog=_BACKLOG, reuse_address=True
             )
         except OSError as error:
-            raise PbxtrackError(f"cannot listen for FastAGI at {host}:{port}: {error.strerror}") from error
+            raise PbxtrackError(
+                f"cannot listen for FastAGI at {host}:{port}: {os.strerror(error.errno or 0)}"
+            ) from error
 
     async def stop(self) -> None:
         """Take no new session, and let those under way end."""

@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
+from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.live import Live
 
 from pbxtrack.demo import run
+from pbxtrack.demo.script import CALLS, VISITORS
 from pbxtrack.demo.table import call_table
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.lab.lab import Lab
@@ -31,6 +34,8 @@ def demo(once: bool, runtime: str | None) -> None:
         console.print(f"Asterisk is up ({lab.runtime}) at {lab.addresses.sip}.")
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(_demo(console, lab, once))
+    if not once:
+        console.print("Everything is stopped, and nothing is left behind.")
 
 
 async def _demo(console: Console, lab: Lab, once: bool) -> None:
@@ -39,19 +44,22 @@ async def _demo(console: Console, lab: Lab, once: bool) -> None:
     console.print(f"Site file {site} applied; pbxtrack keeps its calls in SQLite beside it.")
     async with service.running():
         console.print(f"pbxtrack serves FastAGI at {lab.addresses.agi} and HTTP at {service.url}\n")
+        console.print(f"{len(VISITORS)} visitors open the website; {len(CALLS)} calls are placed:")
         plays = run.plays()
-        with Live(call_table(plays), console=console, auto_refresh=False, vertical_overflow="visible") as live:
+        with Live(
+            call_table(plays, console.width), console=console, auto_refresh=False, vertical_overflow="visible"
+        ) as live:
             playing = asyncio.create_task(run.play(lab, service, plays))
             try:
                 while not playing.done():
                     await asyncio.wait([playing], timeout=_REFRESH)
                     run.match(plays, await service.calls())
-                    live.update(call_table(plays), refresh=True)
+                    live.update(call_table(plays, console.width), refresh=True)
                 await playing
             finally:
                 playing.cancel()
             await run.settle(service, plays)
-            live.update(call_table(plays), refresh=True)
+            live.update(call_table(plays, console.width), refresh=True)
         _verdict(console, plays)
         if not once:
             await _stay(console, lab, service)
@@ -64,7 +72,7 @@ def _verdict(console: Console, plays: list[run.Played]) -> None:
     if wrong:
         raise PbxtrackError(f"{len(wrong)} of {len(plays)} calls are not in the call log as they were placed")
     console.print(
-        f"✓ {len(plays)} real calls placed; each is in the call log with its channel, visit, status and times "
+        f"\n✓ {len(plays)} real calls placed; each is in the call log with its channel, visit, status and times "
         f"(within {run.TOLERANCE} s of what the caller saw)."
     )
 
@@ -73,6 +81,7 @@ async def _stay(console: Console, lab: Lab, service: run.Service) -> None:
     console.print(f"""
 Everything stays up until Ctrl-C. Try, in another terminal:
   export PBXTRACK_CONFIG={lab.config_path}
+  export PATH={Path(sys.executable).parent}:$PATH
   pbxtrack lab call --name {lab.name} --from +79160000001 --to +74951230001
   pbxtrack calls
   curl -H 'Authorization: Bearer {service.token}' {service.url}/api/v1/calls

@@ -30,4 +30,4 @@ async def _serve(settings: config.Settings, services: tuple[str, ...]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await bootstrap.run(settings, services, stop.wait())
+    await bootstrap.run(settings, services, stop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich import box
@@ -22,19 +23,55 @@ _STATUS_STYLE = {
 }
 
 
-def call_table(plays: Sequence[Played]) -> Table:
-    """One row a call, in the order of the script; a call that nobody has placed yet is left out."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading, justify in (
-        ("Caller", "left"), ("Dialled", "left"), ("Advertising", "left"), ("Campaign", "left"), ("How", "left"),
-        ("Sure", "right"), ("Status", "left"), ("Rang", "right"), ("Talked", "right"),
-        ("Ended by", "left"), ("", "left"),
-    ):  # fmt: skip
-        table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    for played in plays:
-        if played.logged:
-            table.add_row(*_row(played, played.logged))
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """``keep``: columns with the lowest go first where the terminal is narrow."""
+
+    heading: str
+    keep: int
+    right: bool = False
+
+
+_COLUMNS = (
+    _Column("Caller", 8),
+    _Column("Dialled", 7),
+    _Column("Channel", 9),
+    _Column("Campaign", 1),
+    _Column("Method", 2),
+    _Column("Sure", 4, right=True),
+    _Column("Status", 9),
+    _Column("Ring", 5, right=True),
+    _Column("Talk", 6, right=True),
+    _Column("Hung up by", 3),
+    _Column("Right", 9),
+)
+_GAP = 2  # characters between columns
+
+
+def call_table(plays: Sequence[Played], width: int) -> Table:
+    """One row a call, in the order of the script; a call that nobody has placed yet is left out.
+
+    Columns that do not fit into ``width`` characters are left out whole: half a number is worse than none.
+    """
+    rows = [_row(played, played.logged) for played in plays if played.logged]
+    shown = _fitting(rows, width)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, _GAP, 0, 0))
+    for index in shown:
+        table.add_column(_COLUMNS[index].heading, justify="right" if _COLUMNS[index].right else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(row[index] for index in shown))
     return table
+
+
+def _fitting(rows: Sequence[Sequence[Text]], width: int) -> list[int]:
+    widths = [
+        max([len(column.heading), *(row[index].cell_len for row in rows)]) + _GAP + 1
+        for index, column in enumerate(_COLUMNS)
+    ]
+    shown = list(range(len(_COLUMNS)))
+    while sum(widths[index] for index in shown) > width and len(shown) > 1:
+        shown.remove(min(shown, key=lambda index: _COLUMNS[index].keep))
+    return shown
 
 
 def _row(played: Played, call: Mapping[str, Any]) -> list[Text]:

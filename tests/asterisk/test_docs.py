@@ -47,13 +47,14 @@ def test_every_command_that_is_named_exists(text: str) -> None:
 def test_the_settings_and_the_site_file_of_the_readme_are_accepted(tmp_path: Path) -> None:
     settings, site = blocks(README, "toml")
     config = tmp_path / "pbxtrack.toml"
-    config.write_text(f'data_dir = "{tmp_path}"\n{settings}')
+    config.write_text(settings.replace("/var/lib/pbxtrack", str(tmp_path)))
     (tmp_path / "shop.toml").write_text(site)
     assert run("config", "check", config=config).returncode == 0
     assert run("db", "upgrade", config=config).returncode == 0
     applied = run("apply", str(tmp_path / "shop.toml"), config=config)
     assert applied.returncode == 0, applied.stderr
     assert "50 numbers" in applied.stdout
+    (tmp_path / "asterisk").mkdir()
     written = run("asterisk-conf", "--out", str(tmp_path / "asterisk"), config=config)
     assert written.returncode == 0, written.stderr
     assert "secret = a-long-random-word" in (tmp_path / "asterisk/manager.d/pbxtrack.conf").read_text()
