@@ -16,7 +16,7 @@ from pbxtrack.calls import service
 from pbxtrack.calls.attribution import Attribution, attribute
 from pbxtrack.calls.events import CallArrived, Fact
 from pbxtrack.errors import PbxtrackError
-from pbxtrack.numbers import mask
+from pbxtrack.numbers import mask, read_caller
 from pbxtrack.pool.model import SiteSettings
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.leases import SqlDirectory
@@ -104,7 +104,8 @@ class Resolve:
 
     async def _record_fact(self, fact: CallArrived) -> None:
         await asyncio.sleep(_WRITE_AFTER)
-        log.info("call_arrived", call=fact.call_id, dialled=fact.dialled, caller=mask(fact.caller))
+        caller = read_caller(fact.caller, self._region)
+        log.info("call_arrived", call=fact.call_id, dialled=mask(fact.dialled), caller=mask(caller))
         try:
             await self._record([fact])
         except PbxtrackError as error:
