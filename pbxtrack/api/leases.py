@@ -66,7 +66,7 @@ async def renew(request: web.Request, body: RenewBody) -> web.Response:
     if grant is None:
         raise Problem("lease-gone", _GONE)
     await cors.admit_to(request, grant.site.key)
-    log.info("lease_renewed", site=grant.site.key, visit=grant.visit.id, event_=body.event)
+    log.info("lease_renewed", site=grant.site.key, visit=grant.visit.id, sign=body.event)
     return answer(_lease(grant, services.default_region))
 
 
