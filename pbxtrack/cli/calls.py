@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from pbxtrack.calls.lifecycle import Status
 from pbxtrack.cli.common import json_option, now, open_database, print_json
-from pbxtrack.cli.table import print_table
+from pbxtrack.cli.table import Column, print_table
 from pbxtrack.cli.text import visible
 from pbxtrack.config import load
 from pbxtrack.errors import PbxtrackError
@@ -22,9 +22,6 @@ from pbxtrack.storage.sites import time_zones
 from pbxtrack.storage.views import MAX_PAGE, CallFilter, call_detail, call_timeline, calls_page
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_COLUMNS = (
-    "Time", "Site", "Caller", "Dialled", "Channel", "Campaign", "Status", "Ring", "Talk", "Hung up by", "Sure", "Call",
-)  # fmt: skip
 
 
 class Moment(click.ParamType[datetime]):
@@ -73,15 +70,17 @@ def calls(
     with open_database(settings) as database, database.transaction() as connection:
         items, following = _pages(connection, found, limit)
         zones = time_zones(connection)
+    unknown = next((site for site in found.sites if site not in zones), None)
+    if unknown is not None:
+        there = f"there is {', '.join(sorted(zones)[:10])}" if zones else "make one with `pbxtrack apply`"
+        raise PbxtrackError(f"there is no site {unknown!r}; {there}")
     if as_json:
         print_json({"items": items, "next": following})
     elif not items:
         click.echo("no calls")
     else:
-        rows = [_row(call, zones) for call in items]
-        print_table(
-            _COLUMNS, rows, right=("Ring", "Talk", "Sure"), whole=("Time", "Caller", "Dialled", "Status", "Call")
-        )
+        zone = _common_zone(items, zones)
+        print_table(_columns(items, zone), [_row(call, zone) for call in items])
 
 
 @calls.command()
@@ -110,10 +109,35 @@ def _pages(connection: Connection, which: CallFilter, limit: int) -> tuple[list[
     return items, following
 
 
-def _row(call: Mapping[str, Any], zones: Mapping[str, str]) -> list[str]:
+def _common_zone(items: Sequence[Mapping[str, Any]], zones: Mapping[str, str]) -> str:
+    """One time zone for a whole table: that of its sites if they share one. Calls without a site follow them."""
+    used = {zones.get(call["site"], "UTC") for call in items if call["site"]}
+    return used.pop() if len(used) == 1 else "UTC"
+
+
+def _columns(items: Sequence[Mapping[str, Any]], zone: str) -> list[Column]:
+    times = [_in_zone(call["started_at"], zone) for call in items]
+    names = "/".join(dict.fromkeys(f"{at:%Z}" for at in times))  # two where the clocks were changed
+    return [
+        Column(f"Time ({zone})", short=[f"Time ({names})", *(f"{at:%m-%d %H:%M:%S}" for at in times)]),
+        Column("Site", drop=2),
+        Column("Caller"),
+        Column("Dialled", drop=7),
+        Column("Channel", least=12),
+        Column("Campaign", least=8, drop=1),
+        Column("Status"),
+        Column("Ring", right=True, drop=5),
+        Column("Talk", right=True, drop=6),
+        Column("Hung up by", drop=3),
+        Column("Sure", right=True, drop=4),
+        Column("Call"),
+    ]
+
+
+def _row(call: Mapping[str, Any], zone: str) -> list[str]:
     attribution = call["attribution"]
     return [
-        _local(call["started_at"], call, zones).strftime("%Y-%m-%d %H:%M:%S"),
+        f"{_in_zone(call['started_at'], zone):%Y-%m-%d %H:%M:%S}",
         call["site"] or "—",
         call["caller"] or "withheld",
         call["dialled"] or "—",
@@ -172,7 +196,11 @@ def _explained(attribution: Mapping[str, Any]) -> list[str]:
 
 
 def _local(at: str, call: Mapping[str, Any], zones: Mapping[str, str]) -> datetime:
-    return datetime.fromisoformat(at).astimezone(ZoneInfo(zones.get(call["site"] or "", "UTC")))
+    return _in_zone(at, zones.get(call["site"] or "", "UTC"))
+
+
+def _in_zone(at: str, zone: str) -> datetime:
+    return datetime.fromisoformat(at).astimezone(ZoneInfo(zone))
 
 
 def _span(seconds: float) -> str:

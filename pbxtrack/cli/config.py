@@ -10,7 +10,7 @@ import click
 from pydantic import BaseModel, SecretStr
 
 from pbxtrack.cli.common import json_option, print_json
-from pbxtrack.cli.table import print_table
+from pbxtrack.cli.table import Column, print_table
 from pbxtrack.config import exposed_secrets, load
 from pbxtrack.settings import Settings
 from pbxtrack.storage.database import parse_url
@@ -39,7 +39,8 @@ def check(as_json: bool) -> None:
     if as_json:
         print_json({"file": settings.file, "settings": rows, "warnings": [warning] if warning else []})
         return
-    print_table(["Setting", "Value", "From"], [[row["setting"], _text(row["value"]), row["origin"]] for row in rows])
+    columns = [Column("Setting"), Column("Value"), Column("From")]
+    print_table(columns, [[row["setting"], _text(row["value"]), row["origin"]] for row in rows])
     if warning:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"the settings are sound ({settings.file or 'no file: defaults and environment'})", err=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 
 import click
 
-from pbxtrack.cli.common import json_option, now, open_database, print_json, rfc3339
+from pbxtrack.cli.common import json_option, now, open_database, print_json
 from pbxtrack.cli.text import visible
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.storage.tokens import MAX_NAME, Token, add_token, list_tokens, revoke_token
@@ -60,19 +61,24 @@ def list_(as_json: bool) -> None:
     if not found:
         click.echo("there are no tokens; make one with `pbxtrack token add NAME`")
         return
-    from pbxtrack.cli.table import print_table
+    from pbxtrack.cli.table import Column, print_table
 
     rows = [
         [
             str(known.id),
             known.name,
-            rfc3339(known.created_at),
-            rfc3339(known.used_at) if known.used_at else "never",
-            f"revoked {rfc3339(known.revoked_at)}" if known.revoked_at else "in use",
+            _second(known.created_at),
+            _second(known.used_at) if known.used_at else "never",
+            f"revoked {_second(known.revoked_at)}" if known.revoked_at else "in use",
         ]
         for known in found
     ]
-    print_table(["Id", "Name", "Made", "Last used", "State"], rows)
+    columns = [Column("Id", right=True), Column("Name", least=12), Column("Made (UTC)"), Column("Last used (UTC)")]
+    print_table([*columns, Column("State")], rows)
+
+
+def _second(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _live(tokens: list[Token]) -> list[Token]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import click
 import pytest
@@ -19,6 +20,8 @@ from pbxtrack.__main__ import run
 from pbxtrack.calls.events import CallArrived, Fact, HangupRequested, LegEnded, LineAnswered, LineDialled, LineRang
 from pbxtrack.calls.service import record
 from pbxtrack.cli import group
+from pbxtrack.cli.calls import _columns, _common_zone, _row
+from pbxtrack.cli.table import lay_out
 from pbxtrack.cli.text import count, visible
 from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database
@@ -278,7 +281,8 @@ def test_calls_and_one_call_explained(ready: Cli) -> None:
         "2026-11-23", "00:30:00", "demo", "+79161234567", "+74951230001", "Bill[red]board", "answered", "4.0", "s",
         "1:06", "caller", "100%", "pbx1-1.1",
     ]  # fmt: skip
-    for nothing in (["--site", "x"], ["--caller", "withheld"], ["--until", "2026-11-22T21:30Z"], ["--since", "0m"]):
+    assert ready.fails("calls", "--site", "nosuch") == "pbxtrack: there is no site 'nosuch'; there is demo"
+    for nothing in (["--channel", "x"], ["--caller", "withheld"], ["--until", "2026-11-22T21:30Z"], ["--since", "0m"]):
         if nothing != ["--since", "0m"] or datetime.now(UTC) > at:
             assert ready("calls", *nothing).out == "no calls\n"
     assert len(json.loads(ready("calls", "--json", "--since", "2026-11-22T21:30:00Z").out)["items"]) == 1
@@ -296,6 +300,45 @@ def test_calls_and_one_call_explained(ready: Cli) -> None:
     assert ready.fails("calls", "show", "x\x1b[31m") == (
         r"pbxtrack: there is no call 'x\x1b[31m'; see `pbxtrack calls`"
     )
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 160])
+def test_the_call_log_on_a_terminal_of_any_width(width: int) -> None:
+    def call(number: int, site: str | None, channel: str | None) -> dict[str, Any]:
+        attribution = {"channel": channel, "campaign": "spring sale " * 4 if channel else None, "confidence": 1.0}
+        return {
+            "id": f"pbx1-1795368123.{number}",
+            "started_at": "2026-11-22T21:30:00.000Z",
+            "site": site,
+            "caller": "+79161234567",
+            "dialled": "+74951230001",
+            "attribution": attribution,
+            "status": "no-answer",
+            "ringing_seconds": 4.0,
+            "talk_seconds": 66.0,
+            "answered_at": "2026-11-22T21:30:04.000Z",
+            "hung_up_by": "caller",
+        }
+
+    items = [call(1, "demo", "Наружная реклама на Ленинском проспекте"), call(22222, None, None)]
+    zone = _common_zone(items, {"demo": "Europe/Moscow"})
+    lines = lay_out(_columns(items, zone), [_row(item, zone) for item in items], width)
+    assert max(map(len, lines)) <= width or width < 64
+    for line, item in zip(lines[2:], items, strict=True):
+        assert "11-23 00:30:00 " in line  # without a site too
+        for whole in ("+79161234567", "no-answer", item["id"]):
+            assert whole in line.split()
+    assert lines[0].startswith(("Time (Europe/Moscow) ", "Time (MSK) "))
+    assert "Наружная" in lines[2]
+    expected = {160: {"Dialled", "Talk", "Site", "Campaign"}, 120: {"Dialled", "Talk"}, 100: {"Dialled"}}
+    assert expected.get(width, set()) <= set(lines[0].split())
+
+
+def test_calls_of_sites_in_different_zones_are_told_in_utc() -> None:
+    zones = {"a": "Europe/Moscow", "b": "Asia/Omsk"}
+    assert _common_zone([{"site": "a"}, {"site": None}], zones) == "Europe/Moscow"
+    assert _common_zone([{"site": "a"}, {"site": "b"}], zones) == "UTC"
+    assert _common_zone([{"site": None}], zones) == "UTC"
 
 
 def test_what_a_terminal_would_obey_is_made_visible() -> None:
