@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import re
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,12 +16,13 @@ import aiohttp
 import sqlalchemy
 
 from pbxtrack.ami.client import AmiClient
-from pbxtrack.ami.link import AmiError, Phase
+from pbxtrack.ami.link import AmiError, AmiLost, AmiRefused, Phase
 from pbxtrack.ami.messages import Message, text
 from pbxtrack.errors import PbxtrackError
+from pbxtrack.numbers import shorten
 from pbxtrack.settings import Address, AmiSettings, Settings
 from pbxtrack.storage import migrate
-from pbxtrack.storage.database import Database
+from pbxtrack.storage.database import Database, require_file
 from pbxtrack.storage.sites import line_directory
 
 _PATIENCE = 5.0  # s for any one answer
@@ -33,7 +35,7 @@ _PING = "agi_network_script: ping\nagi_request: agi://doctor/ping\nagi_uniqueid:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one look found. ``mend`` says what to do where it is not well."""
+    """What one look found. ``mend`` says what to do; empty where all is well."""
 
     name: str
     ok: bool
@@ -43,6 +45,11 @@ class Finding:
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
     """Look at everything, in the order in which things depend on each other."""
+    async for finding in _looks(settings):
+        yield replace(finding, mend="") if finding.ok else finding
+
+
+async def _looks(settings: Settings) -> AsyncIterator[Finding]:
     lines: Mapping[str, str] = {}
     async for finding in _database(settings):
         yield finding
@@ -58,6 +65,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
 
 async def _database(settings: Settings) -> AsyncIterator[Finding]:
     def look() -> None:
+        require_file(settings.database.url)
         with contextlib.closing(Database(settings.database.url)) as database, database.transaction() as connection:
             connection.execute(sqlalchemy.text("SELECT 1"))
 
@@ -72,7 +80,8 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
         try:
             await asyncio.to_thread(work)
         except PbxtrackError as error:
-            yield Finding(name, False, str(error), mend)
+            # A file that is not there yet, and a schema that is not, are mended by the same command.
+            yield Finding(name, False, str(error), "pbxtrack db upgrade" if "db upgrade" in str(error) else mend)
             return
         yield Finding(name, True, "answers" if name == "database" else f"revision {migrate.head()}")
 
@@ -98,10 +107,27 @@ async def _api(listen: Address) -> Finding:
     try:
         timeout = aiohttp.ClientTimeout(total=_PATIENCE)
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
-            answer = await response.text()
-            return Finding("service", response.ok, "ready" if response.ok else answer[:300], mend)
+            if response.ok:
+                return Finding("service", True, "ready")
+            found, known = _not_ready(await response.text(), response.status)
+            return Finding("service", False, found, "see the failing lines below" if known else mend)
     except (aiohttp.ClientError, TimeoutError) as error:
         return Finding("service", False, f"nobody answers at {url}{_why(error)}", mend)
+
+
+def _not_ready(answer: str, status: int) -> tuple[str, bool]:
+    """What /readyz says in words, and whether it was pbxtrack that said it."""
+    try:
+        document = json.loads(answer)
+        failing = [
+            f"{check['name']}: {check['reason'] or 'not ready'}" for check in document["checks"] if not check["ok"]
+        ]
+    except (ValueError, TypeError, KeyError):
+        failing, document = [], None
+    detail = document.get("detail") if isinstance(document, dict) else None
+    if not failing and not detail:
+        return f"something answers with status {status}, and does not say why", False
+    return shorten(f"is not ready: {'; '.join(failing) or detail}", 300), True
 
 
 async def _agi(listen: Address) -> Finding:
@@ -113,7 +139,8 @@ async def _agi(listen: Address) -> Finding:
             answer = await reader.read()
             writer.close()
     except (OSError, TimeoutError) as error:
-        return Finding("FastAGI", False, f"does not answer at {listen}{_why(error)}", mend)
+        found = f"nothing listens at {listen}" if isinstance(error, ConnectionRefusedError) else None
+        return Finding("FastAGI", False, found or f"does not answer at {listen}{_why(error)}", mend)
     ok = b"PBXTRACK_PONG" in answer
     return Finding("FastAGI", ok, f"answers at {listen}" if ok else f"something else listens at {listen}", mend)
 
@@ -135,12 +162,21 @@ async def _asterisk(ami: AmiSettings, agi: Address, lines: Mapping[str, str]) ->
                 yield finding
             yield await _directory(client, name, lines)
     except AmiError as error:
-        yield Finding(
-            f"{name}: AMI",
-            False,
-            str(error),
-            "install the files of `pbxtrack asterisk-conf`, then in Asterisk: manager reload",
+        yield Finding(f"{name}: AMI", False, str(error), _mend_ami(error))
+
+
+def _mend_ami(error: AmiError) -> str:
+    if "nothing listens" in str(error):
+        return (
+            "is Asterisk running, and is enabled = yes in [general] of manager.conf? "
+            "See also ami.host and ami.port in the settings"
         )
+    if isinstance(error, AmiRefused):
+        return (
+            "ami.username and ami.secret must be those of manager.d/pbxtrack.conf, and its permit must allow this "
+            "machine: install the files of `pbxtrack asterisk-conf`, then in Asterisk: manager reload"
+        )
+    return "install the files of `pbxtrack asterisk-conf`, then in Asterisk: manager reload"
 
 
 @contextlib.asynccontextmanager
@@ -159,7 +195,7 @@ async def _connected(ami: AmiSettings) -> AsyncIterator[AmiClient]:
         deadline = asyncio.get_running_loop().time() + _PATIENCE
         while not logged_in.is_set():
             if client.state.phase in (Phase.REFUSED, Phase.LOST):
-                raise AmiError(client.state.error)
+                raise (AmiRefused if client.state.phase is Phase.REFUSED else AmiLost)(client.state.error)
             if asyncio.get_running_loop().time() > deadline:
                 raise AmiError(f"{ami.host}:{ami.port} does not answer as an Asterisk does")
             await asyncio.sleep(0.02)
@@ -188,7 +224,13 @@ async def _clock(client: AmiClient, name: str) -> Finding:
     except ValueError:
         return Finding(f"{name}: clock", False, "tells no time", "set timestampevents = yes in manager.conf")
     off = theirs - datetime.now(UTC).timestamp()
-    return Finding(f"{name}: clock", abs(off) <= _CLOCK_LIMIT, f"{off:+.3f} s from ours", "run NTP on both machines")
+    return Finding(
+        f"{name}: clock", abs(off) <= _CLOCK_LIMIT, f"{_seconds(off)} s from ours", "run NTP on both machines"
+    )
+
+
+def _seconds(off: float) -> str:
+    return f"{off:+.3f}" if round(off, 3) else "0.000"
 
 
 async def _dialplan(client: AmiClient, name: str, node: str, agi: Address) -> AsyncIterator[Finding]:

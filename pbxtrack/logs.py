@@ -12,7 +12,7 @@ from structlog.typing import Processor
 
 
 def configure(level: str = "info", form: str = "text") -> None:
-    """Set up logging for the process. ``level`` is debug, info, warning or error; ``form`` text or json."""
+    """Set up logging for the process. ``level`` is debug, info, warning, error or critical; ``form`` text or json."""
     threshold = getattr(logging, level.upper())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import itertools
+import os
 import random
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -71,7 +74,7 @@ class AmiClient:
             try:
                 await self._connection()
             except (OSError, UnicodeError, AmiLost) as error:  # TimeoutError is an OSError
-                self._enter(Phase.LOST, str(error) or "it did not answer in time")
+                self._enter(Phase.LOST, self._why(error))
             except AmiRefused as error:
                 self._enter(Phase.REFUSED, str(error))
             except Exception as error:
@@ -212,6 +215,26 @@ class AmiClient:
             await self._on_login()
         except Exception:
             log.exception("after the AMI log-in", ami=self.name)
+
+    def _why(self, error: Exception) -> str:
+        """The reason of a loss in words: the system's own name numbers, and each address that was tried."""
+        there = f"{self._settings.host}:{self._settings.port}"
+        match error:
+            case AmiLost():
+                return str(error)
+            case TimeoutError():
+                return f"{there} did not answer in time"
+            case ConnectionResetError() | BrokenPipeError():
+                return "Asterisk closed the connection"
+            case socket.gaierror() | UnicodeError():
+                return (
+                    f"the host {self._settings.host} is not known: {getattr(error, 'strerror', None) or 'no such name'}"
+                )
+        # Where a name has several addresses, asyncio may tell of all of them in one OSError without a number.
+        if isinstance(error, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in str(error):
+            return f"nothing listens at {there}"
+        number = getattr(error, "errno", None)
+        return f"{there} cannot be reached" + (f": {os.strerror(number)}" if number else "")
 
     def _pause(self, failures: int) -> float:
         """Seconds until the next try; spread, so that many clients do not come back at once."""

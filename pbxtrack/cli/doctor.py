@@ -10,6 +10,7 @@ from rich.console import Console
 
 from pbxtrack import config, logs
 from pbxtrack.cli.common import json_option, print_json
+from pbxtrack.cli.text import count
 from pbxtrack.doctor import Finding, examine
 
 
@@ -17,12 +18,15 @@ from pbxtrack.doctor import Finding, examine
 @json_option
 def doctor(as_json: bool) -> None:
     """Check database, service, Asterisk and its wiring; say how to mend what is wrong. Exit 1 if something is."""
-    logs.configure("error")  # what is wrong is told below, once
+    logs.configure("critical")  # what is wrong is told below, once
     findings = asyncio.run(_all(config.load(), None if as_json else Console(highlight=False)))
     if as_json:
         print_json([asdict(finding) for finding in findings])
-    if not all(finding.ok for finding in findings):
-        raise SystemExit(1)
+    failed = sum(not finding.ok for finding in findings)
+    if not as_json:
+        click.echo(f"{failed} of {count(len(findings), 'check')} failed" if failed else "all is well")
+    if failed:
+        raise click.exceptions.Exit(1)
 
 
 async def _all(settings: config.Settings, console: Console | None) -> list[Finding]:

@@ -33,6 +33,8 @@ _QUEUE_LIMIT = 20_000  # requests that may wait; past that the database is in tr
 _BATCH_LIMIT = 500
 _TRY_AGAIN = frozenset({"40001", "40P01"})  # serialization failure, deadlock: the database is well
 
+_NO_TABLES = "the database has no tables yet; run `pbxtrack db upgrade`"
+
 log = structlog.get_logger(__name__)
 
 
@@ -51,7 +53,7 @@ class Database:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A transaction that commits at the end; StorageUnavailable where the database does not answer."""
-        with translated_errors(), self.engine.begin() as connection:
+        with translated_errors(self.url.database if self.is_sqlite else None), self.engine.begin() as connection:
             yield connection
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -71,7 +73,7 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(threads, run, work)
 
     def _reading(self, work: Callable[[Connection], T]) -> T:
-        with translated_errors(), self.engine.connect() as connection:
+        with translated_errors(self.url.database if self.is_sqlite else None), self.engine.connect() as connection:
             return work(connection.execution_options(pbxtrack_reading=True))
 
     def _writing(self, work: Callable[[Connection], T]) -> T:
@@ -169,18 +171,26 @@ def _fail(batch: Sequence[tuple[Request, asyncio.Future[Answer]]], error: Except
 
 
 @contextlib.contextmanager
-def translated_errors() -> Iterator[None]:
-    """Turn the driver's errors of connection, lock and disk into StorageUnavailable, with the driver's first line."""
+def translated_errors(file: str | None = None) -> Iterator[None]:
+    """Turn the driver's errors of the database (connection, lock, disk, rights) into StorageUnavailable.
+
+    Errors of what was asked (a value that a column refuses, a broken promise) stay as they are: another try of the
+    same would fail the same way, while whatever waits for the database must keep waiting.
+    """
     try:
         yield
-    except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
-        if getattr(getattr(error, "orig", None), "sqlstate", None) in _TRY_AGAIN:
-            raise
-        raise StorageUnavailable(f"the database is not available: {_first_line(error)}") from error
+    except (exc.IntegrityError, exc.DataError):
+        raise
     except exc.ProgrammingError as error:
         if "no such table" in str(error) or "does not exist" in str(error):
             raise StorageUnavailable("the database has no tables yet; run `pbxtrack db upgrade`") from error
+        if "permission denied" in str(error):
+            raise StorageUnavailable(f"the database is not available: {_first_line(error)}") from error
         raise
+    except (exc.DBAPIError, exc.TimeoutError) as error:
+        if getattr(getattr(error, "orig", None), "sqlstate", None) in _TRY_AGAIN:
+            raise
+        raise StorageUnavailable(f"the database is not available: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:
@@ -199,6 +209,14 @@ def parse_url(url: str) -> URL:
         case "postgresql":
             return parsed.set(drivername="postgresql+psycopg")
     raise ConfigError(f"database.url names {parsed.get_backend_name()!r}; pbxtrack knows sqlite and postgresql")
+
+
+def require_file(url: str) -> None:
+    """StorageUnavailable where the database is an SQLite file that is not there: opening it would make it."""
+    parsed = parse_url(url)
+    file = parsed.database if parsed.get_backend_name() == "sqlite" else None
+    if file and file != ":memory:" and not Path(file).exists():
+        raise StorageUnavailable(_NO_TABLES)
 
 
 def _engine(url: URL, statement_timeout: float) -> Engine:
@@ -225,6 +243,10 @@ def _sqlite(url: URL) -> Engine:
         folder = Path(url.database).parent
         if not folder.is_dir():
             raise ConfigError(f"database.url: the folder {folder} does not exist")
+        if not url.database.startswith("file:"):
+            with contextlib.suppress(OSError):  # which is told of when it is opened
+                # Numbers and addresses are for their owner alone; SQLite gives its WAL files the same mode.
+                Path(url.database).touch(mode=0o600)
     engine = create_engine(
         url, hide_parameters=True, connect_args={"timeout": _SQLITE_BUSY_MS / 1000, "check_same_thread": False}
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from typing import Any
 
 import click
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from pbxtrack.__main__ import run
 from pbxtrack.calls.events import CallArrived, Fact, HangupRequested, LegEnded, LineAnswered, LineDialled, LineRang
@@ -23,8 +25,10 @@ from pbxtrack.cli import group
 from pbxtrack.cli.calls import _columns, _common_zone, _row
 from pbxtrack.cli.table import lay_out
 from pbxtrack.cli.text import count, visible
+from pbxtrack.doctor import _not_ready, _seconds
+from pbxtrack.errors import StorageUnavailable
 from pbxtrack.storage.calls import SqlCalls
-from pbxtrack.storage.database import Database
+from pbxtrack.storage.database import Database, translated_errors
 
 SITE = """
 [[site]]
@@ -152,6 +156,56 @@ def test_a_database_that_does_not_answer(cli: Cli, command: str, monkeypatch: py
     found = cli.fails("db", command)
     assert found.startswith("pbxtrack: the database is not available: ")
     assert "hush" not in found
+
+
+def test_a_file_that_is_no_database_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = cli.folder / "notes.txt"
+    file.write_text("not a database at all, " * 100)
+    monkeypatch.setenv("PBXTRACK_DATABASE__URL", f"sqlite:///{file}")
+    for arguments in (["db", "check"], ["db", "upgrade"], ["calls"]):
+        assert cli.fails(*arguments) == (
+            f"pbxtrack: {file} is not an SQLite database; see database.url in the settings"
+        )
+
+
+def test_a_database_that_cannot_be_written_is_named(ready: Cli) -> None:
+    file = f"{ready.folder}/data/pbxtrack.db"
+    with pytest.raises(StorageUnavailable, match=f"^{file} cannot be written: "), translated_errors(file):
+        raise OperationalError("", {}, sqlite3.OperationalError("attempt to write a readonly database"))
+
+
+def test_a_new_database_is_for_its_owner_alone(ready: Cli) -> None:
+    assert (ready.folder / "data" / "pbxtrack.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_doctor_says_in_words_what_is_wrong(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("API__LISTEN", "AGI__LISTEN"):
+        monkeypatch.setenv(f"PBXTRACK_{name}", "127.0.0.1:1")
+    monkeypatch.setenv("PBXTRACK_AMI__PORT", "1")
+
+    def doctor(*more: str) -> SimpleNamespace:  # in a process of its own, since it sets up the logs of the process
+        command = [sys.executable, "-m", "pbxtrack", "doctor", *more]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        assert (done.returncode, done.stderr) == (1, "")
+        return SimpleNamespace(out=done.stdout)
+
+    done = doctor()
+    assert "database: the database has no tables yet; run `pbxtrack db upgrade`" in done.out
+    assert "Asterisk pbx1: AMI: nothing listens at 127.0.0.1:1" in done.out
+    assert "is Asterisk running, and is enabled = yes" in done.out
+    assert "Errno" not in done.out
+    assert done.out.splitlines()[-1].endswith(" checks failed")
+    assert not (cli.folder / "data").exists()
+    cli("db", "upgrade")
+    findings = json.loads(doctor("--json").out)
+    assert all(bool(finding["mend"]) is not finding["ok"] for finding in findings)
+
+
+def test_doctor_reads_the_services_problem_document() -> None:
+    checks = [{"name": "database", "ok": True, "reason": ""}, {"name": "Asterisk pbx1", "ok": False, "reason": "lost"}]
+    assert _not_ready(json.dumps({"checks": checks}), 503) == ("is not ready: Asterisk pbx1: lost", True)
+    assert _not_ready("<html>", 502)[1] is False
+    assert [_seconds(-0.0002), _seconds(0.01)] == ["0.000", "+0.010"]
 
 
 def test_a_mistyped_setting_stops_every_command(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
