@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from ipaddress import ip_network
+from typing import TypeVar
 
 import structlog
 from aiohttp import web
@@ -40,8 +41,13 @@ _AMI_REASONS = {
     Phase.LOST: "no connection",
     Phase.REFUSED: "the log-in is refused; check username and secret",
 }
+_LOCAL = ("127.0.0.0/8", "::1/128")
+_LEASE_DEADLINE = 2.0  # s; a page that has waited so long shows the company's own number
+_STOP_DEADLINE = 10.0  # s to finish what is under way
 _SCHEMA_RETRY = 2.0  # s between looks at a database that does not answer
 _GATHER = 0.1  # s in which facts gather: several of one call cost little more than one
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -78,8 +84,20 @@ class Application:
         if "ami" in self.services:
             self._tasks += [asyncio.create_task(listener.run()) for listener in self.listeners.values()]
 
-    async def stop(self) -> None:
-        """Take nothing new, finish what is under way, write down what was heard."""
+    async def stop(self) -> bool:
+        """Take nothing new, finish what is under way, write down what was heard.
+
+        False when the database did not answer in time: what waited for it is not written, and nobody was told it was.
+        """
+        try:
+            async with asyncio.timeout(_STOP_DEADLINE):
+                await self._drain()
+        except TimeoutError:
+            log.error("stopped_without_the_database")
+            return False
+        return True
+
+    async def _drain(self) -> None:
         await self.agi.stop()
         if self._api:
             await self._api.cleanup()
@@ -99,20 +117,20 @@ class Application:
 
     async def acquire(self, request: LeaseRequest) -> LeaseGrant:
         """Lease a number to a visitor; raises UnknownSite or StorageUnavailable."""
-        answer = await self._acquire.submit(request)
+        answer = await _in_time(self._acquire.submit(request))
         if isinstance(answer, PbxtrackError):
             raise answer
         return answer
 
     async def renew(self, lease: str) -> LeaseGrant | None:
         """Note a sign of life; None when the lease is gone."""
-        return await self._renew.submit(lease)
+        return await _in_time(self._renew.submit(lease))
 
     async def ready(self) -> Readiness:
         """Whether this process can do its work, by parts. Anybody may ask: the reasons name no host and no user."""
         checks = [await self._check("database", lambda connection: connection.execute(text("SELECT 1")))]
         try:
-            await asyncio.to_thread(migrate.check, self.database)
+            await _in_time(asyncio.to_thread(migrate.check, self.database))
             checks.append(Check("migrations", ok=True))
         except migrate.SchemaOutdated as error:
             checks.append(Check("migrations", ok=False, reason=str(error)))
@@ -126,7 +144,7 @@ class Application:
 
     async def _check(self, name: str, work: Callable[[Connection], object]) -> Check:
         try:
-            await self.database.read(work)
+            await _in_time(self.database.read(work))
         except StorageUnavailable as error:
             log.warning("not_ready", check=name, reason=str(error))
             return Check(name, ok=False, reason="does not answer")
@@ -162,7 +180,10 @@ class Application:
                 renew=self.renew,
                 ready=self.ready,
                 default_region=self._region,
-                trusted_proxies=[ip_network(proxy, strict=False) for proxy in self.settings.api.trusted_proxies],
+                # A proxy on this machine is trusted unasked: else all its visitors would be one.
+                trusted_proxies=[
+                    ip_network(proxy, strict=False) for proxy in (*_LOCAL, *self.settings.api.trusted_proxies)
+                ],
             )
         )
         self._api = create_runner(app)
@@ -212,8 +233,17 @@ def tune() -> None:
     gc.freeze()  # what is there now stays: the collector need not look at it again
 
 
-async def run(settings: Settings, services: Collection[str], stop: asyncio.Event) -> None:
-    """Serve until ``stop`` is set, then drain."""
+async def _in_time(answer: Awaitable[T]) -> T:
+    """The answer, or StorageUnavailable: whoever asks over HTTP does not wait for a database that hangs."""
+    try:
+        async with asyncio.timeout(_LEASE_DEADLINE):
+            return await answer
+    except TimeoutError:
+        raise StorageUnavailable("the database does not answer in time") from None
+
+
+async def run(settings: Settings, services: Collection[str], stop: asyncio.Event) -> bool:
+    """Serve until ``stop`` is set, then drain; whether all was finished."""
     application = Application(settings, services)
     try:
         await application.start()
@@ -221,5 +251,6 @@ async def run(settings: Settings, services: Collection[str], stop: asyncio.Event
         await stop.wait()
         log.info("draining")
     finally:
-        await application.stop()
+        finished = await application.stop()
     log.info("stopped")
+    return finished

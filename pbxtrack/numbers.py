@@ -14,6 +14,7 @@ from pbxtrack.errors import PbxtrackError
 
 MAX_LENGTH = 64  # characters of a number as it arrives; a longer one is not a number
 _WITHHELD = frozenset({"", "unknown", "<unknown>", "anonymous", "restricted", "private", "unavailable", "withheld"})
+_E164 = re.compile(r"\+[0-9]{8,15}")
 _NOT_DIALLABLE = re.compile(r"[^0-9A-Za-z+*#._-]")
 
 
@@ -90,10 +91,10 @@ def read_caller(text: str | None, region: str = "RU") -> str | None:
 
 
 def mask(number: str | None) -> str:
-    """A number as it may stand in a log: country and area visible, the last digits not."""
+    """A number as it may stand in a log: of one in E.164 country and area; of any other text, nothing."""
     if number is None:
         return "withheld"
-    return number[:-4] + "····" if len(number) > 7 else "····"
+    return number[:-4] + "····" if _E164.fullmatch(number) else "····"
 
 
 def shorten(text: str, length: int = 40) -> str:

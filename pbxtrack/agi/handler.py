@@ -105,7 +105,12 @@ class Resolve:
     async def _record_fact(self, fact: CallArrived) -> None:
         await asyncio.sleep(_WRITE_AFTER)
         caller = read_caller(fact.caller, self._region)
-        log.info("call_arrived", call=fact.call_id, dialled=mask(fact.dialled), caller=mask(caller))
+        log.info(
+            "call_arrived",
+            call=fact.call_id,
+            dialled=mask(read_caller(fact.dialled, self._region)),
+            caller=mask(caller),
+        )
         try:
             await self._record([fact])
         except PbxtrackError as error:

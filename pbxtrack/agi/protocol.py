@@ -15,6 +15,7 @@ MAX_ENVIRONMENT = 16_384  # bytes; Asterisk's own is under 2,000 unless a caller
 MAX_VALUE = 512  # characters of one value that are kept
 _RESTRICTED = 0x20  # bits 5 and 6 of the Q.931 octet 3a: 01 presentation restricted
 _PRESENTATION = 0x60
+_MAX_PLAIN = 160  # bytes; nine of them make a line that Asterisk reads whole
 _SPECIAL = frozenset("\"',\\()[]{}|;$")  # what MSet or the AGI parser would read as syntax
 
 
@@ -80,7 +81,7 @@ def set_variables(variables: Mapping[str, str]) -> bytes:
 
 
 def _plain(value: str) -> bool:
-    return value.isprintable() and len(value) <= MAX_VALUE and _SPECIAL.isdisjoint(value)
+    return value.isprintable() and len(value.encode()) <= _MAX_PLAIN and _SPECIAL.isdisjoint(value)
 
 
 def _quote(value: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from aiohttp import hdrs, web
 
 from pbxtrack.api import calls, cors, leases, openapi, problems, routing, status
@@ -41,10 +43,23 @@ def create_app(services: Services) -> web.Application:
     return app
 
 
+_SILENT = logging.getLogger("pbxtrack.api.refused")
+_SILENT.setLevel(logging.CRITICAL + 1)
+
+
 def create_runner(app: web.Application) -> web.AppRunner:
-    """A runner without an access log (a page's address may hold personal data), and that leaves signals alone."""
+    """A runner without an access log (a page's address may hold personal data), and that leaves signals alone.
+
+    aiohttp logs a request that is no HTTP with a traceback that quotes it, tokens and numbers included, for anybody
+    who sends one; our own middleware logs what is worth it.
+    """
     return web.AppRunner(
-        app, access_log=None, handle_signals=False, keepalive_timeout=_KEEP_ALIVE, shutdown_timeout=_DRAIN
+        app,
+        access_log=None,
+        logger=_SILENT,
+        handle_signals=False,
+        keepalive_timeout=_KEEP_ALIVE,
+        shutdown_timeout=_DRAIN,
     )
 
 

@@ -167,6 +167,8 @@ def _message(error: Mapping[str, Any]) -> str:
     if error["type"] == "string_pattern_mismatch":  # whose pattern would say little to people
         return "holds a character that is not allowed"
     message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Invalid JSON: ").rstrip(".")
+    if message[1:2].isupper():  # "EOF while parsing": no sentence begins like that
+        return message[:200]
     return message[:1].lower() + message[1:200]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 
 import click
@@ -30,4 +31,5 @@ async def _serve(settings: config.Settings, services: tuple[str, ...]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await bootstrap.run(settings, services, stop)
+    if not await bootstrap.run(settings, services, stop):
+        os._exit(1)  # a thread still waits for a database that hangs; an ordinary exit would wait for it
