@@ -175,7 +175,8 @@ def translated_errors(file: str | None = None) -> Iterator[None]:
     """Turn the driver's errors of the database (connection, lock, disk, rights) into StorageUnavailable.
 
     Errors of what was asked (a value that a column refuses, a broken promise) stay as they are: another try of the
-    same would fail the same way, while whatever waits for the database must keep waiting.
+    same would fail the same way, while whatever waits for the database must keep waiting. ``file`` is SQLite's, named
+    in errors that are about it.
     """
     try:
         yield
@@ -183,14 +184,23 @@ def translated_errors(file: str | None = None) -> Iterator[None]:
         raise
     except exc.ProgrammingError as error:
         if "no such table" in str(error) or "does not exist" in str(error):
-            raise StorageUnavailable("the database has no tables yet; run `pbxtrack db upgrade`") from error
+            raise StorageUnavailable(_NO_TABLES) from error
         if "permission denied" in str(error):
             raise StorageUnavailable(f"the database is not available: {_first_line(error)}") from error
         raise
     except (exc.DBAPIError, exc.TimeoutError) as error:
         if getattr(getattr(error, "orig", None), "sqlstate", None) in _TRY_AGAIN:
             raise
-        raise StorageUnavailable(f"the database is not available: {_first_line(error)}") from error
+        raise StorageUnavailable(_unavailable(error, file)) from error
+
+
+def _unavailable(error: Exception, file: str | None) -> str:
+    reason = _first_line(error)
+    if file and "not a database" in reason:
+        return f"{file} is not an SQLite database; see database.url in the settings"
+    if file and ("readonly" in reason or "unable to open" in reason):
+        return f"{file} cannot be written: see who owns it and its folder, and run as that user"
+    return f"the database is not available: {reason}"
 
 
 def _first_line(error: Exception) -> str:
