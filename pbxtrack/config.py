@@ -131,6 +131,13 @@ def _known_keys(variable: str) -> list[str]:
     else:
         known = section.model_fields
     wrong = keys[0] if field is None else ".".join(keys[1:])
+    if field is None:
+        # One underscore where two belong: PBXTRACK_API_LISTEN.
+        for name in _setting_names():
+            if "_".join(keys) == name.replace(".", "_"):
+                raise ConfigError(
+                    f"{variable}: unknown setting; did you mean {PREFIX}{name.upper().replace('.', '__')}?"
+                )
     if field is None or (wrong and wrong not in known):
         raise ConfigError(f"{variable}: {_unknown(wrong, known)}")
     if section is not None and not wrong:

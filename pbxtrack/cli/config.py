@@ -12,10 +12,12 @@ from pydantic import BaseModel, SecretStr
 from pbxtrack.cli.common import json_option, print_json
 from pbxtrack.cli.table import Column, print_table
 from pbxtrack.config import exposed_secrets, load
+from pbxtrack.errors import ConfigError
 from pbxtrack.settings import Settings
 from pbxtrack.storage.database import parse_url
 from pbxtrack.toml_lines import KeyPath
 
+UNSET = 'not set; make one with `openssl rand -hex 24`, and write it as secret = "…" under [[ami]]'
 _MASK = "********"
 
 
@@ -31,19 +33,34 @@ def check(as_json: bool) -> None:
     settings = load()
     parse_url(settings.database.url)
     warning = exposed_secrets(settings)
+    missing = [
+        f"{'ami.secret' if len(settings.ami) == 1 else _name(('ami', at, 'secret'), settings)}: {UNSET}"
+        for at in _without_secret(settings)
+    ]
     rows = [
         {"setting": _name(path, settings), "value": _shown(value), "origin": origin.text, "kind": origin.kind}
         for path, value in _leaves((), settings)
         for origin in [settings.origin(path)]
     ]
     if as_json:
-        print_json({"file": settings.file, "settings": rows, "warnings": [warning] if warning else []})
+        print_json(
+            {"file": settings.file, "settings": rows, "warnings": [warning] if warning else [], "errors": missing}
+        )
+        if missing:
+            raise click.exceptions.Exit(1)
         return
     columns = [Column("Setting"), Column("Value"), Column("From")]
     print_table(columns, [[row["setting"], _text(row["value"]), row["origin"]] for row in rows])
     if warning:
         click.echo(f"warning: {warning}", err=True)
+    if missing:
+        raise ConfigError("; ".join(missing))
     click.echo(f"the settings are sound ({settings.file or 'no file: defaults and environment'})", err=True)
+
+
+def _without_secret(settings: Settings) -> list[int]:
+    """Which [[ami]] have none. Most commands do without it; Asterisk does not."""
+    return [at for at, ami in enumerate(settings.ami) if not ami.secret.get_secret_value()]
 
 
 def _leaves(path: KeyPath, value: object) -> Iterator[tuple[KeyPath, object]]:

@@ -121,6 +121,9 @@ def test_each_command_is_what_the_list_says(name: str) -> None:
     ("arguments", "expected"),
     [
         (["nonsense"], "pbxtrack: No such command 'nonsense'. (see `pbxtrack --help`)"),
+        (["cals"], "pbxtrack: No such command 'cals'. Did you mean 'calls'?"),
+        (["asterisk-conf", "--agi", "x"], "pbxtrack asterisk-conf: Invalid value for '--agi': 'x': must be HOST:PORT"),
+        (["asterisk-conf", "--permit", "::1"], "pbxtrack asterisk-conf: Invalid value for '--permit': '::1': must be"),
         (["--nonsense"], "pbxtrack: No such option '--nonsense'. (see `pbxtrack --help`)"),
         (["apply"], "pbxtrack apply: Missing argument 'FILE.toml'. (see `pbxtrack apply --help`)"),
         (["db", "nonsense"], "pbxtrack db: No such command 'nonsense'. (see `pbxtrack db --help`)"),
@@ -231,6 +234,38 @@ def test_settings_are_shown_with_their_origin_and_without_secrets(cli: Cli, monk
     assert data["file"] == "pbxtrack.toml"
     assert len(data["warnings"]) == 1
     assert "hush" not in done.out + done.err + json.dumps(data)
+
+
+def test_settings_without_a_secret_are_not_sound(cli: Cli) -> None:
+    assert cli.fails("asterisk-conf").startswith("pbxtrack: ami.secret (of node pbx1): not set; make one with ")
+    done = cli("config", "check", status=1)
+    assert done.err.startswith("pbxtrack: ami.secret: not set; make one with ")
+    cli("db", "upgrade")
+
+
+def test_one_underscore_where_two_belong(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    for wrong, right in (("API_LISTEN", "API__LISTEN"), ("DATABASE_URL", "DATABASE__URL")):
+        with monkeypatch.context() as patch:
+            patch.setenv(f"PBXTRACK_{wrong}", "x")
+            expected = f"pbxtrack: PBXTRACK_{wrong}: unknown setting; did you mean PBXTRACK_{right}?"
+            assert cli.fails("config", "check") == expected
+
+
+def test_asterisks_files_are_written_once_and_only_where_the_folder_is(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PBXTRACK_AMI__SECRET", "a-long-random-word")
+    assert "does not exist" in cli.fails("asterisk-conf", "--out", "etc")
+    assert not (cli.folder / "etc").exists()
+    (cli.folder / "etc").mkdir()
+    done = cli("asterisk-conf", "--out", "etc", "--permit", "10.0.0.0/8")
+    assert [line.split()[0] for line in done.out.splitlines()[:2]] == ["written", "written"]
+    assert "dialplan reload" in done.out
+    manager = cli.folder / "etc" / "manager.d" / "pbxtrack.conf"
+    assert manager.stat().st_mode & 0o777 == 0o640
+    assert "permit = 10.0.0.0/255.0.0.0" in manager.read_text()
+    done = cli("asterisk-conf", "--out", "etc", "--permit", "10.0.0.0/8")
+    assert [line.split()[0] for line in done.out.splitlines()[:2]] == ["unchanged", "unchanged"]
 
 
 def test_apply_tells_what_it_does_and_does_it_once(cli: Cli) -> None:
