@@ -64,7 +64,8 @@ def test_the_settings_and_the_site_file_of_the_readme_are_accepted(tmp_path: Pat
 @pytest.mark.parametrize("block", blocks(WIRING, "toml"))
 def test_the_settings_of_the_wiring_guide_are_accepted(block: str, tmp_path: Path) -> None:
     config = tmp_path / "pbxtrack.toml"
-    config.write_text(f'data_dir = "{tmp_path}"\n{block}')
+    secret = "" if "secret" in block else '\n[[ami]]\nsecret = "a-long-random-word"\n'
+    config.write_text(f'data_dir = "{tmp_path}"\n{block}{secret}')
     checked = run("config", "check", config=config)
     assert checked.returncode == 0, checked.stderr
 
