@@ -42,7 +42,7 @@ def lab() -> Iterator[Lab]:
         with (up.root / "etc" / "extensions.conf").open("a") as file:
             file.write(_DIALPLAN)
         up.asterisk("dialplan reload")
-        # As Debian's own logger.conf: the lab's writes a line for each step of the dialplan, which is a cost of its own.
+        # As Debian's own logger.conf has it; the lab's writes a line for each step of the dialplan.
         logger = up.root / "etc" / "logger.conf"
         logger.write_text(logger.read_text().replace(",verbose(3)", ""))
         up.asterisk("logger reload")

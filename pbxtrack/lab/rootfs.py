@@ -23,7 +23,7 @@ from pbxtrack.lab import paths
 SUITE = "forky"
 PACKAGES = ("asterisk", "sip-tester")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-FALLBACK_MIRROR = "http://deb.debian.org/debian/"
+MIRROR_VARIABLE = "PBXTRACK_LAB_MIRROR"
 LAYOUT = 1  # counts up when a newer pbxtrack needs other packages than an older one unpacked
 TIMEOUT = 900.0  # seconds for one apt command
 
@@ -187,6 +187,9 @@ class _Apt:
         return sorted((self._work / "debs").glob("*.deb"))
 
     def _find_mirror(self) -> str:
+        """Debian's mirror as this machine's apt knows it; elsewhere (Ubuntu) the user names one."""
+        if named := os.environ.get(MIRROR_VARIABLE):
+            return named
         query = ["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Label: Debian"]
         found = _run(["apt-get", *query], cwd=self._work).split()
         if not found:  # nobody has run `apt-get update` here yet
@@ -195,7 +198,11 @@ class _Apt:
                 found = self.run(*query, system_sources=True).split()
             except PbxtrackError:
                 found = []
-        return found[0] if found else FALLBACK_MIRROR
+        if not found:
+            raise PbxtrackError(
+                f"apt knows no Debian mirror to take Asterisk from; name one: {MIRROR_VARIABLE}=http://MIRROR/debian/"
+            )
+        return found[0]
 
 
 def _run(command: Sequence[str | Path], cwd: Path) -> str:
