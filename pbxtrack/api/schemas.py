@@ -155,6 +155,9 @@ class AttributionAnswer(BaseModel):
 class PbxAnswer(BaseModel):
     node: str
     linkedid: str
+    end_seen: bool | None = Field(
+        description="False: we did not hear the end, and status and times are what was known before; null: not over."
+    )
 
 
 class Call(BaseModel):

@@ -166,6 +166,9 @@ def _summary(call: Mapping[str, Any], zones: Mapping[str, str]) -> list[str]:
         "Caller": ", ".join(filter(None, [call["caller"] or "withheld", novelty])),
         "Dialled": call["dialled"],
         "Status": ", ".join(filter(None, [call["status"], spans, ended, cause, target])),
+        "Beware": ""
+        if call["pbx"]["end_seen"] is not False
+        else "the end was not heard; this is what was known before",
         "Answered by": call["answered_by"],
         "Recording": call["recording"],
         "Note": call["note"],

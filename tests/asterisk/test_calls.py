@@ -207,8 +207,9 @@ def test_an_asterisk_that_dies_ends_its_calls_and_is_listened_to_again(pbxtrack:
         handle.wait()
     pbxtrack.until(lambda: pbxtrack.calls()[0]["ended_at"] is not None)
     assert pbxtrack.calls()[0]["status"] == "answered"
+    assert pbxtrack.calls()[0]["pbx"]["end_seen"] is False
     _, after = pbxtrack.place(to=BILLBOARD)
-    assert after["status"] == "answered"
+    assert (after["status"], after["pbx"]["end_seen"]) == ("answered", True)
 
 
 def test_a_changed_line_reaches_asterisks_own_database(pbxtrack: Pbxtrack, tmp_path: Path) -> None:
