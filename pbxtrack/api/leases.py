@@ -37,8 +37,8 @@ async def acquire(request: web.Request, body: LeaseBody) -> web.Response:
         verdict = _count(request.app, peer, body.site)
     wanted = LeaseRequest(
         site_key=body.site,
-        page=_without_nul(body.page),
-        referrer=_without_nul(body.referrer or ""),
+        page=body.page,
+        referrer=body.referrer or "",
         visitor=body.visitor or None,
         region=body.region or "",
         client_ids=body.client_ids or {},
@@ -101,11 +101,6 @@ def _lease(grant: LeaseGrant, region: str) -> dict[str, Any]:
 @lru_cache(maxsize=10_000)  # formatting costs 0.1 ms, and the numbers are few
 def _display(number: str, region: str) -> str:
     return Number(number).display(region)
-
-
-def _without_nul(url: str) -> str:
-    """The address with ``%00`` replaced: it will be decoded, and no database keeps what it stands for."""
-    return url.replace("%00", "%EF%BF%BD")
 
 
 _LEASE_PROBLEMS = ("unknown-site", "too-many-requests")

@@ -48,7 +48,7 @@ class CallStore(Directory, Protocol):
     def load(self, call_ids: Collection[str]) -> Mapping[str, CallRecord]:
         """Those of the calls that exist."""
 
-    def save(self, records: Sequence[CallRecord], now: datetime) -> None:
+    def save(self, records: Sequence[CallRecord]) -> None:
         """Keep the calls, new or changed."""
 
     def contact(self, site_id: int, caller: str, at: datetime) -> tuple[int, bool]:

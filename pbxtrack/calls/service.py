@@ -26,7 +26,7 @@ def record(store: CallStore, facts: Sequence[Fact], now: datetime, region: str) 
         by_call.setdefault(fact.call_id, []).append(fact)
     known = store.load(by_call.keys())
     changed = [_update(store, known.get(call_id), news, region) for call_id, news in by_call.items()]
-    store.save(changed, now)
+    store.save(changed)
     return changed
 
 

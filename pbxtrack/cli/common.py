@@ -16,6 +16,7 @@ from pbxtrack.errors import ConfigError, StorageUnavailable
 from pbxtrack.settings import Settings
 from pbxtrack.storage import migrate
 from pbxtrack.storage.database import Database, parse_url
+from pbxtrack.storage.views import rfc3339
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
@@ -48,13 +49,8 @@ def print_json(value: Any) -> None:
 
 def _plain(value: object) -> str:
     if isinstance(value, datetime):
-        return rfc3339(value)
+        return str(rfc3339(value))
     return str(value)
-
-
-def rfc3339(at: datetime) -> str:
-    """An aware time as the API writes it."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def now() -> datetime:

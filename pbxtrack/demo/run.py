@@ -205,21 +205,12 @@ def compare(played: Played) -> list[str]:
     }
     faults = [f"{name} is {found!r}, not {wanted!r}" for name, (found, wanted) in expected.items() if found != wanted]
     for name, found, wanted in (
-        ("ringing", entry["ringing_seconds"], _ringing(seen)),
-        ("talk", entry["talk_seconds"], _talk(seen)),
+        ("ringing", entry["ringing_seconds"], seen.ringing_seconds),
+        ("talk", entry["talk_seconds"], seen.talk_seconds),
     ):
         if abs(found - wanted) > TOLERANCE:
             faults.append(f"{name} is {found:.2f} s, and the caller saw {wanted:.2f} s")
     return faults
-
-
-def _ringing(seen: CallResult) -> float:
-    end = seen.answered_at or seen.ended_at
-    return end - seen.ringing_at if seen.ringing_at and end else 0.0
-
-
-def _talk(seen: CallResult) -> float:
-    return seen.ended_at - seen.answered_at if seen.answered_at and seen.ended_at else 0.0
 
 
 def plays() -> list[Played]:

@@ -20,7 +20,6 @@ from pbxtrack.lab.treatment import Treatment
 
 OUTCOMES = ("answered", "busy", "missed", "abandoned", "failed")
 SLACK = 15.0  # seconds that a call may take beyond what was asked
-NEVER = 3600.0  # seconds; longer than any line may ring
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +78,17 @@ class CallResult:
     ended_at: float | None
     ended_by: str | None
     call_id: str
+
+    @property
+    def ringing_seconds(self) -> float:
+        """How long the caller heard ringing: until the answer, or the end."""
+        end = self.answered_at or self.ended_at
+        return end - self.ringing_at if self.ringing_at and end else 0.0
+
+    @property
+    def talk_seconds(self) -> float:
+        """How long the caller was connected."""
+        return self.ended_at - self.answered_at if self.answered_at and self.ended_at else 0.0
 
 
 class CallHandle:

@@ -84,7 +84,7 @@ class SqlCalls(SqlDirectory):
             return {}
         return {row.id: _record(row) for row in self._connection.execute(_load, {"ids": list(call_ids)})}
 
-    def save(self, records: Sequence[CallRecord], now: datetime) -> None:
+    def save(self, records: Sequence[CallRecord]) -> None:
         if records:
             statement = _save(self._connection.dialect.name)
             self._connection.execute(statement, [_values(record) for record in records])
