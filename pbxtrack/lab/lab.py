@@ -156,6 +156,18 @@ class Lab:
                 rows += [json.loads(text) for text in path.read_text().splitlines()]
         return sorted(rows, key=lambda row: float(row["invited_at"]))
 
+    def ledger_of(self, result: CallResult, legs: int = 1, *, timeout: float = 10.0) -> list[dict[str, Any]]:
+        """The phones' rows of one call, ``legs`` of them at least: the last is written after the caller's end.
+
+        Raises PbxtrackError where they do not come within ``timeout`` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        while len(rows := [row for row in self.ledger() if row["lab_call"] == result.call_id]) < legs:
+            if time.monotonic() > deadline:
+                raise PbxtrackError(f"the phones saw {len(rows)} legs of the call, not {legs}: {result}")
+            time.sleep(0.02)
+        return rows
+
     def asterisk(self, command: str) -> str:
         """What Asterisk's command line answers: ``core show channels``."""
         with self.observe() as ami:

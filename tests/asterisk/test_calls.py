@@ -118,10 +118,10 @@ def test_withheld_and_odd_callers(pbxtrack: Pbxtrack, caller: str | None) -> Non
 
 
 def test_a_recording_and_a_label_by_choice_of_the_site(pbxtrack: Pbxtrack) -> None:
-    _, call = pbxtrack.place(to=RADIO, audio=True)
+    seen, call = pbxtrack.place(to=RADIO, audio=True)
     assert call["recording"]
     assert call["attribution"]["channel"] == 'Radio, "Europa"'
-    row = [row for row in pbxtrack.lab.ledger("sales") if row["did"] == RADIO][-1]
+    row = pbxtrack.lab.ledger_of(seen)[0]
     assert "Radio" in str(row), row
     _, plain = pbxtrack.place(to=BILLBOARD)
     assert plain["recording"] is None
@@ -168,7 +168,7 @@ def test_a_service_that_hangs_delays_a_call_by_less_than_a_second(pbxtrack: Pbxt
     finally:
         pbxtrack.send(signal.SIGCONT)
     assert seen.outcome == "answered"
-    row = next(row for row in pbxtrack.lab.ledger() if row["lab_call"] == seen.call_id)
+    row = pbxtrack.lab.ledger_of(seen)[0]
     assert row["invited_at"] - seen.invited_at < 1.0
     assert row["line"] == "support", "its own line, from Asterisk's database"
     call = pbxtrack.logged(seen)

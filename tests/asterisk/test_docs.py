@@ -82,7 +82,7 @@ def test_the_dialplan_of_the_readme_and_of_the_wiring_guide_is_run_by_asterisk(p
         pbxtrack.lab.asterisk("dialplan reload")
         assert "Goto" in pbxtrack.lab.asterisk("dialplan show from-trunk")
         seen, call = pbxtrack.place(to="+74951230001", caller_name="Ann")
-        row = next(row for row in pbxtrack.lab.ledger("support") if row["lab_call"] == seen.call_id)
+        row = pbxtrack.lab.ledger_of(seen)[0]
         assert call["status"] == "answered"
         assert row["caller_name"] == "Billboard: Ann"
     finally:

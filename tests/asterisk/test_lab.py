@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from pbxtrack.errors import PbxtrackError
-from pbxtrack.lab import CallResult, Lab
+from pbxtrack.lab import Lab
 from pbxtrack.lab.ami import AmiError
 from pbxtrack.lab.processes import Process
 from pbxtrack.lab.runtimes import DockerRuntime, docker_answers
@@ -46,18 +46,6 @@ def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "did not happen in time"
         time.sleep(0.02)
-
-
-def rows_of(lab: Lab, result: CallResult, rows: int = 1) -> list[dict[str, Any]]:
-    """The phones' account of one call."""
-    found: list[dict[str, Any]] = []
-
-    def whole() -> bool:
-        found[:] = [row for row in lab.ledger() if row["lab_call"] == result.call_id]
-        return len(found) >= rows
-
-    until(whole)
-    return found
 
 
 def cdr(lab: Lab, linkedid: str) -> list[list[str]]:
@@ -120,7 +108,7 @@ def test_an_answered_call_has_the_times_asked_for_and_all_witnesses_agree(
     assert result.ended_at
     assert result.answered_at - result.ringing_at == pytest.approx(0.4, abs=0.1)
     assert result.ended_at - result.answered_at == pytest.approx(0.6, abs=0.1)
-    (row,) = rows_of(lab, result)
+    (row,) = lab.ledger_of(result)
     assert (row["line"], row["caller"], row["did"], row["ended_by"]) == ("sales", CALLER, DID, hangup)
     assert row["answered_at"] == pytest.approx(result.answered_at, abs=0.1)
     assert row["ended_at"] == pytest.approx(result.ended_at, abs=0.1)
@@ -136,7 +124,7 @@ def test_a_busy_line(lab: Lab, observer: Observer) -> None:
     result = lab.call(from_=CALLER, to=DID, outcome="busy")
 
     assert (result.outcome, result.sip_status, result.answered_at) == ("busy", 486, None)
-    assert rows_of(lab, result)[0]["status"] == 486
+    assert lab.ledger_of(result)[0]["status"] == 486
     observer.time_of("DialEnd", DialStatus="BUSY")
 
 
@@ -147,7 +135,7 @@ def test_a_missed_call_rings_until_asterisk_gives_up(lab: Lab, observer: Observe
     assert result.ringing_at
     assert result.ended_at
     assert result.ended_at - result.ringing_at == pytest.approx(3.0, abs=0.2)
-    assert rows_of(lab, result)[0]["outcome"] == "cancelled"
+    assert lab.ledger_of(result)[0]["outcome"] == "cancelled"
     observer.time_of("DialEnd", DialStatus="NOANSWER")
 
 
@@ -158,7 +146,7 @@ def test_an_abandoned_call_ends_when_the_caller_gives_up(lab: Lab, observer: Obs
     assert result.ringing_at
     assert result.ended_at
     assert result.ended_at - result.ringing_at == pytest.approx(0.7, abs=0.1)
-    assert rows_of(lab, result)[0]["outcome"] == "cancelled"
+    assert lab.ledger_of(result)[0]["outcome"] == "cancelled"
     observer.time_of("DialEnd", DialStatus="CANCEL")
 
 
@@ -173,20 +161,20 @@ def test_the_dialled_number_arrives_as_it_was_sent(lab: Lab, dialled: str) -> No
     did = re.sub("[^+0-9A-Za-z]", "", dialled)  # the dialplan keeps what can be of a number or a name
 
     assert result.outcome == "answered"
-    assert rows_of(lab, result)[0]["did"] == did
+    assert lab.ledger_of(result)[0]["did"] == did
 
 
 def test_a_withheld_caller_has_no_number(lab: Lab, observer: Observer) -> None:
     result = lab.call(from_=None, to=DID, ring=0, talk=0.1)
 
-    assert rows_of(lab, result)[0]["caller"] == "anonymous"
+    assert lab.ledger_of(result)[0]["caller"] == "anonymous"
     observer.time_of("Newchannel", CallerIDNum="anonymous")
 
 
 def test_a_carrier_may_tell_asterisk_who_withholds_the_number(lab: Lab) -> None:
     result = lab.call(from_=None, to=DID, ring=0, talk=0.1, headers={"P-Asserted-Identity": f"<sip:{CALLER}@carrier>"})
 
-    row = rows_of(lab, result)[0]
+    row = lab.ledger_of(result)[0]
     assert (row["caller"], row["withheld"]) == ("anonymous", True)
 
 
@@ -198,21 +186,21 @@ def test_a_caller_may_have_any_name(lab: Lab, name: str | bytes, part: str) -> N
     result = lab.call(from_=CALLER, to=DID, ring=0, talk=0.1, caller_name=name)
 
     assert result.outcome == "answered"
-    assert part in rows_of(lab, result)[0]["caller_name"]
+    assert part in lab.ledger_of(result)[0]["caller_name"]
 
 
 def test_a_ring_group_is_answered_by_one_line(lab: Lab) -> None:
     order = {"from_": CALLER, "to": DID, "ring": 0.3, "talk": 0.3, "line": "PJSIP/sales&PJSIP/support"}
     result = lab.call(**order, answered_by="support")
 
-    outcomes = {row["line"]: row["outcome"] for row in rows_of(lab, result, rows=2)}
+    outcomes = {row["line"]: row["outcome"] for row in lab.ledger_of(result, 2)}
     assert outcomes == {"sales": "cancelled", "support": "answered"}
 
 
 def test_a_queue_answers_before_a_line_does(lab: Lab) -> None:
     result = lab.call(from_=CALLER, to=DID, ring=0.5, talk=1.5, line="Local/sales@lab-queue", answered_by="sales")
 
-    row = next(row for row in rows_of(lab, result, rows=2) if row["line"] == "sales")
+    row = next(row for row in lab.ledger_of(result, 2) if row["line"] == "sales")
     assert result.answered_at
     assert row["answered_at"] - result.answered_at > 0.4
 
@@ -220,13 +208,13 @@ def test_a_queue_answers_before_a_line_does(lab: Lab) -> None:
 def test_a_local_channel_as_a_line(lab: Lab) -> None:
     result = lab.call(from_=CALLER, to=DID, ring=0, talk=0.2, line="Local/support@lab-forward")
 
-    assert (result.outcome, rows_of(lab, result)[0]["line"]) == ("answered", "support")
+    assert (result.outcome, lab.ledger_of(result)[0]["line"]) == ("answered", "support")
 
 
 def test_a_blind_transfer_by_the_line(lab: Lab) -> None:
     result = lab.call(from_=CALLER, to=DID, ring=0.1, talk=2, transfer="support", transfer_after=0.3)
 
-    sales, support = rows_of(lab, result, rows=2)
+    sales, support = lab.ledger_of(result, 2)
     assert (sales["line"], support["line"]) == ("sales", "support")
     assert sales["ended_at"] < support["ended_at"]
     assert support["ended_by"] == "caller"
@@ -258,14 +246,13 @@ def test_forty_callers_at_once_reach_the_line_without_pbxtrack(lab: Lab) -> None
     assert {result.outcome for result in results} == {"answered"}
     # All of them talked in the same moment.
     assert max(r.answered_at or 0 for r in results) < min(r.ended_at or 0 for r in results)
-    seen = {row["lab_call"]: row["caller"] for row in lab.ledger("sales")}
-    assert [seen[result.call_id] for result in results] == [f"+7916{i:07}" for i in range(40)]
+    assert [lab.ledger_of(result)[0]["caller"] for result in results] == [f"+7916{i:07}" for i in range(40)]
 
 
 def test_asterisk_leaves_records_with_microseconds(lab: Lab) -> None:
     result = lab.call(from_=CALLER, to=DID, ring=0.2, talk=0.3)
 
-    linkedid = rows_of(lab, result)[0]["pbxtrack_call"].removeprefix("pbx1-")
+    linkedid = lab.ledger_of(result)[0]["pbxtrack_call"].removeprefix("pbx1-")
     (record,) = cdr(lab, linkedid)
     assert float(record[12]) == pytest.approx(result.answered_at, abs=0.1)
     assert float(record[15]) == pytest.approx(0.3, abs=0.1)
@@ -282,7 +269,7 @@ def test_asterisk_can_crash_and_come_back(lab: Lab) -> None:
     lab.start_asterisk()
 
     result = lab.call(from_=CALLER, to="84950000001", ring=0, talk=0.1)
-    assert rows_of(lab, result)[0]["line"] == "support"
+    assert lab.ledger_of(result)[0]["line"] == "support"
 
 
 def test_the_settings_fit_the_lab(lab: Lab) -> None:
@@ -308,7 +295,7 @@ def test_two_labs_side_by_side_have_addresses_of_their_own(lab: Lab) -> None:
         with ThreadPoolExecutor(2) as pool:
             pair = list(pool.map(lambda one: one.call(from_=CALLER, to=DID, ring=0, talk=0.5), (lab, other)))
         assert [result.outcome for result in pair] == ["answered", "answered"]
-        assert len(other.ledger()) == 1
+        assert len(other.ledger_of(pair[1])) == len(other.ledger()) == 1
 
 
 def test_a_taken_port_is_named_and_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
