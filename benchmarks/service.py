@@ -28,7 +28,7 @@ async def _serve(url: str, kind: str) -> None:
     bootstrap.tune()
     await application.start()
     runner = application._api
-    port = runner.addresses[0][1] if runner else application.agi.address[1]
+    port = runner.addresses[0][1] if runner else application.agi.address.port
     print(port, flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)  # until whoever started us is done
     await application.stop()

@@ -41,9 +41,10 @@ def interval(
 
 
 def cpu_ms(pid: int) -> float:
-    """The processor time that a process has used, user and system."""
+    """The processor time that a process and its children have used, user and system."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * _TICK_MS
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return (int(fields[11]) + int(fields[12])) * _TICK_MS + sum(cpu_ms(int(child)) for child in children)
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

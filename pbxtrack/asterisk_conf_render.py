@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pbxtrack.errors import ConfigError
 
-FILES = ("extensions_pbxtrack.conf", "manager.d/pbxtrack.conf")
+FILES = ("extensions_pbxtrack.conf", "manager.d/pbxtrack.conf", "stasis_pbxtrack.conf")
 _SECRET = re.compile(r"[^\s;,\"'\\]{8,}")  # what manager.conf takes without quoting
 
 
@@ -38,7 +38,7 @@ def render(
     """
     if not _SECRET.fullmatch(ami_secret):
         raise ConfigError("ami.secret needs 8 characters or more, and none of: space ; , quotes backslash")
-    dialplan, manager = ((source / name).read_text("utf-8") for name in FILES)
+    dialplan, manager, stasis = ((source / name).read_text("utf-8") for name in FILES)
     return {
         FILES[0]: _replace(
             dialplan,
@@ -59,6 +59,7 @@ def render(
                 "permit = 127.0.0.1/255.255.255.255": f"permit = {permit}",
             },
         ),
+        FILES[2]: stasis,
     }
 
 

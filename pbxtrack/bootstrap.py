@@ -14,18 +14,19 @@ import structlog
 from aiohttp import web
 from sqlalchemy import Connection, text
 
-from pbxtrack.agi.handler import Resolve
-from pbxtrack.agi.server import AgiServer
+from pbxtrack.agi.process import AgiProcess
+from pbxtrack.agi.worker import Setup
 from pbxtrack.ami.link import Phase
 from pbxtrack.ami.listener import AmiListener
 from pbxtrack.api.app import create_app, create_runner
 from pbxtrack.api.services import Services
 from pbxtrack.calls import service as recording
-from pbxtrack.calls.events import Fact
+from pbxtrack.calls.events import CallArrived, Fact
 from pbxtrack.calls.lifecycle import Call
 from pbxtrack.config import Settings
 from pbxtrack.errors import PbxtrackError, StorageUnavailable
 from pbxtrack.health import Check, Readiness
+from pbxtrack.numbers import mask, read_caller
 from pbxtrack.pool import service as leasing
 from pbxtrack.pool.model import LeaseGrant, LeaseRequest
 from pbxtrack.settings import AmiSettings
@@ -45,7 +46,7 @@ _LOCAL = ("127.0.0.0/8", "::1/128")
 _LEASE_DEADLINE = 2.0  # s; a page that has waited so long shows the company's own number
 _STOP_DEADLINE = 10.0  # s to finish what is under way
 _SCHEMA_RETRY = 2.0  # s between looks at a database that does not answer
-_GATHER = 0.1  # s in which facts gather: several of one call cost little more than one
+_GATHER = 0.1  # s in which facts gather: a transaction of many costs little more than one of one
 
 T = TypeVar("T")
 
@@ -61,14 +62,13 @@ class Application:
         settings.make_database_dir()
         self.database = Database(settings.database.url)
         self._region = settings.numbers.default_region
-        self._facts: GroupCommit[Sequence[Fact], None] = GroupCommit(self.database, self._record)
+        self._facts: GroupCommit[Sequence[Fact], None] = GroupCommit(
+            self.database, self._record, parallel=1, gather=_GATHER
+        )
         self._acquire: GroupCommit[LeaseRequest, LeaseGrant | PbxtrackError] = GroupCommit(self.database, _acquire)
         self._renew: GroupCommit[str, LeaseGrant | None] = GroupCommit(self.database, _renew)
-        self.resolve = Resolve(self.database, self.record, default_node=settings.ami[0].node, region=self._region)
-        agi = settings.agi
-        self.agi = AgiServer(
-            self.resolve, agi.listen.host, agi.listen.port, deadline=agi.deadline, max_sessions=agi.max_sessions
-        )
+        self._arrivals: set[asyncio.Task[None]] = set()
+        self.agi = AgiProcess(self._agi_setup(), settings.agi.listen, self._arrived)
         self.listeners = {ami.node: self._listener(ami) for ami in settings.ami}
         self._api: web.AppRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -104,15 +104,15 @@ class Application:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.resolve.drain()
+        while self._arrivals:
+            await asyncio.wait(self._arrivals)
         for queue in (self._facts, self._acquire, self._renew):
             await queue.close()
         await asyncio.to_thread(self.database.close)
 
     async def record(self, facts: Sequence[Fact]) -> None:
-        """Write facts down; returns once they are durable, a moment later. Raises StorageUnavailable."""
+        """Write facts down, with others of that moment; returns once they are durable. Raises StorageUnavailable."""
         if facts:
-            await asyncio.sleep(_GATHER)
             await self._facts.submit(facts)
 
     async def acquire(self, request: LeaseRequest) -> LeaseGrant:
@@ -136,6 +136,8 @@ class Application:
             checks.append(Check("migrations", ok=False, reason=str(error)))
         except StorageUnavailable:
             checks.append(Check("migrations", ok=False, reason="not known while the database does not answer"))
+        if "agi" in self.services:
+            checks.append(Check("agi", ok=self.agi.ready, reason="" if self.agi.ready else "calls are not answered"))
         if "ami" in self.services:
             for node, listener in self.listeners.items():
                 phase = listener.state.phase
@@ -202,6 +204,37 @@ class Application:
             return await self.database.read(line_directory)
 
         return AmiListener(ami, record=self.record, open_calls=open_calls, lines=lines)
+
+    def _agi_setup(self) -> Setup:
+        settings = self.settings
+        return Setup(
+            database_url=settings.database.url,
+            region=self._region,
+            default_node=settings.ami[0].node,
+            deadline=settings.agi.deadline,
+            max_sessions=settings.agi.max_sessions,
+            log_level=settings.log.level,
+            log_format=settings.log.format,
+        )
+
+    def _arrived(self, fact: CallArrived) -> None:
+        """A call was answered by FastAGI: write it down."""
+        task = asyncio.create_task(self._record_arrival(fact))
+        self._arrivals.add(task)
+        task.add_done_callback(self._arrivals.discard)
+
+    async def _record_arrival(self, fact: CallArrived) -> None:
+        log.info(
+            "call_arrived",
+            call=fact.call_id,
+            dialled=mask(read_caller(fact.dialled, self._region)),
+            caller=mask(read_caller(fact.caller, self._region)),
+        )
+        try:
+            await self.record([fact])
+        except PbxtrackError as error:
+            # The AMI listener hears of the same call, and keeps what it hears until the database is back.
+            log.warning("call_not_recorded", call=fact.call_id, reason=str(error))
 
     def _record(self, connection: Connection, requests: Sequence[Sequence[Fact]]) -> Sequence[None]:
         facts = [fact for request in requests for fact in request]

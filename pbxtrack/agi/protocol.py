@@ -16,6 +16,11 @@ MAX_VALUE = 512  # characters of one value that are kept
 _RESTRICTED = 0x20  # bits 5 and 6 of the Q.931 octet 3a: 01 presentation restricted
 _PRESENTATION = 0x60
 _MAX_PLAIN = 160  # bytes; nine of them make a line that Asterisk reads whole
+_READ = frozenset(
+    {"agi_request", "agi_network_script", "agi_uniqueid", "agi_extension"}
+    | {"agi_callerid", "agi_calleridname", "agi_callingpres"}
+    | {f"agi_arg_{index}" for index in range(1, 10)}
+)
 _SPECIAL = frozenset("\"',\\()[]{}|;$")  # what MSet or the AGI parser would read as syntax
 
 
@@ -41,7 +46,7 @@ def parse_environment(data: bytes) -> AgiRequest:
     fields: dict[str, str] = {}
     for line in data.decode("utf-8", "replace").split("\n"):
         name, colon, value = line.partition(": ")
-        if colon and name.startswith("agi_"):
+        if colon and name in _READ:
             fields.setdefault(name, clean(value))
     if not fields.get("agi_uniqueid") or "agi_request" not in fields:
         raise NotAgi("no agi_uniqueid and agi_request")
@@ -60,7 +65,9 @@ def parse_environment(data: bytes) -> AgiRequest:
 
 def clean(text: str) -> str:
     """Text from outside without control characters, and not longer than is kept."""
-    return "".join(character for character in text if character.isprintable())[:MAX_VALUE].strip()
+    if not text.isprintable():
+        text = "".join(character for character in text if character.isprintable())
+    return text[:MAX_VALUE].strip()
 
 
 def set_variables(variables: Mapping[str, str]) -> bytes:

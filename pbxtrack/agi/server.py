@@ -7,133 +7,225 @@ the dialplan goes on. A session that is not answered costs the caller no more th
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
+import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from typing import cast
 
 import structlog
 
 from pbxtrack.agi.protocol import MAX_ENVIRONMENT, AgiRequest, NotAgi, parse_environment, set_variables
 from pbxtrack.errors import PbxtrackError
+from pbxtrack.settings import Address
 
-Handler = Callable[[AgiRequest], Awaitable[Mapping[str, str]]]
-"""Answers a request with channel variables, in the order in which they are to be set."""
+Answer = Mapping[str, str]
+"""Channel variables, in the order in which they are to be set."""
+
+Handler = Callable[[AgiRequest], Answer | Awaitable[Answer]]
+"""Answers a request: at once where it can, for a caller waits; else by something to wait for."""
 
 _ENVIRONMENT_DEADLINE = 1.0  # s; Asterisk sends it whole, at once
 _REPLY_DEADLINE = 2.0  # s for Asterisk to read our commands and close
 _BACKLOG = 512
 _DRAIN_DEADLINE = 5.0
+_END = b"\n\n"
 
 log = structlog.get_logger(__name__)
 
 
+def listen(address: Address) -> socket.socket:
+    """A socket that listens for FastAGI: of a name with several addresses, at the first that is IPv4.
+
+    Raises PbxtrackError when the address cannot be had.
+    """
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        family, place = min(((info[0], info[4]) for info in found), key=lambda pair: pair[0] != socket.AF_INET)
+        return socket.create_server(place[:2], family=family, backlog=_BACKLOG)
+    except OSError as error:
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        raise PbxtrackError(f"cannot listen for FastAGI at {address}: {reason}") from error
+
+
 class AgiServer:
-    """Serves FastAGI at ``host:port``. ``deadline`` in seconds bounds the handler."""
+    """Serves FastAGI on a socket that listens. ``deadline`` in seconds bounds the handler."""
 
     def __init__(
-        self, handler: Handler, host: str, port: int, *, deadline: float = 0.3, max_sessions: int = 500
+        self, handler: Handler, listener: socket.socket, *, deadline: float = 0.3, max_sessions: int = 500
     ) -> None:
-        self._handler = handler
-        self._address = host, port
-        self._deadline = deadline
-        self._max_sessions = max_sessions
-        self._server: asyncio.Server | None = None
-        self._sessions: set[asyncio.Task[None]] = set()
+        self.handler = handler
+        self.deadline = deadline
+        self.max_sessions = max_sessions
         self.outcomes: Counter[str] = Counter()  # how sessions ended, by reason
+        self._listener = listener
+        self._server: asyncio.Server | None = None
+        self._open: set[_Session] = set()
+        host, port = listener.getsockname()[:2]
+        self.address = Address(host, port)
+        self._idle = asyncio.Event()
 
     @property
     def sessions(self) -> int:
         """How many are open now."""
-        return len(self._sessions)
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Where it listens; the real port where 0 was asked for."""
-        assert self._server is not None
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return host, port
+        return len(self._open)
 
     async def start(self) -> None:
-        """Begin to listen. Raises PbxtrackError when the address cannot be had."""
-        host, port = self._address
-        try:
-            self._server = await asyncio.start_server(
-                self._accept, host, port, limit=MAX_ENVIRONMENT, backlog=_BACKLOG, reuse_address=True
-            )
-        except OSError as error:
-            raise PbxtrackError(
-                f"cannot listen for FastAGI at {host}:{port}: {os.strerror(error.errno or 0)}"
-            ) from error
+        """Begin to answer."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Session(self), sock=self._listener, backlog=_BACKLOG)
 
     async def stop(self) -> None:
         """Take no new session, and let those under way end."""
         if self._server is None:
             return
         self._server.close()
-        if self._sessions:
-            await asyncio.wait(self._sessions, timeout=_DRAIN_DEADLINE)
+        if self._open:
+            self._idle.clear()
+            try:
+                await asyncio.wait_for(self._idle.wait(), _DRAIN_DEADLINE)
+            except TimeoutError:
+                log.warning("agi_sessions_cut", sessions=self.sessions)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._sessions.add(task)
+    def opened(self, session: _Session) -> None:
+        """A session began."""
+        self._open.add(session)
+
+    def ended(self, session: _Session, outcome: str) -> None:
+        """A session is over."""
+        self._open.discard(session)
+        self.outcomes[outcome] += 1
+        if not self._open:
+            self._idle.set()
+
+
+class _Session(asyncio.Protocol):
+    """One connection: Asterisk's environment in, our commands out, its replies in; then it is closed."""
+
+    def __init__(self, server: AgiServer) -> None:
+        self._server = server
+        self._outcome = "cut"
+        self._received = b""
+        self._asked = self._answered = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._limit = 0.0  # the loop's time by which the present step must be done
+        self._late = ""  # the outcome if it is not
+        self._handling: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one, but does not inherit
+        self._server.opened(self)
+        if self._server.sessions > self._server.max_sessions:
+            log.warning("agi_refused", reason="too many sessions", limit=self._server.max_sessions)
+            self._end("refused")
+        else:
+            self._within(_ENVIRONMENT_DEADLINE, "not_agi")
+
+    def data_received(self, data: bytes) -> None:
+        if self._answered:
+            self._received = (self._received + data)[-MAX_ENVIRONMENT:]
+        elif not self._asked:
+            self._received += data
+            end = self._received.find(_END)
+            if end >= 0:
+                self._ask(self._received[:end])
+            elif len(self._received) > MAX_ENVIRONMENT:
+                self._not_understood("too long")
+
+    def eof_received(self) -> bool:
+        if self._answered:
+            self._end(self._heard())
+        elif not self._asked:
+            self._not_understood("cut off")
+        return not self._transport.is_closing()  # while the handler works, its answer may still be wanted
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer:
+            self._timer.cancel()
+        if self._handling:
+            self._handling.cancel()
+        self._server.ended(self, self._outcome)
+
+    def _ask(self, environment: bytes) -> None:
+        self._asked = True
         try:
-            self.outcomes[await self._session(reader, writer)] += 1
-        except (TimeoutError, ConnectionError, OSError) as error:
-            self.outcomes["cut"] += 1
-            log.debug("agi_session_cut", error=type(error).__name__)
-        finally:
-            self._sessions.discard(task)
-            writer.close()
-            with contextlib.suppress(OSError, ConnectionError):
-                await asyncio.wait_for(writer.wait_closed(), 1)
-
-    async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
-        if len(self._sessions) > self._max_sessions:
-            log.warning("agi_refused", reason="too many sessions", limit=self._max_sessions)
-            return "refused"
-        request = await self._read_request(reader)
-        if request is None:
-            return "not_agi"
+            request = parse_environment(environment)
+        except NotAgi as error:
+            self._not_understood(str(error))
+            return
         try:
-            async with asyncio.timeout(self._deadline):
-                variables = await self._handler(request)
-        except TimeoutError:
-            log.warning("agi_too_slow", call=request.uniqueid, deadline=self._deadline)
-            return "too_slow"
-        except PbxtrackError as error:
-            log.warning("agi_not_answered", call=request.uniqueid, reason=str(error))
-            return "failed"
-        except Exception:
-            # Closing without an answer sends the call to its last known line; that must not depend on us.
-            log.exception("agi_defect", call=request.uniqueid)
-            return "failed"
-        return await self._answer(reader, writer, variables)
+            answer = self._server.handler(request)
+            if isinstance(answer, Mapping):
+                self._answer(answer)
+                return
+        except Exception as error:
+            self._failed(request, error)
+            return
+        self._handling = asyncio.ensure_future(self._wait_for(request, answer))
+        self._within(self._server.deadline, "too_slow")
 
-    async def _read_request(self, reader: asyncio.StreamReader) -> AgiRequest | None:
+    async def _wait_for(self, request: AgiRequest, answer: Awaitable[Answer]) -> None:
         try:
-            async with asyncio.timeout(_ENVIRONMENT_DEADLINE):
-                environment = await reader.readuntil(b"\n\n")
-            return parse_environment(environment)
-        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError, NotAgi) as error:
-            log.debug("agi_not_understood", error=type(error).__name__)
-            return None
+            variables = await answer
+        except Exception as error:
+            self._failed(request, error)
+        else:
+            if not self._transport.is_closing():
+                self._answer(variables)
 
-    async def _answer(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, variables: Mapping[str, str]
-    ) -> str:
+    def _answer(self, variables: Answer) -> None:
         # In one piece, with the end of the stream behind it: Asterisk then does all of it without waiting for us.
         # Half a line would hold the call in Asterisk's read until the connection closes.
-        writer.write(set_variables(variables))
-        writer.write_eof()
-        async with asyncio.timeout(_REPLY_DEADLINE):
-            replies = await reader.read(MAX_ENVIRONMENT)
-            while replies and (more := await reader.read(MAX_ENVIRONMENT)):
-                replies = (replies + more)[-MAX_ENVIRONMENT:]
-        if b"200 " not in replies:
+        self._transport.write(set_variables(variables))
+        self._transport.write_eof()
+        self._answered, self._received = True, b""
+        self._within(_REPLY_DEADLINE, "cut")
+
+    def _failed(self, request: AgiRequest, error: Exception) -> None:
+        """Closing without an answer sends the call to its last known line; that must not depend on us."""
+        if isinstance(error, PbxtrackError):
+            log.warning("agi_not_answered", call=request.uniqueid, reason=str(error))
+        else:
+            log.error("agi_defect", call=request.uniqueid, exc_info=error)
+        self._end("failed")
+
+    def _heard(self) -> str:
+        if b"200 " not in self._received:
             return "hung_up"
-        if b"\n5" in b"\n" + replies:
-            log.warning("agi_command_refused", reply=replies[:100].decode("utf-8", "replace").strip())
+        if b"\n5" in b"\n" + self._received:
+            log.warning("agi_command_refused", reply=self._received[:100].decode("utf-8", "replace").strip())
             return "command_refused"
         return "answered"
+
+    def _not_understood(self, reason: str) -> None:
+        log.debug("agi_not_understood", reason=reason)
+        self._end("not_agi")
+
+    def _within(self, seconds: float, outcome: str) -> None:
+        """End the session in so many seconds, unless it comes to its next step."""
+        loop = asyncio.get_running_loop()
+        self._limit, self._late = loop.time() + seconds, outcome
+        # A timer that is due earlier looks again when it is: most sessions need no second one.
+        if self._timer is None or self._timer.when() > self._limit:
+            if self._timer:
+                self._timer.cancel()
+            self._timer = loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        left = self._limit - loop.time()
+        if left > 0:
+            self._timer = loop.call_later(left, self._look)
+            return
+        if self._late == "too_slow":
+            log.warning("agi_too_slow", deadline=self._server.deadline)
+        self._end(self._late, abort=self._answered)
+
+    def _end(self, outcome: str, *, abort: bool = False) -> None:
+        if self._transport.is_closing():
+            return
+        self._outcome = outcome
+        if abort:  # a peer that does not read would keep what is written, and the connection with it
+            self._transport.abort()
+        else:
+            self._transport.close()

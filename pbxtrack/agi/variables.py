@@ -49,6 +49,11 @@ def of_call(
     return variables
 
 
+def without_names(answer: Mapping[str, str]) -> Mapping[str, str]:
+    """The answer for a dialplan that has named the call and its DID itself: each variable costs Asterisk 0.1 ms."""
+    return {name: value for name, value in answer.items() if name not in (CALL, DID)}
+
+
 def label(attribution: Attribution) -> str:
     """What an operator's telephone shows: the channel, and the campaign where one is known."""
     campaign = attribution.visit.touch.campaign if attribution.visit else ""

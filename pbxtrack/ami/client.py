@@ -52,6 +52,7 @@ class AmiClient:
         self._writer: asyncio.StreamWriter | None = None
         self._asked: dict[str, _Asked] = {}
         self._ids = itertools.count(1)
+        self._asking = asyncio.Event()
         self._closing = asyncio.Event()
         self._heard = 0  # messages of this connection
         self.state = LinkState(Phase.CONNECTING, clock())
@@ -116,6 +117,7 @@ class AmiClient:
         action_id = f"{_OUR_IDS}{next(self._ids)}"
         data = encode(action, action_id, fields)
         asked = self._asked[action_id] = _Asked(asyncio.get_running_loop().create_future())
+        self._asking.set()
         try:
             writer.write(data)
             while not asked.answer.done():
@@ -134,7 +136,8 @@ class AmiClient:
         self._enter(Phase.CONNECTING, self.state.error)
         host, port = self._settings.host, self._settings.port
         async with asyncio.timeout(self._timing.connect):
-            reader, writer = await asyncio.open_connection(host, port, limit=MAX_MESSAGE)
+            # With the least limit the socket is read when we ask for more, not whenever Asterisk says a word.
+            reader, writer = await asyncio.open_connection(host, port, limit=1)
         if self._closing.is_set():
             writer.transport.abort()
             return
@@ -163,9 +166,9 @@ class AmiClient:
     async def _check_greeting(self, reader: asyncio.StreamReader) -> None:
         """Before the secret is sent."""
         greeting = b""
-        with contextlib.suppress(ValueError):  # a line without end
-            async with asyncio.timeout(self._timing.connect):
-                greeting = await reader.readline()
+        async with asyncio.timeout(self._timing.connect):
+            while len(greeting) < len(_GREETING) and (data := await reader.read(MAX_MESSAGE)):
+                greeting += data
         if not greeting.startswith(_GREETING):
             raise AmiLost(f"what answers at {self._settings.host}:{self._settings.port} is not Asterisk's AMI")
 
@@ -181,7 +184,16 @@ class AmiClient:
                 log.warning("AMI message too long, skipped", ami=self.name, bytes=MAX_MESSAGE)
                 self.overlong += parser.overlong
                 parser.overlong = 0
+            if len(data) < MAX_MESSAGE:
+                await self._gather()
         raise AmiLost("Asterisk closed the connection")
+
+    async def _gather(self) -> None:
+        """Let events gather, unless an answer is awaited."""
+        if not self._asked:
+            self._asking.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._asking.wait(), self._timing.gather)
 
     async def _dispatch(self, message: Message) -> None:
         action_id = text(message, "ActionID")

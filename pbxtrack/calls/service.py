@@ -49,7 +49,10 @@ def _update(store: CallStore, before: CallRecord | None, facts: Sequence[Fact], 
     record = replace(before, call=call, outcome=outcome(call)) if before else CallRecord(call, outcome(call))
     if record.attribution is None and call.dialled is not None:
         record = _attribute(store, record, call, call.dialled, region)
-    _prolong(store, record, just_ended=bool(record.outcome.ended_at and not (before and before.outcome.ended_at)))
+    if record.outcome.ended_at and not (before and before.outcome.ended_at):
+        _prolong(store, record, record.outcome.ended_at)
+    elif record.attribution and not (before and before.attribution):
+        _prolong(store, record, record.call.started_at)
     return record
 
 
@@ -68,12 +71,8 @@ def _attribute(store: CallStore, record: CallRecord, call: Call, dialled: str, r
     return replace(record, site_id=site.id, contact_id=contact_id, first=first, target_talk=site.target_talk)
 
 
-def _prolong(store: CallStore, record: CallRecord, *, just_ended: bool) -> None:
+def _prolong(store: CallStore, record: CallRecord, at: datetime) -> None:
     """A call does not end the lease but extends it: whoever called is likely to call that number again."""
     attribution = record.attribution
-    if attribution is None or attribution.method is not Method.LEASE or attribution.lease is None:
-        return
-    if just_ended and record.outcome.ended_at:
-        store.prolong(attribution.lease, record.outcome.ended_at)
-    elif record.outcome.answered_at is None:
-        store.prolong(attribution.lease, record.call.started_at)
+    if attribution and attribution.method is Method.LEASE and attribution.lease:
+        store.prolong(attribution.lease, at)

@@ -13,7 +13,7 @@ AMI_USER = "pbxtrack"
 OBSERVER = "lab"
 
 # Asterisk complains about each of these when it is missing; empty, they mean the defaults.
-EMPTY = ("acl.conf", "ccss.conf", "pjproject.conf", "queuerules.conf", "stasis.conf", "udptl.conf")
+EMPTY = ("acl.conf", "ccss.conf", "pjproject.conf", "queuerules.conf", "udptl.conf")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row, bindparam, func, select, tuple_
+from sqlalchemy import Connection, Row, bindparam, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pbxtrack.calls.attribution import Attribution, Candidate, Method
@@ -45,6 +45,10 @@ _lock = select(func.pg_advisory_xact_lock(func.hashtext(bindparam("id"))))
 
 class SqlCalls(SqlDirectory):
     """:class:`~pbxtrack.calls.ports.CallStore` on a connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._connection = connection
 
     def lock(self, call_ids: Collection[str]) -> None:
         if self._connection.dialect.name == "postgresql":  # SQLite has one writer at a time anyway

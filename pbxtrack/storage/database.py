@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine, create_engine, event, exc
@@ -29,6 +29,7 @@ Answer = TypeVar("Answer")
 _READERS = 4
 _WRITERS = 2  # on PostgreSQL: while one waits for its commit, the other fills the next transaction
 _SQLITE_BUSY_MS = 5_000
+_READ_HERE_BUSY = 0.1  # s
 _QUEUE_LIMIT = 20_000  # requests that may wait; past that the database is in trouble and callers are told so
 _BATCH_LIMIT = 500
 _TRY_AGAIN = frozenset({"40001", "40P01"})  # serialization failure, deadlock: the database is well
@@ -47,6 +48,7 @@ class Database:
         self.engine = _engine(self.url, statement_timeout)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.writers = 1 if self.is_sqlite else _WRITERS
+        self._kept: sqlite3.Connection | None = None  # read_here's
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="db-read")
         self._write_threads = ThreadPoolExecutor(self.writers, thread_name_prefix="db-write")
 
@@ -59,6 +61,34 @@ class Database:
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` on a snapshot of the data, in a thread."""
         return await self._run(self._readers, self._reading, work)
+
+    def read_here(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run ``work`` on a snapshot of the data, in the calling thread, which must always be the same one.
+
+        For what a caller waits for, on SQLite: no hand-over to a thread and back, nothing but the driver. A reader of
+        SQLite waits for nobody, but for moments such as a recovery, and for those not long. Raises StorageUnavailable.
+        """
+        with translated_errors(self.url.database):
+            try:
+                if self._kept is None:
+                    self._kept = self._keep()
+                self._kept.execute("BEGIN")
+                try:
+                    return work(self._kept)
+                finally:
+                    self._kept.execute("COMMIT")
+            except sqlite3.Error as error:
+                if self._kept is not None:
+                    self._kept.close()
+                    self._kept = None
+                raise exc.OperationalError("a read", None, error) from error
+
+    def _keep(self) -> sqlite3.Connection:
+        """A connection of its own, outside the pool."""
+        arguments, options = self.engine.dialect.create_connect_args(self.url)
+        own: Any = {**options, "timeout": _READ_HERE_BUSY, "check_same_thread": False, "isolation_level": None}
+        driver: sqlite3.Connection = sqlite3.connect(arguments[0], **own)
+        return driver
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in a transaction of its own, in the writer's thread; returns once it is durable."""
@@ -84,14 +114,16 @@ class Database:
         """Let running work end, then close every connection."""
         self._readers.shutdown()
         self._write_threads.shutdown()
+        if self._kept is not None:
+            self._kept.close()
         self.engine.dispose()
 
 
 class GroupCommit(Generic[Request, Answer]):
     """Gathers requests that wait and does them in one transaction, each answered once it is durable.
 
-    While a transaction runs, the next requests gather; nothing waits for a timer. If a transaction fails, its requests
-    are done one by one, so that one bad request does not fail the others.
+    While a transaction runs, the next requests gather; nothing waits for a timer, unless ``gather`` says so. If a
+    transaction fails, its requests are done one by one, so that one bad request does not fail the others.
     """
 
     def __init__(
@@ -100,11 +132,16 @@ class GroupCommit(Generic[Request, Answer]):
         work: Callable[[Connection, Sequence[Request]], Sequence[Answer]],
         *,
         parallel: int | None = None,
+        gather: float = 0.0,
     ) -> None:
-        """``work`` gives one answer for each request. ``parallel=1`` keeps requests strictly in order."""
+        """``work`` gives one answer for each request. ``parallel=1`` keeps requests strictly in order.
+
+        ``gather`` is for what nobody waits for: seconds that the first request of a transaction waits for others.
+        """
         self._database = database
         self._work = work
         self._parallel = parallel or database.writers
+        self._gather = gather
         self._waiting: list[tuple[Request, asyncio.Future[Answer]]] = []
         self._drains = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -137,6 +174,8 @@ class GroupCommit(Generic[Request, Answer]):
 
     async def _drain(self) -> None:
         while self._waiting:
+            if self._gather and not self._closed:
+                await asyncio.sleep(self._gather)
             batch, self._waiting = self._waiting[:_BATCH_LIMIT], self._waiting[_BATCH_LIMIT:]
             # Whoever asked may have gone (a browser that left): its request is not worth doing.
             batch = [(request, future) for request, future in batch if not future.cancelled()]

@@ -22,8 +22,8 @@ from pbxtrack.pool.model import (
 from pbxtrack.pool.policy import EARLIER_HOLDERS
 from pbxtrack.pool.ports import FreeNumber, PoolInfo
 from pbxtrack.sources.touch import ChannelRule, Touch
-from pbxtrack.storage.prepared import Prepared
-from pbxtrack.storage.tables import calls, channels, leases, numbers, pools, sites, visitors, visits
+from pbxtrack.storage.prepared import Prepared, Reader
+from pbxtrack.storage.tables import calls, channels, leases, numbers, pools, revisions, sites, visitors, visits
 
 # Statements are built once: building one costs more than running it.
 _LEASE: tuple[ColumnElement[Any], ...] = (
@@ -39,7 +39,9 @@ _LEASE: tuple[ColumnElement[Any], ...] = (
     leases.c.ends_at,
     numbers.c.e164,
 )
-VISIT_COLUMNS: tuple[ColumnElement[Any], ...] = tuple(column.label(f"v_{column.name}") for column in visits.c)
+VISIT_COLUMNS: tuple[ColumnElement[Any], ...] = tuple(
+    column.label(f"v_{column.name}") for column in visits.c if column is not visits.c.client_ids
+)
 _SITE: tuple[ColumnElement[Any], ...] = tuple(column.label(f"s_{column.name}") for column in sites.c)
 
 _site_by_key = select(*_SITE).where(sites.c.key == bindparam("key"), sites.c.removed_at.is_(None))
@@ -135,14 +137,49 @@ _channel_line = Prepared(
 )
 
 
-class SqlDirectory:
-    """:class:`~pbxtrack.pool.ports.Directory` on a connection."""
+_revision = Prepared(select(revisions.c.number).where(revisions.c.name == "sites"))
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+
+class KnownSites:
+    """What a process read of the sites' numbers, as long as nobody changes them. Safe from several threads."""
+
+    def __init__(self, most: int = 100_000) -> None:
+        """``most`` numbers are kept."""
+        self._most = most
+        self._revision = 0
+        self._known: dict[object, Any] = {}
+
+    def at(self, revision: int) -> dict[object, Any]:
+        """What is known at a revision; of an older one than the newest that was seen, nothing."""
+        if revision < self._revision:
+            return {}
+        if revision > self._revision or len(self._known) > self._most:
+            self._revision, self._known = revision, {}
+        return self._known
+
+
+class SqlDirectory:
+    """:class:`~pbxtrack.pool.ports.Directory` on a connection. With ``known``, it reads the same thing only once."""
+
+    def __init__(self, reader: Reader, known: KnownSites | None = None) -> None:
+        self._reader = reader
+        self._known: dict[object, Any] | None = None
+        if known is not None:
+            row = _revision.one_or_none(reader, {})
+            self._known = known.at(row.number) if row else None
 
     def owner(self, number: str) -> NumberOwner | None:
-        row = _owner.one_or_none(self._connection, {"number": number})
+        if self._known is None:
+            return self._read_owner(number)
+        owner: NumberOwner | None = self._known.get(number)
+        if owner is None:
+            owner = self._read_owner(number)
+            if owner is not None:  # what callers dial beside our numbers would fill the memory
+                self._known[number] = owner
+        return owner
+
+    def _read_owner(self, number: str) -> NumberOwner | None:
+        row = _owner.one_or_none(self._reader, {"number": number})
         if row is None:
             return None
         lines = {row.channel: row.channel_line} if row.channel and row.channel_line else {}
@@ -152,23 +189,42 @@ class SqlDirectory:
         owner = self.owner(number)
         if owner is None or owner.kind is not NumberKind.POOL:
             return Resolution(number, at, owner)
-        rows = _holders.all(self._connection, {"number_id": owner.number_id, "at": at})
-        holders = [Holder(_lease(row), visit_of(row)) for row in rows]
+        holders = self._holders(owner.number_id, at)
         current = holders[0] if holders and holders[0].lease.live(at) else None
         earlier = holders[1:] if current else holders
         return Resolution(number, at, owner, current, earlier, self._bound(number, at, caller))
 
     def channel_line(self, site_id: int, channel: str) -> str | None:
         """The own line of a site's advertising channel, if it has one."""
-        row = _channel_line.one_or_none(self._connection, {"site_id": site_id, "name": channel})
+        if self._known is None:
+            return self._read_channel_line(site_id, channel)
+        key = site_id, channel
+        if key not in self._known:
+            self._known[key] = self._read_channel_line(site_id, channel)
+        line: str | None = self._known[key]
+        return line
+
+    def _read_channel_line(self, site_id: int, channel: str) -> str | None:
+        row = _channel_line.one_or_none(self._reader, {"site_id": site_id, "name": channel})
         line: str | None = row.line if row else None
         return line
+
+    def rehearse(self, at: datetime) -> None:
+        """Run every query of a resolve once, for nobody: the first caller then does not wait for their making."""
+        self._read_owner("")
+        self._holders(0, at)
+        self._bound("", at, "")
+        self._read_channel_line(0, "")
+
+    def _holders(self, number_id: int, at: datetime) -> list[Holder]:
+        rows = _holders.all(self._reader, {"number_id": number_id, "at": at})
+        return [Holder(_lease(row), visit_of(row)) for row in rows]
 
     def _bound(self, number: str, at: datetime, caller: str | None) -> Visit | None:
         if caller is None:
             return None
         since = at - CALLER_BINDING
-        row = _bound.one_or_none(self._connection, {"number": number, "caller": caller, "at": at, "since": since})
+        row = _bound.one_or_none(self._reader, {"number": number, "caller": caller, "at": at, "since": since})
         return visit_of(row) if row else None
 
 

@@ -8,6 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Select
+from sqlalchemy.dialects.sqlite import dialect as SQLiteDialect  # noqa: N812
+
+Reader = Connection | sqlite3.Connection
+"""What a prepared query runs on: in a transaction, which is the caller's to begin and end."""
 
 Convert = Callable[[Any], Any]
 
@@ -23,24 +27,29 @@ class Prepared:
         self._statement = statement
         self._sqlite: _Compiled | None = None
 
-    def all(self, connection: Connection, parameters: Mapping[str, Any]) -> Sequence[Any]:
-        """Every row. Raises what SQLAlchemy raises."""
-        if connection.dialect.name == "sqlite":
-            if self._sqlite is None:
-                self._sqlite = _Compiled(self._statement, connection.dialect)
-            if not connection.in_transaction():
-                connection.begin()  # as SQLAlchemy would: all that is read is of one moment
-            driver = connection.connection.driver_connection
+    def all(self, reader: Reader, parameters: Mapping[str, Any]) -> Sequence[Any]:
+        """Every row. Raises what SQLAlchemy raises, or on a driver's connection what the driver does."""
+        if isinstance(reader, sqlite3.Connection):
+            return self._on_sqlite(reader, parameters)
+        if reader.dialect.name == "sqlite":
+            if not reader.in_transaction():
+                reader.begin()  # as SQLAlchemy would: all that is read is of one moment
+            driver = reader.connection.driver_connection
             assert isinstance(driver, sqlite3.Connection)
             try:
-                return self._sqlite.run(driver, parameters)
+                return self._on_sqlite(driver, parameters)
             except sqlite3.Error:
                 pass  # again below, for SQLAlchemy to translate
-        return connection.execute(self._statement, parameters).all()
+        return reader.execute(self._statement, parameters).all()
 
-    def one_or_none(self, connection: Connection, parameters: Mapping[str, Any]) -> Any:
+    def _on_sqlite(self, driver: sqlite3.Connection, parameters: Mapping[str, Any]) -> Sequence[Any]:
+        if self._sqlite is None:
+            self._sqlite = _Compiled(self._statement, SQLiteDialect())
+        return self._sqlite.run(driver, parameters)
+
+    def one_or_none(self, reader: Reader, parameters: Mapping[str, Any]) -> Any:
         """The row of a statement that gives one at most."""
-        rows = self.all(connection, parameters)
+        rows = self.all(reader, parameters)
         assert len(rows) <= 1
         return rows[0] if rows else None
 

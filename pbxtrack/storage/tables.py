@@ -279,6 +279,13 @@ contacts = Table(
     UniqueConstraint("site_id", "caller"),
 )
 
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("name", String(32), primary_key=True),  # sites: them, their pools, channels, numbers, addresses
+    Column("number", BigInteger, nullable=False),  # grows with every change
+)
+
 outbox = Table(
     "outbox",
     metadata,

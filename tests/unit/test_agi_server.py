@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from pbxtrack.agi.protocol import AgiRequest
-from pbxtrack.agi.server import AgiServer
+from pbxtrack.agi.server import AgiServer, listen
 from pbxtrack.errors import PbxtrackError, StorageUnavailable
+from pbxtrack.settings import Address
 from tests.agi_environment import environment
 
 
@@ -22,7 +23,8 @@ async def sales(_: AgiRequest) -> Mapping[str, str]:
 
 @asynccontextmanager
 async def serving(handler: object = sales, **options: float) -> AsyncIterator[AgiServer]:
-    server = AgiServer(handler, "127.0.0.1", 0, **options)  # type: ignore[arg-type]
+    listener = listen(Address("127.0.0.1", 0))
+    server = AgiServer(handler, listener, **options)  # type: ignore[arg-type]
     await server.start()
     try:
         yield server
@@ -32,7 +34,7 @@ async def serving(handler: object = sales, **options: float) -> AsyncIterator[Ag
 
 async def ask(server: AgiServer, data: bytes, reply: bytes = b"200 result=0\n") -> bytes:
     """Be Asterisk: send the environment, take the commands, answer each, close."""
-    reader, writer = await asyncio.open_connection(*server.address)
+    reader, writer = await asyncio.open_connection(server.address.host, server.address.port)
     writer.write(data)
     try:
         commands = await asyncio.wait_for(reader.read(), 5)
@@ -97,11 +99,11 @@ async def test_a_handler_that_hangs_is_cut_at_its_deadline() -> None:
 async def test_port_probes_and_half_open_peers_do_not_stay() -> None:
     async with serving() as server:
         for _ in range(20):  # opened and closed, as a port scanner does
-            _, writer = await asyncio.open_connection(*server.address)
+            _, writer = await asyncio.open_connection(server.address.host, server.address.port)
             writer.close()
             await writer.wait_closed()
-        silent = [await asyncio.open_connection(*server.address) for _ in range(20)]
-        half = [await asyncio.open_connection(*server.address) for _ in range(20)]
+        silent = [await asyncio.open_connection(server.address.host, server.address.port) for _ in range(20)]
+        half = [await asyncio.open_connection(server.address.host, server.address.port) for _ in range(20)]
         for _, writer in half:
             writer.write(environment()[:100])
         assert await ask(server, environment()), "the others do not keep a call from being answered"
@@ -129,7 +131,7 @@ async def test_no_more_sessions_than_allowed() -> None:
 @pytest.mark.asyncio
 async def test_a_peer_that_never_reads_is_cut() -> None:
     async with serving() as server:
-        _, writer = await asyncio.open_connection(*server.address)
+        _, writer = await asyncio.open_connection(server.address.host, server.address.port)
         writer.write(environment())
         await settled(server, 1)
         writer.close()
@@ -138,9 +140,8 @@ async def test_a_peer_that_never_reads_is_cut() -> None:
 @pytest.mark.asyncio
 async def test_an_address_that_is_taken_is_one_clear_line() -> None:
     async with serving() as server:
-        second = AgiServer(sales, *server.address)
         with pytest.raises(PbxtrackError, match="cannot listen for FastAGI"):
-            await second.start()
+            listen(server.address)
 
 
 @pytest.mark.asyncio
@@ -152,7 +153,7 @@ async def test_ten_thousand_random_strings_leave_nothing_behind() -> None:
 
     async def throw(server: AgiServer, count: int) -> None:
         async def one(data: bytes) -> None:
-            reader, writer = await asyncio.open_connection(*server.address)
+            reader, writer = await asyncio.open_connection(server.address.host, server.address.port)
             writer.write(data)
             writer.write_eof()
             await reader.read()
