@@ -54,18 +54,26 @@ async def run(*, quick: bool) -> Result:
                 fine = step**0.25
                 best = await search.climb({kind: rate * fine for kind, rate in best.items()}, fine, best)
             load.close()
+        unanswered = running.unanswered(lab)
     ratio = best["ours"] / best["plain"] if best["plain"] else 0.0
     lines = [
         at_least("sustained rate, ours to plain", ratio, RATIO)
         if found
         else Line("sustained rate, ours to plain", "not found: time ran out before both failed", f"≥ {RATIO}"),
         Line("calls/s: ours, plain", f"{best['ours']:.0f}, {best['plain']:.0f}"),
+        Line("calls that went on without our answer", str(unanswered)),
     ]
     windows = [asdict(window) | {"sustained": window.sustained} for window in search.windows]
     return Result(
         NAME,
         lines,
-        {"sustained": best, "found": found, "ratio": round(ratio, 3) if found else None, "windows": windows},
+        {
+            "sustained": best,
+            "found": found,
+            "unanswered": unanswered,
+            "ratio": round(ratio, 3) if found else None,
+            "windows": windows,
+        },
     )
 
 

@@ -43,7 +43,8 @@ async def run(*, quick: bool) -> Result:
                 order = ("plain", "ours") if index % 2 else ("ours", "plain")
                 solo += [await _alone(load, kind, leased, alone, service, asterisk.pid) for kind in order]
             load.close()
-    return _result(paired, solo, {"asterisk": version})
+        unanswered = running.unanswered(lab)
+    return _result(paired, solo, {"asterisk": version}, unanswered)
 
 
 def orders(leased: Sequence[str], pairs: int) -> list[tuple[str, str]]:
@@ -81,7 +82,7 @@ def _difference(part: float) -> Any:
 
 
 def _result(
-    paired: Sequence[Sequence[Call]], solo: Sequence[Mapping[str, Any]], environment: Mapping[str, str]
+    paired: Sequence[Sequence[Call]], solo: Sequence[Mapping[str, Any]], environment: Mapping[str, str], unanswered: int
 ) -> Result:
     rounds = [{kind: _delays(calls, kind) for kind in ("plain", "ours")} for calls in paired]
     everything = {kind: [value for one in rounds for value in one[kind]] for kind in ("plain", "ours")}
@@ -109,12 +110,13 @@ def _result(
         Line("added at 40 calls/s, every call ours: median, p99", f"{solo_p50:+.2f} ms, {solo_p99:+.2f} ms"),
         Line("Asterisk's CPU a call: ours, plain", f"{asterisk['ours']:.1f} ms, {asterisk['plain']:.1f} ms"),
         Line("pbxtrack's CPU a call", f"{alone['ours']['cpu_ms_a_call']['pbxtrack']['median']:.1f} ms"),
-        Line("calls that failed", str(failed)),
+        Line("calls that failed; that went on without our answer", f"{failed}; {unanswered}"),
     ]
     data = {
         "environment": environment,
         "rate": RATE,
         "failed": failed,
+        "unanswered": unanswered,
         "paired": {
             "post_dial_ms": {kind: quantiles(values) for kind, values in everything.items()},
             "added_ms": {

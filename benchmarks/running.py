@@ -12,12 +12,14 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import aiohttp
+from sqlalchemy import func, select
 
 from benchmarks import site
 from benchmarks.stats import cpu_ms
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.lab.lab import Lab
 from pbxtrack.storage.database import Database
+from pbxtrack.storage.tables import calls
 
 PLAIN = "+7999"  # numbers that begin so go straight to the line
 _START_LIMIT = 20.0
@@ -74,6 +76,16 @@ def furnish(up: Lab) -> list[str]:
     database = Database(f"sqlite:///{up.root}/pbxtrack.db")
     try:
         return site.lease(database)
+    finally:
+        database.close()
+
+
+def unanswered(up: Lab) -> int:
+    """How many calls went on without pbxtrack's answer: those were not its delay."""
+    database = Database(f"sqlite:///{up.root}/pbxtrack.db")
+    try:
+        with database.transaction() as connection:
+            return connection.scalar(select(func.count()).where(calls.c.fallback.is_not(None))) or 0
     finally:
         database.close()
 

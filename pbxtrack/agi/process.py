@@ -25,6 +25,7 @@ from pbxtrack.settings import Address
 
 _START_LIMIT = 20.0  # s, on a machine that does much else
 _STOP_LIMIT = 8.0  # s; its sessions end within five
+_LAST_WORDS = 1.0  # s for a process that has lost its link
 _ASK_EVERY = 1.0  # s between questions for a sign of life
 _SILENT = 5  # questions without any answer after which it is held to hang
 _RETRY, _RETRY_MOST = 0.1, 5.0  # s
@@ -129,7 +130,7 @@ class AgiProcess:
             asking.cancel()
             self._link.close()
             if not self._stopping:
-                self._kill()  # without a link it is of no use
+                await self._end()
             await self.process.wait()
 
     def _hear(self, message: dict[str, Any]) -> None:
@@ -152,6 +153,14 @@ class AgiProcess:
                 return
             self._unanswered += 1
             link.write(b"\n")
+
+    async def _end(self) -> None:
+        """Without a link it is of no use; it goes by itself, or is killed."""
+        assert self.process is not None
+        try:
+            await asyncio.wait_for(self.process.wait(), _LAST_WORDS)
+        except TimeoutError:
+            self._kill()
 
     def _kill(self) -> None:
         if self.process is not None:

@@ -29,6 +29,7 @@ from pbxtrack import logs
 from pbxtrack.agi.handler import Resolve
 from pbxtrack.agi.server import AgiServer
 from pbxtrack.calls.events import CallArrived
+from pbxtrack.errors import PbxtrackError
 from pbxtrack.storage.database import Database
 
 _TELL_AFTER = 0.03  # s; by then the call is on its way, and telling takes no processor from its answer
@@ -136,7 +137,10 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     listener, link = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
-    uvloop.run(_work(listener, link))
+    try:
+        uvloop.run(_work(listener, link))
+    except PbxtrackError as error:
+        sys.exit(f"pbxtrack: {error}")
 
 
 if __name__ == "__main__":
