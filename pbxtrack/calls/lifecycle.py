@@ -124,7 +124,8 @@ def project(facts: Iterable[Fact]) -> Call:
 
 def apply(call: Call, fact: Fact) -> Call:
     """The call, with one more fact known. Pure; commutative and idempotent over the facts of a call."""
-    call = replace(call, started_at=min(call.started_at, fact.at))
+    if fact.at < call.started_at:
+        call = replace(call, started_at=fact.at)
     match fact:
         case CallArrived():
             return _arrive(call, fact)

@@ -42,8 +42,8 @@ class CallStore(Directory, Protocol):
     def lock(self, call_ids: Collection[str]) -> None:
         """Let no other transaction touch these calls, or bring them into being, until this one ends."""
 
-    def append(self, facts: Sequence[Fact], now: datetime) -> Sequence[Fact]:
-        """Keep the facts; those that were not known before, in the order given."""
+    def append(self, facts: Sequence[Fact], now: datetime) -> None:
+        """Keep the facts that are not known already."""
 
     def load(self, call_ids: Collection[str]) -> Mapping[str, CallRecord]:
         """Those of the calls that exist."""

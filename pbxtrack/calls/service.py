@@ -21,11 +21,14 @@ def record(store: CallStore, facts: Sequence[Fact], now: datetime, region: str) 
     ``region`` says how numbers without a country are read. Facts that are known already change nothing.
     """
     store.lock({fact.call_id for fact in facts})
+    store.append(facts, now)
     by_call: dict[str, list[Fact]] = {}
-    for fact in store.append(facts, now):
+    for fact in facts:
         by_call.setdefault(fact.call_id, []).append(fact)
     known = store.load(by_call.keys())
-    changed = [_update(store, known.get(call_id), news, region) for call_id, news in by_call.items()]
+    # A fact that was known is applied again, which changes nothing: that costs less than to ask which ones are new.
+    updated = {call_id: _update(store, known.get(call_id), news, region) for call_id, news in by_call.items()}
+    changed = [record for call_id, record in updated.items() if record != known.get(call_id)]
     store.save(changed)
     return changed
 

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Row, bindparam, func, select, tuple_
+from sqlalchemy import Connection, Row, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pbxtrack.calls.attribution import Attribution, Candidate, Method
@@ -22,9 +22,6 @@ from pbxtrack.storage.tables import call_facts, calls, contacts, sites, visits
 
 _TOUCH = ("source", "medium", "campaign", "term", "content")
 _STATE: TypeAdapter[Call] = TypeAdapter(Call)
-_known = select(call_facts.c.node, call_facts.c.linkedid, call_facts.c.key).where(
-    tuple_(call_facts.c.node, call_facts.c.linkedid, call_facts.c.key).in_(bindparam("keys", expanding=True))
-)
 _load = (
     select(calls, sites.c.target_seconds, *VISIT_COLUMNS)
     .outerjoin_from(calls, sites, sites.c.id == calls.c.site_id)
@@ -55,16 +52,9 @@ class SqlCalls(SqlDirectory):
             for call_id in sorted(call_ids):
                 self._connection.execute(_lock, {"id": call_id})
 
-    def append(self, facts: Sequence[Fact], now: datetime) -> Sequence[Fact]:
-        unique: dict[tuple[str, str, str], Fact] = {}
-        for fact in facts:
-            unique.setdefault((fact.node, fact.linkedid, fact.key), fact)
-        if not unique:
-            return []
-        known = {tuple(row) for row in self._connection.execute(_known, {"keys": list(unique)})}
-        news = {key: fact for key, fact in unique.items() if key not in known}
-        if not news:
-            return []
+    def append(self, facts: Sequence[Fact], now: datetime) -> None:
+        if not facts:
+            return
         self._connection.execute(
             _add_facts(self._connection.dialect.name),
             [
@@ -78,10 +68,9 @@ class SqlCalls(SqlDirectory):
                     "data": details(fact),
                     "recorded_at": now,
                 }
-                for fact in news.values()
+                for fact in facts
             ],
         )
-        return list(news.values())
 
     def load(self, call_ids: Collection[str]) -> Mapping[str, CallRecord]:
         if not call_ids:
