@@ -110,13 +110,18 @@ class AgiProcess:
         """One process, from its start to its end."""
         assert self._listener is not None
         ours, theirs = socket.socketpair()
-        with theirs:
-            descriptors = self._listener.fileno(), theirs.fileno()
+        descriptors = self._listener.fileno(), theirs.fileno()
+        try:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-m", "pbxtrack.agi.worker", *map(str, descriptors),
                 stdin=asyncio.subprocess.DEVNULL, pass_fds=descriptors,
                 start_new_session=True,  # the kernel shares processors between sessions
             )  # fmt: skip
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         self.starts += 1
         self._unanswered = 0
         reader, self._link = await asyncio.open_connection(sock=ours)

@@ -158,6 +158,10 @@ class PbxAnswer(BaseModel):
     end_seen: bool | None = Field(
         description="False: we did not hear the end, and status and times are what was known before; null: not over."
     )
+    fallback: str | None = Field(
+        description="Why the dialplan went on without our answer: unanswered, timeout, unknown-number, not-a-number;"
+        " null: it took it."
+    )
 
 
 class Call(BaseModel):

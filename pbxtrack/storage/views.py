@@ -29,8 +29,9 @@ _COLUMNS: Sequence[ColumnElement[Any]] = (
     calls.c.id, calls.c.contact_id, calls.c.node, calls.c.linkedid, calls.c.started_at, calls.c.answered_at,
     calls.c.ended_at, calls.c.dialled, calls.c.caller, calls.c.status, calls.c.ringing_seconds, calls.c.talk_seconds,
     calls.c.answered_by, calls.c.hung_up_by, calls.c.hangup_cause, calls.c.first, calls.c.target, calls.c.recording,
-    calls.c.note, calls.c.tags, calls.c.method, calls.c.channel, calls.c.source, calls.c.medium, calls.c.campaign,
-    calls.c.term, calls.c.content, calls.c.visit_id, calls.c.confidence, calls.c.why, calls.c.candidates, calls.c.state,
+    calls.c.fallback, calls.c.note, calls.c.tags, calls.c.method, calls.c.channel, calls.c.source, calls.c.medium,
+    calls.c.campaign, calls.c.term, calls.c.content, calls.c.visit_id, calls.c.confidence, calls.c.why,
+    calls.c.candidates, calls.c.state,
     sites.c.key.label("site"),
 )  # fmt: skip
 _select_calls = select(*_COLUMNS).outerjoin_from(calls, sites, sites.c.id == calls.c.site_id)
@@ -186,7 +187,7 @@ def _call(row: Row[Any]) -> dict[str, Any]:
             "why": row.why if row.method else _NOT_YET,
             "candidates": row.candidates,
         },
-        "pbx": {"node": row.node, "linkedid": row.linkedid, "end_seen": _end_seen(row)},
+        "pbx": {"node": row.node, "linkedid": row.linkedid, "end_seen": _end_seen(row), "fallback": row.fallback},
     }
 
 

@@ -104,6 +104,13 @@ class Pbxtrack:
         if self._process and self._process.poll() is None:
             self._process.send_signal(number)
 
+    def send_worker(self, number: signal.Signals) -> None:
+        """Send a signal to the process that answers FastAGI."""
+        assert self._process is not None
+        pid = self._process.pid
+        (worker,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        os.kill(int(worker), number)
+
     def get(self, path: str) -> tuple[int, Any]:
         """(status, the JSON answered) of a GET; status 0 where nobody listens."""
         return self._ask(urllib.request.Request(self.url + path, headers={"Authorization": f"Bearer {self.token}"}))

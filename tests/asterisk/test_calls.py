@@ -163,9 +163,11 @@ def test_forty_calls_survive_a_kill(pbxtrack: Pbxtrack) -> None:
 
 def test_a_service_that_hangs_delays_a_call_by_less_than_a_second(pbxtrack: Pbxtrack) -> None:
     pbxtrack.send(signal.SIGSTOP)
+    pbxtrack.send_worker(signal.SIGSTOP)
     try:
         seen = pbxtrack.lab.call(from_=pbxtrack.caller, to=BILLBOARD, ring=0.1, talk=0.3)
     finally:
+        pbxtrack.send_worker(signal.SIGCONT)
         pbxtrack.send(signal.SIGCONT)
     assert seen.outcome == "answered"
     row = pbxtrack.lab.ledger_of(seen)[0]
@@ -173,6 +175,39 @@ def test_a_service_that_hangs_delays_a_call_by_less_than_a_second(pbxtrack: Pbxt
     assert row["line"] == "support", "its own line, from Asterisk's database"
     call = pbxtrack.logged(seen)
     assert (call["status"], call["attribution"]["channel"]) == ("answered", "Billboard")
+
+
+def test_a_service_that_is_busy_elsewhere_answers_as_ever(pbxtrack: Pbxtrack) -> None:
+    """Recording and listening stand still; the caller does not notice, and nothing is lost."""
+    lease = pbxtrack.lease(AD)
+    pbxtrack.send(signal.SIGSTOP)
+    try:
+        seen = pbxtrack.lab.call(from_=pbxtrack.caller, to=lease["number"], ring=0.1, talk=0.3)
+    finally:
+        pbxtrack.send(signal.SIGCONT)
+    assert pbxtrack.lab.ledger_of(seen)[0]["invited_at"] - seen.invited_at < 0.3
+    call = pbxtrack.logged(seen)
+    assert (call["status"], call["attribution"]["visit"]) == ("answered", lease["visit"])
+    assert call["pbx"]["fallback"] is None
+
+
+def test_callers_reach_their_line_while_the_answering_process_is_replaced(pbxtrack: Pbxtrack) -> None:
+    def call(index: int) -> CallResult:
+        time.sleep(index * 0.05)
+        return pbxtrack.lab.call(from_=f"+791600010{index:02}", to=BILLBOARD, ring=0.1, talk=0.3)
+
+    with ThreadPoolExecutor(20) as threads:
+        calls = [threads.submit(call, index) for index in range(20)]
+        time.sleep(0.3)
+        pbxtrack.send_worker(signal.SIGKILL)
+        results = [future.result() for future in calls]
+    assert [result.outcome for result in results] == ["answered"] * 20
+    rows = [pbxtrack.lab.ledger_of(result)[0] for result in results]
+    assert {row["line"] for row in rows} == {"support"}
+    assert max(row["invited_at"] - result.invited_at for row, result in zip(rows, results, strict=True)) < 1.0
+    pbxtrack.until(lambda: pbxtrack.get("/readyz")[0] == 200)
+    _, after = pbxtrack.place(to=BILLBOARD)
+    assert after["pbx"]["fallback"] is None
 
 
 def test_a_restart_while_a_call_talks_loses_nothing(pbxtrack: Pbxtrack) -> None:

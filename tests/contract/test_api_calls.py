@@ -63,7 +63,7 @@ async def test_a_call_has_the_shape_that_programs_know(database: Database, manag
             "why": "The number belongs to the channel Billboard.",
             "candidates": [],
         },
-        "pbx": {"node": "pbx1", "linkedid": "1772355600.0", "end_seen": True},
+        "pbx": {"node": "pbx1", "linkedid": "1772355600.0", "end_seen": True, "fallback": None},
     }
 
 
