@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cache
-from importlib.resources import files
-from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-MAX_URL = 8_192  # characters of a page's or referrer's address that are read
-MAX_VALUE = 256  # characters of one campaign value that are kept
+from pbxtrack.sources import kinds
+from pbxtrack.sources.address import MAX_URL, MAX_VALUE, Address, cut, host, parameters, printable, split, within
+from pbxtrack.sources.kinds import Origin
+
+__all__ = ["MATCHABLE", "MAX_URL", "MAX_VALUE", "ChannelRule", "Touch", "channel_of", "read_touch"]
 
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """What brought a visit. Empty strings where nothing is known; ``click_ids`` by parameter name (``gclid``…)."""
+    """What brought a visit. Empty strings where nothing is known; ``click_ids`` by parameter name (``gclid``…).
+
+    ``tagged``: whether the page's address itself names a campaign or a click; such a touch begins a new visit. It is
+    of use only for a page view that has just been read, and not kept.
+    """
 
     source: str = ""
     medium: str = ""
@@ -26,11 +29,7 @@ class Touch:
     referrer: str = ""
     page: str = ""
     click_ids: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def tagged(self) -> bool:
-        """Whether the page's address itself names a campaign; such a touch begins a new visit."""
-        return bool(self.campaign or self.click_ids or (self.source and self.medium not in UNTAGGED))
+    tagged: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,33 +40,41 @@ class ChannelRule:
     match: Mapping[str, str]
 
 
-UNTAGGED = frozenset({"organic", "social", "referral", "messenger", "email", "ai", "(none)"})
 MATCHABLE = ("source", "medium", "campaign", "term", "content", "referrer", "page", "click_id")
+
+_DIRECT = Origin("(direct)", "(none)")
+_UTM = frozenset({"utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content"})
+_WEB = ("", "http", "https")
 
 
 def read_touch(page: str, referrer: str = "", own_hosts: Sequence[str] = ()) -> Touch:
     """Read how a visit began. Never raises: what cannot be read is empty.
 
-    Campaign parameters (``utm_*``, first of each) come first, then click ids, then the referrer's host. A referrer on
-    one of ``own_hosts`` is no source.
+    ``page`` and ``referrer`` are addresses, of which MAX_URL characters are read; a value is cut at MAX_VALUE. What
+    ``utm_*`` parameters say comes first, then click ids of advertisements, then the referrer. A referrer on one of
+    ``own_hosts``, or on the page's own host, is no source.
     """
-    page, referrer = _printable(page[:MAX_URL]), _printable(referrer[:MAX_URL])
-    query = _query(page)
-    click_ids = {name: query[name] for name in _tables().click_ids if query.get(name)}
-    source, medium = query.get("utm_source", "").lower(), query.get("utm_medium", "").lower()
-    if not source and click_ids:
-        source, medium = _tables().click_ids[next(iter(click_ids))], medium or "cpc"
-    if not source:
-        source, medium = _from_referrer(referrer, (*own_hosts, _host(page)))
+    page, referrer = printable(page[:MAX_URL]).strip(), printable(referrer[:MAX_URL]).strip()
+    address = split(page)
+    query = parameters(address.query, _UTM | kinds.click_ids().keys())
+    utm = {name: value for name, value in query.items() if name in _UTM} or _of_fragment(address.fragment)
+    click_ids = {name: query[name] for name in kinds.click_ids() if name in query}
+    own = [host(address), *(host(split(f"//{own_host}")) for own_host in own_hosts)]
+    origin = _origin(click_ids, _of_referrer(split(referrer), own))
+    source = utm.get("utm_source", "").lower()
+    if source and not origin.paid:
+        # Some services put their host there and nothing else, such as utm_source=chatgpt.com: it tells the medium.
+        origin = Origin(source, _medium_of_host(source))
     return Touch(
-        source=source[:MAX_VALUE],  # a host may be longer than a value, and lower case longer than upper
-        medium=medium[:MAX_VALUE],
-        campaign=query.get("utm_campaign", ""),
-        term=query.get("utm_term", ""),
-        content=query.get("utm_content", ""),
+        source=cut(source or origin.source),
+        medium=cut(utm.get("utm_medium", "").lower() or origin.medium),
+        campaign=utm.get("utm_campaign", ""),
+        term=utm.get("utm_term", ""),
+        content=utm.get("utm_content", ""),
         referrer=referrer,
         page=page,
         click_ids=click_ids,
+        tagged=bool(utm or click_ids),
     )
 
 
@@ -76,12 +83,11 @@ def channel_of(touch: Touch, rules: Sequence[ChannelRule] = ()) -> str:
     for rule in rules:
         if rule.match and all(_fits(touch, name, glob) for name, glob in rule.match.items()):
             return rule.name
-    if touch.medium in _PAID_MEDIA:
+    if touch.medium in kinds.PAID_MEDIA:
         return f"Paid: {touch.source}" if touch.source else "Paid"
     return _BUILT_IN.get(touch.medium, "Direct" if not touch.source else "Other campaigns")
 
 
-_PAID_MEDIA = frozenset({"cpc", "ppc", "cpm", "cpa", "cpv", "paid", "paidsearch", "paid_social", "display", "banner"})
 _BUILT_IN = {
     "organic": "Organic search",
     "social": "Social",
@@ -100,71 +106,30 @@ def _fits(touch: Touch, name: str, glob: str) -> bool:
     return fnmatchcase(value.casefold(), glob.casefold())
 
 
-def _from_referrer(referrer: str, own_hosts: Sequence[str]) -> tuple[str, str]:
-    host = _host(referrer)
-    if not host or any(_within(host, own) for own in own_hosts if own):
-        return "(direct)", "(none)"
-    labels = host.split(".")
-    # Hosts are compared label by label from the right: "not-linkedin.com" is not "linkedin.com".
-    for start in range(len(labels)):
-        known = _tables().hosts.get(".".join(labels[start:]))
-        if known:
-            return known
-    return host, "referral"
+def _origin(click_ids: Mapping[str, str], referred: Origin) -> Origin:
+    """Who sent the visitor, by click ids and referrer."""
+    clicked = next((kinds.click_ids()[name] for name in click_ids), None)
+    if clicked is None:
+        return referred
+    # An id that is on every link of a service travels with links that people pass on: a referrer that is known tells
+    # better where the link was found.
+    return referred if not clicked.paid and referred.medium not in ("referral", "(none)") else clicked
 
 
-def _within(host: str, domain: str) -> bool:
-    return host == domain or host.endswith("." + domain)
+def _of_referrer(referrer: Address, own: Sequence[str]) -> Origin:
+    name = host(referrer)
+    if referrer.scheme == "android-app" and name:
+        return kinds.of_app(name) or Origin(name, "referral")
+    if referrer.scheme not in _WEB or not name or any(within(name, domain) for domain in own if domain):
+        return _DIRECT
+    return kinds.of_host(name) or Origin(name, "referral")
 
 
-def _split(url: str) -> SplitResult | None:
-    try:
-        return urlsplit(url if "//" in url else "//" + url)
-    except ValueError:  # such as an unclosed [ of an IPv6 address
-        return None
+def _medium_of_host(source: str) -> str:
+    known = kinds.of_host(host(split(source)))
+    return known.medium if known else ""
 
 
-def _host(url: str) -> str:
-    parts = _split(url) if url else None
-    try:
-        host = parts.hostname if parts else None
-    except ValueError:
-        return ""
-    return (host or "").rstrip(".").lower().removeprefix("www.")
-
-
-def _query(url: str) -> dict[str, str]:
-    parts = _split(url)
-    if parts is None:
-        return {}
-    found: dict[str, str] = {}
-    try:
-        pairs = parse_qsl(parts.query, max_num_fields=200, errors="replace")
-    except ValueError:  # more fields than any campaign has
-        return {}
-    for name, value in pairs:
-        found.setdefault(name.lower(), _printable(value)[:MAX_VALUE].strip())
-    return found
-
-
-def _printable(text: str) -> str:
-    """Without control characters, which mean nothing here and which not every database keeps."""
-    return text if text.isprintable() else "".join(character for character in text if character.isprintable())
-
-
-@dataclass(frozen=True, slots=True)
-class _Tables:
-    hosts: Mapping[str, tuple[str, str]]
-    click_ids: Mapping[str, str]
-
-
-@cache
-def _tables() -> _Tables:
-    data = tomllib.loads(files("pbxtrack.sources").joinpath("hosts.toml").read_text("utf-8"))
-    hosts = {
-        host: (name, medium)
-        for medium, sources in data["hosts"].items()
-        for name, known in sources.items()
-        for host in known
-    }
-    return _Tables(hosts=hosts, click_ids=data["click_ids"])
+def _of_fragment(fragment: str) -> dict[str, str]:
+    """Campaign parameters behind ``#``, as in ``#utm_source=x`` or a single-page application's ``#/sofas?utm_…``."""
+    return parameters(fragment.rpartition("?")[2], _UTM)

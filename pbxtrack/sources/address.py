@@ -1,0 +1,155 @@
+"""Addresses of web pages taken apart as browsers and people write them. Nothing here raises on any text."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from codecs import getincrementaldecoder
+from collections.abc import Container
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+MAX_URL = 8_192  # characters of a page's or referrer's address that are read and kept
+MAX_VALUE = 256  # characters of one campaign value that are kept
+MAX_PARAMETERS = 500  # parameters of one query or fragment that are looked at; the rest is passed over
+MAX_HOST = 253  # characters of a host name, as DNS has it
+MAX_LABEL = 63  # characters between two dots of a host name, as DNS has it
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?=//)")
+_NOT_IN_HOST = re.compile(r"[\s/?#@:\\]")
+_DOTS = str.maketrans("。．｡", "...")  # what IDNA lets people type instead of a dot
+_STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_utf8_decoder = getincrementaldecoder("utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An address in parts, each as it was written; empty where there is none.
+
+    ``scheme`` is in lower case; ``authority`` may have userinfo and a port; ``query`` and ``fragment`` are without
+    their ``?`` and ``#``.
+    """
+
+    scheme: str = ""
+    authority: str = ""
+    query: str = ""
+    fragment: str = ""
+
+
+def split(url: str) -> Address:
+    """Take an address apart. ``shop.example/?a=b`` and ``//shop.example/`` are addresses too."""
+    rest, _, fragment = url.partition("#")
+    rest, _, query = rest.partition("?")
+    rest = rest.replace("\\", "/")  # as browsers do
+    scheme = ""
+    if match := _SCHEME.match(rest):
+        scheme, rest = match[1].lower(), rest[match.end() :]
+    slashes = rest.startswith("//")
+    authority = rest.removeprefix("//").partition("/")[0]
+    if not slashes and ("." not in authority or "@" in authority):
+        authority = ""  # such as about:blank, mailto:somebody@shop.example
+    return Address(scheme, authority, query, fragment)
+
+
+def host(address: Address) -> str:
+    """The host to be compared and shown: lower case, Unicode, without ``www.``, port and the root's dot."""
+    name = address.authority.rpartition("@")[2]
+    if name.startswith("["):  # an IPv6 address has colons of its own
+        return name[1:].partition("]")[0].lower()
+    name = name.partition(":")[0]
+    if len(name) > MAX_HOST:
+        return ""
+    name = _folded(name).strip(".")
+    if _NOT_IN_HOST.search(name):  # a sentence, or characters that pass for others
+        return ""
+    name = ".".join(_unicode_label(label) for label in name.split("."))
+    short = name.removeprefix("www.")
+    return short if "." in short else name
+
+
+def within(name: str, domain: str) -> bool:
+    """Whether a host is the domain or below it, by whole labels: ``notshop.example`` is not in ``shop.example``."""
+    return name == domain or name.endswith("." + domain)
+
+
+def parameters(query: str, wanted: Container[str]) -> dict[str, str]:
+    """The wanted parameters of a query by name in lower case, decoded, printable, none empty.
+
+    The first of a name that is not empty counts. Only ``&`` separates: a ``;`` may be part of a value.
+    """
+    found: dict[str, str] = {}
+    for pair in query.split("&", MAX_PARAMETERS)[:MAX_PARAMETERS]:
+        raw_name, _, raw = pair.partition("=")
+        name = (decoded(raw_name) if "%" in raw_name else raw_name).strip().lower()
+        if name in wanted and name not in found and (value := cut(printable(decoded(raw)))):
+            found[name] = value
+    return found
+
+
+def decoded(raw: str) -> str:
+    """A value without percent-encoding: in UTF-8, else in windows-1251; encoded once, or twice by mistake."""
+    once = _unquoted(raw.replace("+", " "))
+    if "%" not in once or _STRAY_PERCENT.search(once):  # one that is meant, as in "50% off"
+        return once
+    try:
+        twice = unquote_to_bytes(once).decode("utf-8")
+    except UnicodeError:
+        return once
+    return twice if twice == printable(twice) else once
+
+
+def printable(text: str) -> str:
+    """Without control characters and lone surrogates, which not every database keeps; any white space is a space."""
+    if text.isprintable():
+        return text
+    spaced = (" " if unicodedata.category(character) == "Zs" else character for character in text)
+    return "".join(character for character in spaced if character.isprintable())
+
+
+def cut(value: str) -> str:
+    """At most MAX_VALUE characters, without white space at the ends."""
+    return value.strip()[:MAX_VALUE].rstrip()
+
+
+def _unquoted(text: str) -> str:
+    if "%" not in text:
+        return text
+    encoded = unquote_to_bytes(text.encode("utf-8", "replace"))
+    try:
+        return encoded.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    try:
+        # What was cut in the middle of a letter is UTF-8 all the same, and would be gibberish in windows-1251.
+        begun = _utf8_decoder().decode(encoded)
+        if not begun.isascii():
+            return begun
+    except UnicodeDecodeError:
+        pass
+    if text.isascii():  # otherwise the address mixes encodings, and the letters that are there are UTF-8
+        try:
+            return encoded.decode("windows-1251")
+        except UnicodeDecodeError:
+            pass
+    return encoded.decode("utf-8", "replace")
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).lower().translate(_DOTS)
+
+
+def _unicode_label(label: str) -> str:
+    """``магазин`` for ``xn--80aairftm``. A label that no Unicode name would be encoded to stays as it is."""
+    if not label.startswith("xn--") or len(label) > MAX_LABEL:
+        return label
+    try:
+        name = label[4:].encode("ascii").decode("punycode")
+        genuine = name.encode("punycode").decode("ascii") == label[4:]
+    except (UnicodeError, ValueError, OverflowError):
+        return label
+    # One that decodes to ASCII, a dot or upper case would pass for another host.
+    return (
+        name
+        if genuine and not name.isascii() and name.isprintable() and name == _folded(name) and "." not in name
+        else label
+    )
