@@ -16,6 +16,7 @@ MAX_HOST = 253  # characters of a host name, as DNS has it
 MAX_LABEL = 63  # characters between two dots of a host name, as DNS has it
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?=//)")
+_IPV6 = re.compile(r"[0-9a-f]{0,4}:[0-9a-f:.]{1,40}")
 _NOT_IN_HOST = re.compile(r"[\s/?#@:\\]")
 _DOTS = str.maketrans("。．｡", "...")  # what IDNA lets people type instead of a dot
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -55,7 +56,8 @@ def host(address: Address) -> str:
     """The host to be compared and shown: lower case, Unicode, without ``www.``, port and the root's dot."""
     name = address.authority.rpartition("@")[2]
     if name.startswith("["):  # an IPv6 address has colons of its own
-        return name[1:].partition("]")[0].lower()
+        name = name[1:].partition("]")[0].lower()
+        return name if _IPV6.fullmatch(name) else ""
     name = name.partition(":")[0]
     if len(name) > MAX_HOST:
         return ""
@@ -99,7 +101,7 @@ def decoded(raw: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Without control characters and lone surrogates, which not every database keeps; any white space is a space."""
+    """Without control characters and lone surrogates, which not every database keeps; wide spaces are plain ones."""
     if text.isprintable():
         return text
     spaced = (" " if unicodedata.category(character) == "Zs" else character for character in text)
@@ -148,8 +150,6 @@ def _unicode_label(label: str) -> str:
     except (UnicodeError, ValueError, OverflowError):
         return label
     # One that decodes to ASCII, a dot or upper case would pass for another host.
-    return (
-        name
-        if genuine and not name.isascii() and name.isprintable() and name == _folded(name) and "." not in name
-        else label
-    )
+    if not genuine or name.isascii() or not name.isprintable() or "." in _folded(name) or name != _folded(name):
+        return label
+    return name

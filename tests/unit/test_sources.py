@@ -115,6 +115,7 @@ def read(page: str, referrer: str = "") -> Touch:
         ("/", "//blog.example/path", "blog.example", "referral", "Referral"),
         ("/", "blog.example/path", "blog.example", "referral", "Referral"),
         ("/", "http://[2001:DB8::1]:8080/", "2001:db8::1", "referral", "Referral"),
+        ("/", "http://[yandex.ru]/", "(direct)", "(none)", "Direct"),
         ("/", "http://intranet/wiki", "intranet", "referral", "Referral"),
         ("/", "https://мебель.рф/", "мебель.рф", "referral", "Referral"),
         ("/", "https://XN--90ahbyb4h.xn--p1ai/", "мебель.рф", "referral", "Referral"),
