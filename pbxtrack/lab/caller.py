@@ -1,6 +1,8 @@
 """Places calls into a lab, as its carrier would: one SIPp a call."""
 
 import contextlib
+import itertools
+import os
 import shutil
 import socket
 import subprocess
@@ -20,6 +22,8 @@ from pbxtrack.lab.treatment import Treatment
 
 OUTCOMES = ("answered", "busy", "missed", "abandoned", "failed")
 SLACK = 15.0  # seconds that a call may take beyond what was asked
+_SIGNALLING = range(22_000, 32_000)  # above Asterisk's media, below what Linux gives to who asks for any port
+_next_port = itertools.count(os.getpid() * 101)  # programs side by side begin at different ones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,9 +133,8 @@ def place(order: Order, addresses: Addresses, runtime: Runtime, folders: Folders
     except FileNotFoundError:
         raise PbxtrackError(f"the lab {folders.root.name} is not up; start it with: pbxtrack lab up") from None
     # The caller's media goes to a port that we hold, and the kernel drops: SIPp opens none of its own for it.
-    media = _port(addresses.host)
-    with contextlib.closing(_port(addresses.host)) as signalling:
-        port = signalling.getsockname()[1]
+    media = _bound(addresses.host, 0)
+    port = _signalling_port(addresses.host)
     patience = order.ring + dial_timeout + SLACK
     text = scenario(
         talk=order.talk,
@@ -219,9 +222,22 @@ def _extra(order: Order, call_id: str) -> str:
     return "\r\n".join(f"{name}: {value}" for name, value in (headers | dict(order.headers)).items())
 
 
-def _port(host: str) -> socket.socket:
+def _signalling_port(host: str) -> int:
+    """A port that is free, and stays free until SIPp takes it: nobody is given it again, or by the system."""
+    for _ in range(len(_SIGNALLING)):
+        port = _SIGNALLING[next(_next_port) % len(_SIGNALLING)]
+        with contextlib.suppress(OSError), contextlib.closing(_bound(host, port)):
+            return port
+    raise PbxtrackError(f"no UDP port is free at {host}")
+
+
+def _bound(host: str, port: int) -> socket.socket:
     chosen = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    chosen.bind((host, 0))
+    try:
+        chosen.bind((host, port))
+    except OSError:
+        chosen.close()
+        raise
     return chosen
 
 
