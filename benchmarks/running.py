@@ -8,7 +8,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -73,21 +73,18 @@ def furnish(up: Lab) -> list[str]:
     """Put the site in force and lease its numbers; the numbers leased."""
     command(up.config_path, "db", "upgrade")
     command(up.config_path, "apply", str(site.write(up.root)))
-    database = Database(f"sqlite:///{up.root}/pbxtrack.db")
-    try:
+    with closing(_database(up)) as database:
         return site.lease(database)
-    finally:
-        database.close()
 
 
 def unanswered(up: Lab) -> int:
     """How many calls went on without pbxtrack's answer: those were not its delay."""
-    database = Database(f"sqlite:///{up.root}/pbxtrack.db")
-    try:
-        with database.transaction() as connection:
-            return connection.scalar(select(func.count()).where(calls.c.fallback.is_not(None))) or 0
-    finally:
-        database.close()
+    with closing(_database(up)) as database, database.transaction() as connection:
+        return connection.scalar(select(func.count()).where(calls.c.fallback.is_not(None))) or 0
+
+
+def _database(up: Lab) -> Database:
+    return Database(f"sqlite:///{up.root}/pbxtrack.db")
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ import uvloop
 from pbxtrack import bootstrap, logs
 from pbxtrack.api import services
 from pbxtrack.settings import Address, AgiSettings, ApiSettings, DatabaseSettings, Settings
+from pbxtrack.tuning import tune
 
 
 def _lift_limits() -> None:
@@ -25,7 +26,7 @@ async def _serve(url: str, kind: str) -> None:
         agi=AgiSettings(listen=Address("127.0.0.1", 0), deadline=5.0, max_sessions=1_000),
     )
     application = bootstrap.Application(settings, [kind])
-    bootstrap.tune()
+    tune()
     await application.start()
     runner = application._api
     port = runner.addresses[0][1] if runner else application.agi.address.port

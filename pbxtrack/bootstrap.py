@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
@@ -35,6 +34,7 @@ from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database, GroupCommit
 from pbxtrack.storage.leases import SqlLeases
 from pbxtrack.storage.sites import line_directory
+from pbxtrack.tuning import tune
 
 SERVICES = ("api", "agi", "ami")
 _AMI_REASONS = {
@@ -258,12 +258,6 @@ def _renew(connection: Connection, leases: Sequence[str]) -> Sequence[LeaseGrant
     # In one order whoever asks: two transactions that renew the same leases cannot wait for each other.
     renewed = {lease: leasing.renew(store, lease, datetime.now(UTC)) for lease in sorted(set(leases))}
     return [renewed[lease] for lease in leases]
-
-
-def tune() -> None:
-    """Make this process answer calls evenly. For the programs that serve, once they have started."""
-    gc.collect()
-    gc.freeze()  # what is there now stays: the collector need not look at it again
 
 
 async def _in_time(answer: Awaitable[T]) -> T:

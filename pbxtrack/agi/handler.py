@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import structlog
 
@@ -20,6 +21,8 @@ from pbxtrack.pool.model import SiteSettings
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.leases import KnownSites, SqlDirectory
 from pbxtrack.storage.prepared import Reader
+
+T = TypeVar("T")
 
 _NODE = re.compile(r"[a-z0-9]{1,32}")
 _LINKEDID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -64,22 +67,24 @@ class Resolve:
             answer = self._resolve(reader, arrived)
             return variables.without_names(answer) if named else answer
 
-        return self._database.read_here(resolve) if self._database.is_sqlite else self._database.read(resolve)
+        return self._read(resolve)
 
     async def rehearse(self) -> None:
         """Do once what a call asks for, so that the first caller does not wait for what is made at first use."""
-        read_caller("+74951230100", self._region)
+        read_caller("84951230100", self._region)  # not whole: read by phonenumbers, which loads what it knows
 
         def rehearse(reader: Reader) -> None:
             SqlDirectory(reader, self._sites).rehearse(self._clock())
 
         try:
-            if self._database.is_sqlite:
-                self._database.read_here(rehearse)
-            else:
-                await self._database.read(rehearse)
+            done = self._read(rehearse)
+            if done is not None:
+                await done
         except StorageUnavailable as error:
             log.warning("database_away", reason=str(error))
+
+    def _read(self, work: Callable[[Reader], T]) -> T | Awaitable[T]:
+        return self._database.read_here(work) if self._database.is_sqlite else self._database.read(work)
 
     def _arrived(self, request: AgiRequest) -> CallArrived:
         node, linkedid = [*request.arguments[:2], "", ""][:2]

@@ -11,13 +11,12 @@ import contextlib
 import json
 import socket
 import sys
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import structlog
 
-from pbxtrack.agi.server import listen
+from pbxtrack.agi.server import address_of, listen
 from pbxtrack.agi.worker import Setup, decode_arrived, encode_setup
 from pbxtrack.calls.events import CallArrived
 from pbxtrack.errors import PbxtrackError
@@ -47,14 +46,12 @@ class AgiProcess:
         self._unanswered = 0
         self.process: asyncio.subprocess.Process | None = None
         self.starts = 0
-        self.outcomes: Counter[str] = Counter()  # how sessions ended, by reason, in the process of now
 
     @property
     def address(self) -> Address:
         """Where it listens; the real port where 0 was asked for."""
         assert self._listener is not None
-        host, port = self._listener.getsockname()[:2]
-        return Address(host, port)
+        return address_of(self._listener)
 
     @property
     def ready(self) -> bool:
@@ -144,8 +141,6 @@ class AgiProcess:
             self._heard(decode_arrived(message["arrived"]))
         elif "ready" in message:
             self._ready.set()
-        elif "outcomes" in message:
-            self.outcomes = Counter(message["outcomes"])
 
     async def _ask(self, link: asyncio.StreamWriter) -> None:
         """Ask for signs of life; end a process that gives none: in its hands calls wait for the dialplan's limit."""

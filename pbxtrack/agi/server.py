@@ -48,6 +48,12 @@ def listen(address: Address) -> socket.socket:
         raise PbxtrackError(f"cannot listen for FastAGI at {address}: {reason}") from error
 
 
+def address_of(listener: socket.socket) -> Address:
+    """Where a socket listens; the real port where 0 was asked for."""
+    host, port = listener.getsockname()[:2]
+    return Address(host, port)
+
+
 class AgiServer:
     """Serves FastAGI on a socket that listens. ``deadline`` in seconds bounds the handler."""
 
@@ -61,8 +67,7 @@ class AgiServer:
         self._listener = listener
         self._server: asyncio.Server | None = None
         self._open: set[_Session] = set()
-        host, port = listener.getsockname()[:2]
-        self.address = Address(host, port)
+        self.address = address_of(listener)
         self._idle = asyncio.Event()
 
     @property
@@ -106,6 +111,7 @@ class _Session(asyncio.Protocol):
         self._server = server
         self._outcome = "cut"
         self._received = b""
+        self._call = ""
         self._asked = self._answered = False
         self._timer: asyncio.TimerHandle | None = None
         self._limit = 0.0  # the loop's time by which the present step must be done
@@ -153,22 +159,23 @@ class _Session(asyncio.Protocol):
         except NotAgi as error:
             self._not_understood(str(error))
             return
+        self._call = request.uniqueid
         try:
             answer = self._server.handler(request)
             if isinstance(answer, Mapping):
                 self._answer(answer)
                 return
         except Exception as error:
-            self._failed(request, error)
+            self._failed(error)
             return
-        self._handling = asyncio.ensure_future(self._wait_for(request, answer))
+        self._handling = asyncio.ensure_future(self._wait_for(answer))
         self._within(self._server.deadline, "too_slow")
 
-    async def _wait_for(self, request: AgiRequest, answer: Awaitable[Answer]) -> None:
+    async def _wait_for(self, answer: Awaitable[Answer]) -> None:
         try:
             variables = await answer
         except Exception as error:
-            self._failed(request, error)
+            self._failed(error)
         else:
             if not self._transport.is_closing():
                 self._answer(variables)
@@ -181,12 +188,12 @@ class _Session(asyncio.Protocol):
         self._answered, self._received = True, b""
         self._within(_REPLY_DEADLINE, "cut")
 
-    def _failed(self, request: AgiRequest, error: Exception) -> None:
+    def _failed(self, error: Exception) -> None:
         """Closing without an answer sends the call to its last known line; that must not depend on us."""
         if isinstance(error, PbxtrackError):
-            log.warning("agi_not_answered", call=request.uniqueid, reason=str(error))
+            log.warning("agi_not_answered", call=self._call, reason=str(error))
         else:
-            log.error("agi_defect", call=request.uniqueid, exc_info=error)
+            log.error("agi_defect", call=self._call, exc_info=error)
         self._end("failed")
 
     def _heard(self) -> str:
@@ -218,7 +225,7 @@ class _Session(asyncio.Protocol):
             self._timer = loop.call_later(left, self._look)
             return
         if self._late == "too_slow":
-            log.warning("agi_too_slow", deadline=self._server.deadline)
+            log.warning("agi_too_slow", call=self._call, deadline=self._server.deadline)
         self._end(self._late, abort=self._answered)
 
     def _end(self, outcome: str, *, abort: bool = False) -> None:

@@ -4,7 +4,7 @@ Both arguments are file descriptors: a socket that listens for FastAGI, and one 
 service holds (:mod:`pbxtrack.agi.process`). Over the link, a JSON value a line:
 
 - the service sends a :class:`Setup`, then an empty line now and then, which asks for a sign of life;
-- the worker sends ``{"ready": true}``, every call's arrival, and signs of life with what became of its sessions.
+- the worker sends ``{"ready": true}``, every call's arrival, and signs of life.
 
 The end of the link, however it comes, is the end of the worker: what is under way is answered, and it goes.
 """
@@ -12,7 +12,6 @@ The end of the link, however it comes, is the end of the worker: what is under w
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import signal
 import socket
@@ -31,6 +30,7 @@ from pbxtrack.agi.server import AgiServer
 from pbxtrack.calls.events import CallArrived
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.storage.database import Database
+from pbxtrack.tuning import tune
 
 _TELL_AFTER = 0.03  # s; by then the call is on its way, and telling takes no processor from its answer
 _MAX_UNSENT = 4 * 1024 * 1024  # bytes, some ten thousand arrivals that the service did not take
@@ -86,12 +86,11 @@ class Worker:
         """Answer until the service is gone or says that it is enough."""
         await self._resolve.rehearse()
         await self._server.start()
-        gc.collect()
-        gc.freeze()  # what is there now stays: the collector need not look at it again
+        tune()
         self._link.write(encode({"ready": True}))
         try:
             while await service.readline():
-                self._link.write(encode({"alive": self._server.sessions, "outcomes": self._server.outcomes}))
+                self._link.write(encode({"alive": True}))
         except ConnectionError:
             log.debug("the service is gone")
         await self._server.stop()

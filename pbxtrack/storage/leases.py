@@ -163,14 +163,11 @@ class SqlDirectory:
 
     def __init__(self, reader: Reader, known: KnownSites | None = None) -> None:
         self._reader = reader
-        self._known: dict[object, Any] | None = None
-        if known is not None:
-            row = _revision.one_or_none(reader, {})
-            self._known = known.at(row.number) if row else None
+        self._known: dict[object, Any] = {}
+        if known is not None and (row := _revision.one_or_none(reader, {})):
+            self._known = known.at(row.number)
 
     def owner(self, number: str) -> NumberOwner | None:
-        if self._known is None:
-            return self._read_owner(number)
         owner: NumberOwner | None = self._known.get(number)
         if owner is None:
             owner = self._read_owner(number)
@@ -196,8 +193,6 @@ class SqlDirectory:
 
     def channel_line(self, site_id: int, channel: str) -> str | None:
         """The own line of a site's advertising channel, if it has one."""
-        if self._known is None:
-            return self._read_channel_line(site_id, channel)
         key = site_id, channel
         if key not in self._known:
             self._known[key] = self._read_channel_line(site_id, channel)
