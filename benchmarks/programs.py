@@ -33,7 +33,7 @@ def server(module: str, *arguments: str) -> Iterator[int]:
         yield int(process.stdout.readline())
     finally:
         process.stdin.close()
-        if module == "bare":
+        if module in ("bare", "responder"):
             process.terminate()
         try:
             process.wait(15)

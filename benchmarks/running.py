@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 from sqlalchemy import func, select
 
-from benchmarks import site
+from benchmarks import programs, site
 from benchmarks.stats import cpu_ms
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.lab.lab import Lab
@@ -22,6 +22,7 @@ from pbxtrack.storage.database import Database
 from pbxtrack.storage.tables import calls
 
 PLAIN = "+7999"  # numbers that begin so go straight to the line
+LEAST = "+7998"  # and these by a FastAGI server that gives everyone the same answer
 _START_LIMIT = 20.0
 _IDLE = 50.0  # ms of processor time in a second
 _DIALPLAN = """
@@ -33,6 +34,9 @@ PBXTRACK_DIAL_TIMEOUT=10
 [from-carrier](+)
 exten => _+7999X.,1,Dial(PJSIP/sales,10)
  same => n,Hangup(${HANGUPCAUSE})
+exten => _+7998X.,1,AGI(agi://127.0.0.1:{port}/)
+ same => n,Dial(${PBXTRACK_LINE},10)
+ same => n,Hangup(${HANGUPCAUSE})
 exten => _+7495X.,1,Goto(pbxtrack,${EXTEN},1)
 """
 
@@ -40,9 +44,12 @@ exten => _+7495X.,1,Goto(pbxtrack,${EXTEN},1)
 @contextmanager
 def lab() -> Iterator[Lab]:
     """An Asterisk of this run's own, without phones: the load generator is the line."""
-    with Lab.up(f"bench-{uuid.uuid4().hex[:8]}", "rootfs", phones=False, attached=True) as up:
+    with (
+        programs.server("responder") as port,
+        Lab.up(f"bench-{uuid.uuid4().hex[:8]}", "rootfs", phones=False, attached=True) as up,
+    ):
         with (up.root / "etc" / "extensions.conf").open("a") as file:
-            file.write(_DIALPLAN)
+            file.write(_DIALPLAN.replace("{port}", str(port)))
         up.asterisk("dialplan reload")
         # As Debian's own logger.conf has it; the lab's writes a line for each step of the dialplan.
         logger = up.root / "etc" / "logger.conf"
@@ -75,6 +82,11 @@ def furnish(up: Lab) -> list[str]:
     command(up.config_path, "apply", str(site.write(up.root)))
     with closing(_database(up)) as database:
         return site.lease(database)
+
+
+def untracked(kind: str, index: int) -> str:
+    """A number of the dialplan for comparison; each call has its own."""
+    return f"{LEAST if kind == 'least' else PLAIN}{index:07d}"
 
 
 def unanswered(up: Lab) -> int:
