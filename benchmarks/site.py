@@ -8,7 +8,7 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from pbxtrack.pool import service
-from pbxtrack.pool.model import LeaseRequest
+from pbxtrack.pool.model import LeaseGrant, LeaseRequest
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.leases import SqlLeases
 
@@ -67,9 +67,9 @@ def lease(database: Database, count: int = LEASES) -> list[str]:
     """Lease numbers to that many visitors; the numbers."""
     numbers = []
     with database.transaction() as connection:
-        store = SqlLeases(connection)
-        for index in range(count):
-            grant = service.acquire(store, LeaseRequest(KEY, page(index)), datetime.now(UTC))
+        requests = [LeaseRequest(KEY, page(index)) for index in range(count)]
+        for grant in service.acquire(SqlLeases(connection), requests, datetime.now(UTC)):
+            assert isinstance(grant, LeaseGrant)
             assert grant.number
             numbers.append(grant.number)
     return numbers

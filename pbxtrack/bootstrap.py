@@ -27,11 +27,13 @@ from pbxtrack.errors import PbxtrackError, StorageUnavailable
 from pbxtrack.health import Check, Readiness
 from pbxtrack.numbers import mask, read_caller
 from pbxtrack.pool import service as leasing
-from pbxtrack.pool.model import LeaseGrant, LeaseRequest
+from pbxtrack.pool.model import LeaseGrant, LeaseRequest, Sign
+from pbxtrack.pool.service import UnknownSite
 from pbxtrack.settings import AmiSettings
 from pbxtrack.storage import migrate
 from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database, GroupCommit
+from pbxtrack.storage.known import KnownSites
 from pbxtrack.storage.leases import SqlLeases
 from pbxtrack.storage.sites import line_directory
 from pbxtrack.tuning import tune
@@ -65,8 +67,11 @@ class Application:
         self._facts: GroupCommit[Sequence[Fact], None] = GroupCommit(
             self.database, self._record, parallel=1, gather=_GATHER
         )
-        self._acquire: GroupCommit[LeaseRequest, LeaseGrant | PbxtrackError] = GroupCommit(self.database, _acquire)
-        self._renew: GroupCommit[str, LeaseGrant | None] = GroupCommit(self.database, _renew)
+        self._sites = KnownSites()
+        self._acquire: GroupCommit[LeaseRequest, LeaseGrant | UnknownSite] = GroupCommit(
+            self.database, self._lease_numbers
+        )
+        self._renew: GroupCommit[Sign, LeaseGrant | None] = GroupCommit(self.database, self._renew_leases)
         self._arrivals: set[asyncio.Task[None]] = set()
         self.agi = AgiProcess(self._agi_setup(), settings.agi.listen, self._arrived)
         self.listeners = {ami.node: self._listener(ami) for ami in settings.ami}
@@ -122,9 +127,9 @@ class Application:
             raise answer
         return answer
 
-    async def renew(self, lease: str) -> LeaseGrant | None:
+    async def renew(self, sign: Sign) -> LeaseGrant | None:
         """Note a sign of life; None when the lease is gone."""
-        return await _in_time(self._renew.submit(lease))
+        return await _in_time(self._renew.submit(sign))
 
     async def ready(self) -> Readiness:
         """Whether this process can do its work, by parts. Anybody may ask: the reasons name no host and no user."""
@@ -241,23 +246,15 @@ class Application:
         recording.record(SqlCalls(connection), facts, datetime.now(UTC), self._region)
         return [None] * len(requests)
 
+    def _lease_numbers(
+        self, connection: Connection, requests: Sequence[LeaseRequest]
+    ) -> Sequence[LeaseGrant | UnknownSite]:
+        store = SqlLeases(connection, self._sites)
+        return leasing.acquire(store, requests, store.now())
 
-def _acquire(connection: Connection, requests: Sequence[LeaseRequest]) -> Sequence[LeaseGrant | PbxtrackError]:
-    store = SqlLeases(connection)
-    answers: list[LeaseGrant | PbxtrackError] = []
-    for request in requests:
-        try:
-            answers.append(leasing.acquire(store, request, datetime.now(UTC)))
-        except leasing.UnknownSite as error:
-            answers.append(error)
-    return answers
-
-
-def _renew(connection: Connection, leases: Sequence[str]) -> Sequence[LeaseGrant | None]:
-    store = SqlLeases(connection)
-    # In one order whoever asks: two transactions that renew the same leases cannot wait for each other.
-    renewed = {lease: leasing.renew(store, lease, datetime.now(UTC)) for lease in sorted(set(leases))}
-    return [renewed[lease] for lease in leases]
+    def _renew_leases(self, connection: Connection, signs: Sequence[Sign]) -> Sequence[LeaseGrant | None]:
+        store = SqlLeases(connection, self._sites)
+        return leasing.renew(store, signs, store.now())
 
 
 async def _in_time(answer: Awaitable[T]) -> T:

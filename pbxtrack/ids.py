@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from datetime import datetime
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, lower case: safe in URLs and e-mail addresses
-_TIME_DIGITS = 10  # 48 bits of milliseconds
-_RANDOM_DIGITS = 16  # 80 bits
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+_TIME_PAIRS = 5  # 48 bits of milliseconds
+_RANDOM_PAIRS = 8  # 80 bits
 
 
 def new_id(now: datetime) -> str:
@@ -17,12 +18,8 @@ def new_id(now: datetime) -> str:
     renew the lease): the random part comes from the operating system.
     """
     milliseconds = int(now.timestamp() * 1000)
-    return _encode(milliseconds, _TIME_DIGITS) + _encode(secrets.randbits(80), _RANDOM_DIGITS)
+    return _encode(milliseconds, _TIME_PAIRS) + _encode(int.from_bytes(os.urandom(10), "big"), _RANDOM_PAIRS)
 
 
-def _encode(value: int, digits: int) -> str:
-    encoded = []
-    for _ in range(digits):
-        encoded.append(_ALPHABET[value & 31])
-        value >>= 5
-    return "".join(reversed(encoded))
+def _encode(value: int, pairs: int) -> str:
+    return "".join([_PAIRS[value >> shift & 1023] for shift in range(10 * pairs - 10, -1, -10)])

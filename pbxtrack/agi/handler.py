@@ -19,7 +19,8 @@ from pbxtrack.errors import PbxtrackError, StorageUnavailable
 from pbxtrack.numbers import read_caller
 from pbxtrack.pool.model import SiteSettings
 from pbxtrack.storage.database import Database
-from pbxtrack.storage.leases import KnownSites, SqlDirectory
+from pbxtrack.storage.directory import SqlDirectory
+from pbxtrack.storage.known import KnownSites
 from pbxtrack.storage.prepared import Reader
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from pbxtrack.api.routing import Answer, Audience, Route, answer
 from pbxtrack.api.schemas import LeaseAnswer, LeaseBody, RenewBody
 from pbxtrack.api.services import ADDRESS_LIMITER, SERVICES, SITE_LIMITER
 from pbxtrack.numbers import Number, mask
-from pbxtrack.pool.model import LeaseGrant, LeaseRequest
+from pbxtrack.pool.model import EventKind, LeaseGrant, LeaseRequest, Sign
 from pbxtrack.pool.policy import HEARTBEAT
 from pbxtrack.pool.service import UnknownSite
 from pbxtrack.storage.views import rfc3339
@@ -62,7 +62,8 @@ async def renew(request: web.Request, body: RenewBody) -> web.Response:
     services = request.app[SERVICES]
     lease_id = request.match_info["lease"]
     # An id of another form was never given out: the database need not see it.
-    grant = await services.renew(lease_id) if _LEASE_ID.fullmatch(lease_id) else None
+    sign = Sign(lease_id, EventKind(body.event) if body.event else None, body.page or "")
+    grant = await services.renew(sign) if _LEASE_ID.fullmatch(lease_id) else None
     if grant is None:
         raise Problem("lease-gone", _GONE)
     await cors.admit_to(request, grant.site.key)

@@ -12,7 +12,7 @@ from aiohttp import web
 from pbxtrack.api.limits import Limiter, Rate
 from pbxtrack.api.origins import Origins
 from pbxtrack.health import Readiness
-from pbxtrack.pool.model import LeaseGrant, LeaseRequest
+from pbxtrack.pool.model import LeaseGrant, LeaseRequest, Sign
 from pbxtrack.storage.database import Database
 
 ADDRESS_RATE = Rate(120, 60.0)
@@ -35,7 +35,7 @@ class Services:
 
     database: Database
     acquire: Callable[[LeaseRequest], Awaitable[LeaseGrant]]
-    renew: Callable[[str], Awaitable[LeaseGrant | None]]
+    renew: Callable[[Sign], Awaitable[LeaseGrant | None]]
     ready: Callable[[], Awaitable[Readiness]]
     default_region: str = "RU"
     trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()

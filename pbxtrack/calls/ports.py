@@ -10,6 +10,7 @@ from typing import Protocol
 from pbxtrack.calls.attribution import Attribution
 from pbxtrack.calls.events import Fact
 from pbxtrack.calls.lifecycle import Call, Outcome
+from pbxtrack.pool.model import Sign
 from pbxtrack.pool.ports import Directory
 
 
@@ -54,5 +55,5 @@ class CallStore(Directory, Protocol):
     def contact(self, site_id: int, caller: str, at: datetime) -> tuple[int, bool]:
         """(the contact, whether this is its first call) of a caller at a site; made if it is new."""
 
-    def prolong(self, lease_id: str, at: datetime) -> None:
-        """A call is a sign of life of its visitor: hold their lease on, if it was live then."""
+    def prolong(self, signs: Sequence[Sign]) -> None:
+        """Calls are signs of life of their visitors: hold their leases on, where they were live then."""

@@ -11,7 +11,7 @@ from pbxtrack.calls.events import Fact
 from pbxtrack.calls.lifecycle import Call, apply, begin, outcome
 from pbxtrack.calls.ports import CallRecord, CallStore
 from pbxtrack.numbers import InvalidNumber, Number, read_caller
-from pbxtrack.pool.model import Resolution
+from pbxtrack.pool.model import Resolution, Sign
 from pbxtrack.pool.ports import Directory
 
 
@@ -28,6 +28,7 @@ def record(store: CallStore, facts: Sequence[Fact], now: datetime, region: str) 
     known = store.load(by_call.keys())
     # A fact that was known is applied again, which changes nothing: that costs less than to ask which ones are new.
     updated = {call_id: _update(store, known.get(call_id), news, region) for call_id, news in by_call.items()}
+    store.prolong([sign for call_id, record in updated.items() if (sign := _sign(known.get(call_id), record))])
     changed = [record for call_id, record in updated.items() if record != known.get(call_id)]
     store.save(changed)
     return changed
@@ -52,10 +53,6 @@ def _update(store: CallStore, before: CallRecord | None, facts: Sequence[Fact], 
     record = replace(before, call=call, outcome=outcome(call)) if before else CallRecord(call, outcome(call))
     if record.attribution is None and call.dialled is not None:
         record = _attribute(store, record, call, call.dialled, region)
-    if record.outcome.ended_at and not (before and before.outcome.ended_at):
-        _prolong(store, record, record.outcome.ended_at)
-    elif record.attribution and not (before and before.attribution):
-        _prolong(store, record, record.call.started_at)
     return record
 
 
@@ -74,8 +71,16 @@ def _attribute(store: CallStore, record: CallRecord, call: Call, dialled: str, r
     return replace(record, site_id=site.id, contact_id=contact_id, first=first, target_talk=site.target_talk)
 
 
-def _prolong(store: CallStore, record: CallRecord, at: datetime) -> None:
-    """A call does not end the lease but extends it: whoever called is likely to call that number again."""
+def _sign(before: CallRecord | None, record: CallRecord) -> Sign | None:
+    """A call does not end the lease but extends it: whoever called is likely to call that number again.
+
+    Once when it is attributed, and once when it is over.
+    """
     attribution = record.attribution
-    if attribution and attribution.method is Method.LEASE and attribution.lease:
-        store.prolong(attribution.lease, at)
+    if attribution is None or attribution.method is not Method.LEASE or attribution.lease is None:
+        return None
+    if record.outcome.ended_at and not (before and before.outcome.ended_at):
+        return Sign(attribution.lease, at=record.outcome.ended_at)
+    if before is None or before.attribution is None:
+        return Sign(attribution.lease, at=record.call.started_at)
+    return None

@@ -62,6 +62,35 @@ class Visit:
     region: str = ""
 
 
+class EventKind(StrEnum):
+    """What a visitor did on a page."""
+
+    VIEW = "view"
+    TAP = "tap"  # on the number or the address
+    COPY = "copy"
+    LEAVE = "leave"
+
+
+@dataclass(frozen=True, slots=True)
+class VisitEvent:
+    """Something a visitor did during a visit, after the page that it began with."""
+
+    id: str
+    visit: str
+    at: datetime
+    kind: EventKind
+    page: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """How long a number is held from a sign of life on: ``guaranteed``, and until the end where numbers suffice."""
+
+    since: datetime
+    guaranteed_until: datetime
+    ends_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """A number held for a visit.
@@ -94,7 +123,11 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class LeaseRequest:
-    """A website asks for a number. ``visitor`` is what the browser remembers, None for a new one."""
+    """A website asks for a number.
+
+    ``visitor`` is what the browser remembers, None for a new one; ``others`` how many numbers are held already by
+    visitors of the same address, as far as is known.
+    """
 
     site_key: str
     page: str
@@ -102,6 +135,20 @@ class LeaseRequest:
     visitor: str | None = None
     region: str = ""
     client_ids: Mapping[str, str] = field(default_factory=dict)
+    others: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A page's sign of life: for which lease, and what happened there. A mere heartbeat has no ``event``.
+
+    ``at`` where it is not now: a call tells of its visitor's life at the time of the call.
+    """
+
+    lease: str
+    event: EventKind | None = None
+    page: str = ""
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pbxtrack.pool.model import Lease, SiteSettings, Visit
+from pbxtrack.pool.model import Hold, Lease, SiteSettings, Visit
 from pbxtrack.sources.touch import Touch
 
 VISIT_GAP = timedelta(minutes=30)
@@ -16,6 +16,15 @@ HEARTBEAT = timedelta(seconds=60)
 
 EARLIER_HOLDERS = 5
 """How many former holders of a number are looked at when a call cannot be tied to the present one."""
+
+FAIR_PART, FAIR_LEAST = 4, 3
+"""An address's visitors may hold one number in so many, and at least so many."""
+
+MAX_EVENTS = 200
+"""Events of one visit that are kept: pages, taps, copies. A visit with more is no person's."""
+
+MAX_EVENT_PAGE = 2_048
+"""Characters kept of the address of a page seen during a visit; the first page is kept whole."""
 
 MIN_HOLD, MAX_HOLD = timedelta(minutes=1), timedelta(days=30)
 
@@ -34,17 +43,25 @@ def _campaign(touch: Touch) -> tuple[object, ...]:
     return (touch.source, touch.medium, touch.campaign, touch.term, touch.content, dict(touch.click_ids))
 
 
-def hold(site: SiteSettings, now: datetime) -> tuple[datetime, datetime]:
-    """(guaranteed until, end of the hold) of a lease whose visitor gave a sign of life now."""
-    return now + min(site.hold_guaranteed, site.hold), now + site.hold
+def hold(site: SiteSettings, now: datetime) -> Hold:
+    """How long a number is held for a visitor who gave a sign of life now."""
+    return Hold(now, now + min(site.hold_guaranteed, site.hold), now + site.hold)
 
 
 def renewed(lease: Lease, site: SiteSettings, now: datetime) -> Lease:
     """The lease after a sign of life; it never ends earlier than it did."""
-    guaranteed, end = hold(site, now)
+    holds = hold(site, now)
     return replace(
         lease,
         seen_at=max(lease.seen_at, now),
-        guaranteed_until=max(lease.guaranteed_until, guaranteed),
-        ends_at=max(lease.ends_at, end),
+        guaranteed_until=max(lease.guaranteed_until, holds.guaranteed_until),
+        ends_at=max(lease.ends_at, holds.ends_at),
     )
+
+
+def fair_share(numbers: int) -> int:
+    """How many of a site's pool numbers the visitors of one address may hold at once.
+
+    Enough for an office behind one address; one that asks for ever more new visitors leaves most for the others.
+    """
+    return max(FAIR_LEAST, numbers // FAIR_PART)

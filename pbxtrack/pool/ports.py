@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from pbxtrack.pool.model import Lease, NumberOwner, Resolution, SiteSettings, Visit
+from pbxtrack.pool.model import Hold, Lease, NumberOwner, Resolution, SiteSettings, Visit, VisitEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +21,39 @@ class FreeNumber:
 
 @dataclass(frozen=True, slots=True)
 class PoolInfo:
-    """A pool of a site and the regions whose visitors are shown its numbers; none: anyone's."""
+    """A pool of a site, how many numbers it has, and whose they are: visitors' of these regions; none: anyone's."""
 
     id: int
     regions: Sequence[str]
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A visit and its visitor's latest lease. ``held``: the number is one of a pool, and nobody had it since."""
+
+    visit: Visit
+    lease: Lease | None
+    held: bool
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a transaction of leasing changes beside the numbers that it took.
+
+    ``visits``: new ones, with the ids in other systems that the website told; ``seen``: signs of life of others,
+    and ``events`` what happened then. ``leases``: new ones of numbers that were taken, or of none; ``kept``: new ones
+    of the numbers that their visitors had before; ``ended``: leases that ``kept`` ones follow while they were live;
+    ``renewed``: leases with new times.
+    """
+
+    visits: list[tuple[Visit, Mapping[str, str]]] = field(default_factory=list)
+    seen: dict[str, datetime] = field(default_factory=dict)
+    events: list[VisitEvent] = field(default_factory=list)
+    leases: list[Lease] = field(default_factory=list)
+    kept: list[Lease] = field(default_factory=list)
+    renewed: list[Lease] = field(default_factory=list)
+    ended: list[Lease] = field(default_factory=list)
 
 
 class LeaseStore(Protocol):
@@ -36,29 +65,27 @@ class LeaseStore(Protocol):
     def pools(self, site_id: int) -> Sequence[PoolInfo]:
         """The site's pools, in its own order."""
 
-    def latest_visit(self, site_id: int, visitor: str) -> tuple[Visit, Lease | None] | None:
-        """The visitor's last visit and that visit's last lease."""
+    def site_by_id(self, site_id: int) -> SiteSettings | None:
+        """The same by its id."""
 
-    def add_visit(self, visit: Visit, client_ids: Mapping[str, str]) -> None:
-        """Keep a new visit, and its visitor if that is new."""
+    def visitors(self, wanted: Collection[tuple[int, str]]) -> Mapping[tuple[int, str], Known]:
+        """The latest visit and lease of visitors, by site and visitor; those that are known.
 
-    def see_visit(self, visit_id: str, now: datetime) -> None:
-        """Note a sign of life of a visit."""
-
-    def take(self, pool_id: int, now: datetime) -> FreeNumber | None:
-        """Take the number that has been free for longest, else the one whose visitor has been gone for longest.
-
-        The second only from the end of its lease's guaranteed time on; that lease ends now.
+        Nobody else changes these visitors, or leases or renews their numbers, until the transaction ends.
         """
 
-    def add_lease(self, lease: Lease) -> None:
-        """Keep a new lease of a number that was taken, or of the overflow number."""
+    def leases(self, ids: Collection[str]) -> Mapping[str, Known]:
+        """Leases with their visits; those that exist. Nobody else leases or renews their numbers meanwhile."""
 
-    def lease(self, lease_id: str) -> tuple[Lease, Visit, SiteSettings] | None:
-        """The lease, its visit and its site."""
+    def take(self, pool_id: int, count: int, hold: Hold, *, deserted: bool) -> Sequence[FreeNumber]:
+        """Take up to so many numbers out of a pool, those first that have been free for longest.
 
-    def extend(self, lease: Lease) -> bool:
-        """Keep the lease's new times; False if its number has gone to somebody else meanwhile."""
+        ``deserted``: rather numbers whose visitors have been gone for longest, from the end of their leases'
+        guaranteed times on; those leases end now.
+        """
+
+    def save(self, changes: Changes) -> None:
+        """Keep all of it."""
 
 
 class Directory(Protocol):

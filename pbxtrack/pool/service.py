@@ -1,102 +1,245 @@
-"""Leasing numbers to visitors: acquire and renew. Works on any :class:`~pbxtrack.pool.ports.LeaseStore`."""
+"""Leasing numbers to visitors: acquire and renew. Works on any :class:`~pbxtrack.pool.ports.LeaseStore`.
+
+Requests that wait for one transaction are done together: what they read and write is gathered over all of them, since
+a statement costs more than what it does. Everything is locked in one order (visitors, then the numbers they have, then
+free numbers, of which locked ones are passed over), so that two transactions never wait for each other.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.ids import new_id
 from pbxtrack.pool import policy
-from pbxtrack.pool.model import Lease, LeaseGrant, LeaseRequest, SiteSettings, Visit
-from pbxtrack.pool.ports import FreeNumber, LeaseStore, PoolInfo
-from pbxtrack.sources.touch import channel_of, read_touch
+from pbxtrack.pool.model import (
+    EventKind,
+    Lease,
+    LeaseGrant,
+    LeaseRequest,
+    Sign,
+    SiteSettings,
+    Visit,
+    VisitEvent,
+)
+from pbxtrack.pool.ports import Changes, FreeNumber, LeaseStore, PoolInfo
+from pbxtrack.sources.touch import Touch, channel_of, read_touch
 
 
 class UnknownSite(PbxtrackError):
     """No site has this key."""
 
 
-def acquire(store: LeaseStore, request: LeaseRequest, now: datetime) -> LeaseGrant:
-    """Give a visitor a number to be shown, and hold it for them.
+def acquire(store: LeaseStore, requests: Sequence[LeaseRequest], now: datetime) -> list[LeaseGrant | UnknownSite]:
+    """Give each visitor a number to be shown, and hold it for them.
 
-    The same visitor on the same visit gets the number they have. When no number can be had, the grant is an overflow:
-    the site's overflow number, or none. Raises UnknownSite.
+    The same visitor on the same visit gets the number they have; on a later visit, too, if nobody had it meanwhile.
+    When no number can be had, the grant is an overflow: the site's overflow number, or none.
     """
-    site = store.site(request.site_key)
-    if site is None:
-        raise UnknownSite(f"there is no site {request.site_key!r}")
-    touch = read_touch(request.page, request.referrer, own_hosts=_hosts(site.origins))
-    known = store.latest_visit(site.id, request.visitor) if request.visitor else None
-    if known and policy.same_visit(known[0], touch, now):
-        visit, lease = known
-        store.see_visit(visit.id, now)
-        if lease and lease.live(now) and not lease.overflow:
-            lease = policy.renewed(lease, site, now)
-            if store.extend(lease):
-                return LeaseGrant(lease, site, visit, lease.number, renewed=True)
-    else:
+    answers: dict[int, LeaseGrant | UnknownSite] = {}
+    for turn in _turns(requests):
+        done = _Turn(store, now).acquire([requests[index] for index in turn])
+        answers.update(zip(turn, done, strict=True))
+    return [answers[index] for index in range(len(requests))]
+
+
+def renew(store: LeaseStore, signs: Sequence[Sign], now: datetime) -> list[LeaseGrant | None]:
+    """Note signs of life: each hold begins anew. None for a lease that is gone: expired, taken, or never was."""
+    known = store.leases({sign.lease for sign in signs})
+    changes = Changes()
+    grants: list[LeaseGrant | None] = []
+    renewed: dict[str, Lease] = {}
+    for sign in signs:
+        grants.append(None)
+        found = known.get(sign.lease)
+        site = store.site_by_id(found.visit.site_id) if found else None
+        if found is None or found.lease is None or site is None:
+            continue
+        lease, at = renewed.get(sign.lease, found.lease), sign.at or now
+        if lease.live(at) and (lease.overflow or found.held):
+            renewed[lease.id] = lease = policy.renewed(lease, site, at)
+            if sign.at is None:
+                _see(changes, found.visit, at, sign.event, sign.page)
+            grants[-1] = LeaseGrant(lease, site, found.visit, lease.number or site.overflow_number, renewed=True)
+    changes.renewed += renewed.values()
+    store.save(changes)
+    return grants
+
+
+def _turns(requests: Sequence[LeaseRequest]) -> Iterator[list[int]]:
+    """The requests in parts, in which no visitor is twice: the second time they have the lease of the first."""
+    rest = list(range(len(requests)))
+    while rest:
+        turn: list[int] = []
+        again: list[int] = []
+        seen: set[tuple[str, str]] = set()
+        for index in rest:
+            key = (requests[index].site_key, requests[index].visitor or "")
+            if key[1] and key in seen:
+                again.append(index)
+            else:
+                seen.add(key)
+                turn.append(index)
+        yield turn
+        rest = again
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A request on its way. ``last`` is the visitor's latest lease; ``held``: its number is theirs to have on."""
+
+    request: LeaseRequest
+    site: SiteSettings
+    visit: Visit
+    last: Lease | None
+    held: bool
+    goes_on: bool = False  # the visit is one that was
+    grant: LeaseGrant | None = None
+
+
+class _Turn:
+    """Requests of different visitors, done together."""
+
+    def __init__(self, store: LeaseStore, now: datetime) -> None:
+        self._store = store
+        self._now = now
+        self._changes = Changes()
+
+    def acquire(self, requests: Sequence[LeaseRequest]) -> list[LeaseGrant | UnknownSite]:
+        sites = {key: self._store.site(key) for key in {request.site_key for request in requests}}
+        asked = self._read(requests, sites)
+        for one in asked.values():
+            if one.last is not None and one.held:
+                self._keep(one, one.last)
+        self._hand_out([one for one in asked.values() if one.grant is None])
+        self._store.save(self._changes)
+        answers: list[LeaseGrant | UnknownSite] = []
+        for index, request in enumerate(requests):
+            grant = asked[index].grant if index in asked else None
+            answers.append(grant or UnknownSite(f"there is no site {request.site_key!r}"))
+        return answers
+
+    def _read(self, requests: Sequence[LeaseRequest], sites: dict[str, SiteSettings | None]) -> dict[int, _Asked]:
+        of_site = [(index, request, sites[request.site_key]) for index, request in enumerate(requests)]
+        wanted = {(site.id, request.visitor) for _, request, site in of_site if site and request.visitor}
+        known = self._store.visitors(wanted) if wanted else {}
+        asked: dict[int, _Asked] = {}
+        for index, request, site in of_site:
+            if site is None:
+                continue
+            touch = read_touch(request.page, request.referrer, own_hosts=_hosts(tuple(site.origins)))
+            found = known.get((site.id, request.visitor or ""))
+            if found and policy.same_visit(found.visit, touch, self._now):
+                _see(self._changes, found.visit, self._now, EventKind.VIEW, request.page)
+                asked[index] = _Asked(request, site, found.visit, found.lease, found.held, goes_on=True)
+            else:
+                visit = self._begin(request, site, touch)
+                last, held = (found.lease, found.held) if found else (None, False)
+                asked[index] = _Asked(request, site, visit, last, held)
+        return asked
+
+    def _begin(self, request: LeaseRequest, site: SiteSettings, touch: Touch) -> Visit:
         visit = Visit(
-            id=new_id(now),
+            id=new_id(self._now),
             site_id=site.id,
-            visitor=known[0].visitor if known else new_id(now),
-            started_at=now,
-            seen_at=now,
+            visitor=request.visitor or new_id(self._now),
+            started_at=self._now,
+            seen_at=self._now,
             touch=touch,
             channel=channel_of(touch, site.rules),
             region=request.region,
         )
-        store.add_visit(visit, request.client_ids)
-    return _hold(store, site, visit, now)
+        self._changes.visits.append((visit, request.client_ids))
+        return visit
+
+    def _keep(self, one: _Asked, own: Lease) -> None:
+        """The visitor goes on with the number that they have, or had last."""
+        if own.live(self._now) and one.goes_on:
+            lease = policy.renewed(own, one.site, self._now)
+            self._changes.renewed.append(lease)
+            one.grant = LeaseGrant(lease, one.site, one.visit, lease.number, renewed=True)
+            return
+        if own.live(self._now):
+            self._changes.ended.append(replace(own, ends_at=self._now))
+        assert own.number_id is not None
+        assert own.number is not None
+        number = FreeNumber(own.number_id, own.number, own.seq + 1)
+        self._changes.kept.append(self._grant(one, number))
+
+    def _hand_out(self, needy: Sequence[_Asked]) -> None:
+        """Numbers for those who have none, by site and region; what is left over is an overflow."""
+        groups: dict[tuple[int, str], list[_Asked]] = {}
+        for one in needy:
+            groups.setdefault((one.site.id, one.visit.region), []).append(one)
+        for (site_id, region), group in groups.items():
+            pools = self._store.pools(site_id)
+            share = policy.fair_share(sum(pool.size for pool in pools))
+            fair = [one for one in group if one.request.others < share]
+            numbers = iter(self._take(group[0].site, pools, region, len(fair)))
+            for one in fair:
+                if number := next(numbers, None):
+                    self._changes.leases.append(self._grant(one, number))
+            for one in group:
+                if one.grant is None:
+                    self._overflow(one)
+
+    def _take(self, site: SiteSettings, pools: Sequence[PoolInfo], region: str, count: int) -> list[FreeNumber]:
+        """Free numbers that suit the region, else those of visitors who are gone, else of other regions."""
+        hold = policy.hold(site, self._now)
+        own, foreign = by_region(pools, region)
+        taken: list[FreeNumber] = []
+        for suitable in (own, foreign):
+            for deserted in (False, True):
+                for pool in suitable:
+                    if len(taken) < count:
+                        taken += self._store.take(pool.id, count - len(taken), hold, deserted=deserted)
+        return taken
+
+    def _overflow(self, one: _Asked) -> None:
+        last = one.last
+        if last and last.overflow and last.visit == one.visit.id and last.live(self._now):
+            lease = policy.renewed(last, one.site, self._now)
+            self._changes.renewed.append(lease)
+            one.grant = LeaseGrant(lease, one.site, one.visit, one.site.overflow_number, renewed=True)
+        else:
+            self._changes.leases.append(self._grant(one, None))
+
+    def _grant(self, one: _Asked, number: FreeNumber | None) -> Lease:
+        hold = policy.hold(one.site, self._now)
+        lease = Lease(
+            id=new_id(self._now),
+            site_id=one.site.id,
+            visit=one.visit.id,
+            visitor=one.visit.visitor,
+            number=number.e164 if number else None,
+            number_id=number.id if number else None,
+            seq=number.seq if number else 0,
+            started_at=self._now,
+            seen_at=self._now,
+            guaranteed_until=hold.guaranteed_until,
+            ends_at=hold.ends_at,
+        )
+        one.grant = LeaseGrant(lease, one.site, one.visit, lease.number or one.site.overflow_number)
+        return lease
 
 
-def _hold(store: LeaseStore, site: SiteSettings, visit: Visit, now: datetime) -> LeaseGrant:
-    free = _take(store, site, visit.region, now)
-    guaranteed, end = policy.hold(site, now)
-    lease = Lease(
-        id=new_id(now),
-        site_id=site.id,
-        visit=visit.id,
-        visitor=visit.visitor,
-        number=free.e164 if free else None,
-        number_id=free.id if free else None,
-        seq=free.seq if free else 0,
-        started_at=now,
-        seen_at=now,
-        guaranteed_until=guaranteed,
-        ends_at=end,
-    )
-    store.add_lease(lease)
-    return LeaseGrant(lease, site, visit, free.e164 if free else site.overflow_number)
+def _see(changes: Changes, visit: Visit, at: datetime, event: EventKind | None, page: str) -> None:
+    changes.seen[visit.id] = max(at, changes.seen.get(visit.id, at))
+    if event:
+        changes.events.append(VisitEvent(new_id(at), visit.id, at, event, page[: policy.MAX_EVENT_PAGE]))
 
 
-def renew(store: LeaseStore, lease_id: str, now: datetime) -> LeaseGrant | None:
-    """Note a sign of life: the hold begins anew. None when the lease is gone: expired, taken, or never was."""
-    found = store.lease(lease_id)
-    if found is None:
-        return None
-    lease, visit, site = found
-    if not lease.live(now):
-        return None
-    lease = policy.renewed(lease, site, now)
-    if not store.extend(lease):
-        return None
-    store.see_visit(visit.id, now)
-    return LeaseGrant(lease, site, visit, lease.number or site.overflow_number, renewed=True)
+def by_region(pools: Iterable[PoolInfo], region: str) -> tuple[list[PoolInfo], list[PoolInfo]]:
+    """(the visitor's region's pools, then those for anyone; other regions'): a foreign code beats no number at all."""
+    listed = list(pools)
+    theirs = [pool for pool in listed if region in pool.regions]
+    anyones = [pool for pool in listed if not pool.regions]
+    return theirs + anyones, [pool for pool in listed if pool.regions and region not in pool.regions]
 
 
-def _take(store: LeaseStore, site: SiteSettings, region: str, now: datetime) -> FreeNumber | None:
-    for pool in by_preference(store.pools(site.id), region):
-        number = store.take(pool.id, now)
-        if number:
-            return number
-    return None
-
-
-def by_preference(pools: Iterable[PoolInfo], region: str) -> list[PoolInfo]:
-    """The visitor's region's pools, then those for anyone, then the rest: a foreign code beats no number at all."""
-    return sorted(pools, key=lambda pool: 0 if region and region in pool.regions else 2 if pool.regions else 1)
-
-
-def _hosts(origins: Iterable[str]) -> list[str]:
-    return [origin.partition("://")[2].partition(":")[0].lower().removeprefix("www.") for origin in origins]
+@lru_cache(maxsize=1_000)
+def _hosts(origins: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(origin.partition("://")[2].partition(":")[0].lower().removeprefix("www.") for origin in origins)

@@ -16,8 +16,11 @@ from pbxtrack.calls.attribution import Attribution, Candidate, Method
 from pbxtrack.calls.events import Fact, details, restore
 from pbxtrack.calls.lifecycle import Call, Outcome, Status
 from pbxtrack.calls.ports import CallRecord
-from pbxtrack.pool.policy import renewed
-from pbxtrack.storage.leases import VISIT_COLUMNS, SqlDirectory, SqlLeases, visit_of
+from pbxtrack.pool.model import Sign
+from pbxtrack.pool.service import renew
+from pbxtrack.storage.directory import SqlDirectory
+from pbxtrack.storage.leases import SqlLeases
+from pbxtrack.storage.rows import VISIT_COLUMNS, visit_of
 from pbxtrack.storage.tables import call_facts, calls, contacts, sites, visits
 
 _TOUCH = ("source", "medium", "campaign", "term", "content")
@@ -91,11 +94,9 @@ class SqlCalls(SqlDirectory):
         known: int = self._connection.execute(_contact, key).scalar_one()
         return known, False
 
-    def prolong(self, lease_id: str, at: datetime) -> None:
-        store = SqlLeases(self._connection)
-        found = store.lease(lease_id)
-        if found and found[0].live(at):
-            store.extend(renewed(found[0], found[2], at))
+    def prolong(self, signs: Sequence[Sign]) -> None:
+        if signs:
+            renew(SqlLeases(self._connection), signs, max(sign.at for sign in signs if sign.at))
 
     def facts(self, node: str, linkedid: str) -> list[Fact]:
         """Every fact of a call, by time."""

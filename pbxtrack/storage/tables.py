@@ -69,6 +69,11 @@ def _key(name: str = "id", **options: Any) -> Column[str]:
     return Column(name, String(26), **options)
 
 
+def _visitor() -> Column[str]:
+    """A visitor's id, made by us or by the website. SQLite's tables were made with 26 characters, which it ignores."""
+    return Column("visitor_id", String(64).with_variant(String(26), "sqlite"), nullable=False)
+
+
 sites = Table(
     "sites",
     metadata,
@@ -158,9 +163,12 @@ addresses = Table(
 visitors = Table(
     "visitors",
     metadata,
-    _key(primary_key=True),
-    Column("site_id", ForeignKey("sites.id"), nullable=False),
+    Column("site_id", ForeignKey("sites.id"), primary_key=True),
+    Column("id", String(64), primary_key=True),  # made by us, or by the website
     Column("first_seen_at", UtcTime, nullable=False),
+    _key("visit_id", nullable=False),  # the latest visit
+    _key("lease_id"),  # and the latest lease
+    sqlite_with_rowid=False,
 )
 
 visits = Table(
@@ -168,9 +176,10 @@ visits = Table(
     metadata,
     _key(primary_key=True),
     Column("site_id", ForeignKey("sites.id"), nullable=False),
-    _key("visitor_id", nullable=False),
+    _visitor(),
     Column("started_at", UtcTime, nullable=False),
     Column("seen_at", UtcTime, nullable=False),
+    Column("events", Integer, nullable=False, server_default=text("0")),  # how many of them are kept
     Column("region", String(16), nullable=False),
     Column("page", Text, nullable=False),
     Column("referrer", Text, nullable=False),
@@ -185,6 +194,18 @@ visits = Table(
     Index("ix_visits_visitor", "visitor_id", "started_at"),
 )
 
+# What a visitor did after the page that the visit began with: pages seen, taps, copies, the last sign.
+visit_events = Table(
+    "visit_events",
+    metadata,
+    _key("visit_id", primary_key=True),
+    _key(primary_key=True),  # in the order of time
+    Column("at", UtcTime, nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("page", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 leases = Table(
     "leases",
     metadata,
@@ -195,7 +216,7 @@ leases = Table(
     # leases of one number at once would have one seq, and the second is refused whatever the code believes.
     Column("seq", _Big, nullable=False),
     _key("visit_id", nullable=False),
-    _key("visitor_id", nullable=False),
+    _visitor(),
     Column("started_at", UtcTime, nullable=False),
     Column("seen_at", UtcTime, nullable=False),
     Column("guaranteed_until", UtcTime, nullable=False),
@@ -203,7 +224,6 @@ leases = Table(
     UniqueConstraint("number_id", "seq"),
     CheckConstraint("ends_at >= started_at", name="ends"),
     Index("ix_leases_number", "number_id", "started_at"),
-    Index("ix_leases_visit", "visit_id"),
 )
 
 call_facts = Table(

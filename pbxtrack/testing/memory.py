@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import heapq
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from pbxtrack.pool.model import Holder, Lease, NumberKind, NumberOwner, Resolution, SiteSettings, Visit
-from pbxtrack.pool.policy import EARLIER_HOLDERS
-from pbxtrack.pool.ports import FreeNumber, PoolInfo
+from pbxtrack.pool.model import (
+    Hold,
+    Holder,
+    Lease,
+    NumberKind,
+    NumberOwner,
+    Resolution,
+    SiteSettings,
+    Visit,
+    VisitEvent,
+)
+from pbxtrack.pool.policy import EARLIER_HOLDERS, MAX_EVENTS
+from pbxtrack.pool.ports import Changes, FreeNumber, Known, PoolInfo
 
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -33,69 +44,77 @@ class MemoryLeases:
         """``pools``: E.164 numbers by the region they are shown to ("" for anyone); ``static``: channel by number."""
         self._site = site
         self._static = dict(static or {})
-        self._pools = [PoolInfo(index, (region,) if region else ()) for index, region in enumerate(pools)]
+        self._pools = [
+            PoolInfo(index, (region,) if region else (), len(numbers))
+            for index, (region, numbers) in enumerate(pools.items())
+        ]
         self._numbers: dict[int, _Number] = {}
         for pool_id, numbers in enumerate(pools.values()):
             for e164 in numbers:
                 number_id = len(self._numbers) + 1
                 self._numbers[number_id] = _Number(number_id, e164, pool_id)
+        self._in_pool = [[n for n in self._numbers.values() if n.pool_id == pool.id] for pool in self._pools]
         self._by_e164 = {number.e164: number for number in self._numbers.values()}
         self._leases: dict[str, Lease] = {}
         self._visits: dict[str, Visit] = {}
-        self._latest: dict[str, str] = {}  # visit by visitor
-        self._held: dict[str, str] = {}  # lease by visit
+        self._latest: dict[str, tuple[str, str]] = {}  # visit and lease by visitor
+        self.events: dict[str, list[VisitEvent]] = {}  # by visit
 
     def site(self, key: str) -> SiteSettings | None:
         return self._site if key == self._site.key else None
 
+    def site_by_id(self, site_id: int) -> SiteSettings | None:
+        return self._site if site_id == self._site.id else None
+
     def pools(self, site_id: int) -> Sequence[PoolInfo]:
         return self._pools
 
-    def latest_visit(self, site_id: int, visitor: str) -> tuple[Visit, Lease | None] | None:
-        visit = self._visits.get(self._latest.get(visitor, ""))
-        return (visit, self._leases.get(self._held.get(visit.id, ""))) if visit else None
+    def visitors(self, wanted: Collection[tuple[int, str]]) -> Mapping[tuple[int, str], Known]:
+        found = {visitor: self._latest[visitor] for _, visitor in wanted if visitor in self._latest}
+        return {(self._site.id, visitor): self._known(visit, lease) for visitor, (visit, lease) in found.items()}
 
-    def add_visit(self, visit: Visit, client_ids: Mapping[str, str]) -> None:
-        self._visits[visit.id] = visit
-        self._latest[visit.visitor] = visit.id
+    def leases(self, ids: Collection[str]) -> Mapping[str, Known]:
+        return {lease: self._known(self._leases[lease].visit, lease) for lease in ids if lease in self._leases}
 
-    def see_visit(self, visit_id: str, now: datetime) -> None:
-        visit = self._visits[visit_id]
-        self._visits[visit_id] = replace(visit, seen_at=max(visit.seen_at, now))
+    def _known(self, visit: str, lease_id: str) -> Known:
+        lease = self._leases[lease_id]
+        held = lease.number_id is not None and self._numbers[lease.number_id].seq == lease.seq
+        return Known(self._visits[visit], lease, held)
 
-    def take(self, pool_id: int, now: datetime) -> FreeNumber | None:
-        ours = [number for number in self._numbers.values() if number.pool_id == pool_id]
-        free = [number for number in ours if number.free_at <= now]
-        number = min(free, key=lambda number: (number.free_at, number.id), default=None)
-        if number is None:
-            deserted = [number for number in ours if number.guaranteed_until <= now]
-            number = min(deserted, key=lambda number: (number.guaranteed_until, number.id), default=None)
-            if number is None:
-                return None
-            last = self._leases[number.leases[-1]]
-            self._leases[last.id] = replace(last, ends_at=now)
-        number.seq += 1
-        return FreeNumber(number.id, number.e164, number.seq)
+    def take(self, pool_id: int, count: int, hold: Hold, *, deserted: bool) -> Sequence[FreeNumber]:
+        def free_from(number: _Number) -> datetime:
+            return number.guaranteed_until if deserted else number.free_at
 
-    def add_lease(self, lease: Lease) -> None:
-        if lease.number_id is not None:
-            self._hold(self._numbers[lease.number_id], lease)
-            self._numbers[lease.number_id].leases.append(lease.id)
-        self._leases[lease.id] = lease
-        self._held[lease.visit] = lease.id
+        free = [number for number in self._in_pool[pool_id] if free_from(number) <= hold.since]
+        taken = heapq.nsmallest(count, free, key=lambda number: (free_from(number), number.id))
+        for number in taken:
+            if number.free_at > hold.since:
+                last = self._leases[number.leases[-1]]
+                self._leases[last.id] = replace(last, ends_at=hold.since)
+            number.seq += 1
+            number.free_at, number.guaranteed_until = hold.ends_at, hold.guaranteed_until
+        return [FreeNumber(number.id, number.e164, number.seq) for number in taken]
 
-    def lease(self, lease_id: str) -> tuple[Lease, Visit, SiteSettings] | None:
-        lease = self._leases.get(lease_id)
-        return (lease, self._visits[lease.visit], self._site) if lease else None
-
-    def extend(self, lease: Lease) -> bool:
-        if lease.number_id is not None:
-            number = self._numbers[lease.number_id]
-            if number.seq != lease.seq:
-                return False
-            self._hold(number, lease)
-        self._leases[lease.id] = lease
-        return True
+    def save(self, changes: Changes) -> None:
+        for visit, _ in changes.visits:
+            self._visits[visit.id] = visit
+        for visit_id, seen in changes.seen.items():
+            visit = self._visits[visit_id]
+            self._visits[visit_id] = replace(visit, seen_at=max(visit.seen_at, seen))
+        for event in changes.events:
+            kept = self.events.setdefault(event.visit, [])
+            if len(kept) < MAX_EVENTS:
+                kept.append(event)
+        for lease in (*changes.ended, *changes.renewed, *changes.leases, *changes.kept):
+            self._leases[lease.id] = lease
+        for lease in (*changes.leases, *changes.kept):
+            self._latest[lease.visitor] = (lease.visit, lease.id)
+            if lease.number_id is not None:
+                self._numbers[lease.number_id].leases.append(lease.id)
+        for lease in (*changes.renewed, *changes.kept):
+            if lease.number_id is not None:
+                number = self._numbers[lease.number_id]
+                number.seq, number.free_at, number.guaranteed_until = lease.seq, lease.ends_at, lease.guaranteed_until
 
     def owner(self, number: str) -> NumberOwner | None:
         held = self._by_e164.get(number)
@@ -117,7 +136,3 @@ class MemoryLeases:
         holders = [Holder(lease, self._visits[lease.visit]) for lease in known]
         current = holders[0] if holders and holders[0].lease.live(at) else None
         return Resolution(number, at, owner, current, holders[1:] if current else holders)
-
-    @staticmethod
-    def _hold(number: _Number, lease: Lease) -> None:
-        number.free_at, number.guaranteed_until = lease.ends_at, lease.guaranteed_until

@@ -16,12 +16,13 @@ from pbxtrack.calls.events import CallArrived, Fact, LegEnded, LineAnswered, Lin
 from pbxtrack.calls.service import record
 from pbxtrack.health import Check, Readiness
 from pbxtrack.pool import service
-from pbxtrack.pool.model import LeaseGrant, LeaseRequest
+from pbxtrack.pool.model import LeaseGrant, LeaseRequest, Sign
 from pbxtrack.storage import tables
 from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.leases import SqlLeases
 from pbxtrack.storage.tokens import add_token
+from tests.contract.leasing import one
 
 ORIGIN = "https://shop.example"
 PAGE = "https://shop.example/?utm_source=yandex&utm_medium=cpc&utm_campaign=spring"
@@ -34,12 +35,14 @@ def services(database: Database, **changes: Any) -> Services:
     """What the API needs, without group commit."""
 
     async def acquire(request: LeaseRequest) -> LeaseGrant:
-        return await database.write(
-            lambda connection: service.acquire(SqlLeases(connection), request, datetime.now(UTC))
-        )
+        return await database.write(lambda connection: one(SqlLeases(connection), request, datetime.now(UTC)))
 
-    async def renew(lease: str) -> LeaseGrant | None:
-        return await database.write(lambda connection: service.renew(SqlLeases(connection), lease, datetime.now(UTC)))
+    async def renew(sign: Sign) -> LeaseGrant | None:
+        signs = [sign]
+        (answer,) = await database.write(
+            lambda connection: service.renew(SqlLeases(connection), signs, datetime.now(UTC))
+        )
+        return answer
 
     async def ready() -> Readiness:
         return Readiness([Check("database", ok=True)])

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from pbxtrack.pool.model import Lease, LeaseRequest
-from pbxtrack.pool.policy import renewed
-from pbxtrack.pool.service import acquire
+from pbxtrack.pool.model import Lease, LeaseRequest, Sign
+from pbxtrack.pool.service import renew
 from pbxtrack.sitefile.model import Channel, Pool, Site
 from pbxtrack.storage import sites, tables
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.leases import SqlLeases
+from tests.contract.leasing import one
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 NUMBERS = tuple(f"+749512301{last:02}" for last in range(5))
@@ -61,8 +61,7 @@ def rows(database: Database, table: Any) -> dict[str, Any]:
 
 def visit(database: Database, at: datetime = NOW) -> Lease:
     with database.transaction() as connection:
-        grant = acquire(SqlLeases(connection), LeaseRequest("demo", "https://shop.example/", region="495"), at)
-    assert grant is not None
+        grant = one(SqlLeases(connection), LeaseRequest("demo", "https://shop.example/", region="495"), at)
     assert not grant.lease.overflow
     return grant.lease
 
@@ -159,10 +158,11 @@ def test_force_ends_the_lease_and_its_visitor_cannot_renew_it(database: Database
     assert read(database) == elsewhere
     with database.transaction() as connection:
         store = SqlLeases(connection)
-        found = store.lease(lease.id)
-        assert found is not None
-        assert found[0].ends_at == at
-        assert not store.extend(renewed(lease, found[2], at))
+        found = store.leases([lease.id])[lease.id]
+        assert found.lease is not None
+        assert found.lease.ends_at == at
+        assert not found.held
+        assert renew(store, [Sign(lease.id)], at) == [None]
     given = {visit(database, at).number for _ in NUMBERS}
     assert given == set(NUMBERS)
 

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pbxtrack.storage import leases
+from pbxtrack.storage import directory
 from pbxtrack.storage.database import Database
-from pbxtrack.storage.leases import KnownSites, SqlDirectory
+from pbxtrack.storage.directory import SqlDirectory
+from pbxtrack.storage.known import KnownSites
 from tests.contract.test_apply import BOARD, POOL, SITE, apply
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -17,9 +18,9 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 def line(database: Database, known: KnownSites, number: str = "+74951230001") -> str | None:
     with database.transaction() as connection:
-        directory = SqlDirectory(connection, known)
-        owner = directory.resolve(number, NOW, None).owner
-        return directory.channel_line(owner.site.id, owner.channel or "") if owner else None
+        reader = SqlDirectory(connection, known)
+        owner = reader.resolve(number, NOW, None).owner
+        return reader.channel_line(owner.site.id, owner.channel or "") if owner else None
 
 
 def test_a_change_of_the_site_file_is_in_force_at_once(database: Database) -> None:
@@ -40,8 +41,8 @@ def test_the_same_number_is_read_once(database: Database, monkeypatch: pytest.Mo
     def refuse(*_: object) -> None:
         raise AssertionError("read again")
 
-    monkeypatch.setattr(leases._owner, "one_or_none", refuse)
-    monkeypatch.setattr(leases._channel_line, "one_or_none", refuse)
+    monkeypatch.setattr(directory._owner, "one_or_none", refuse)
+    monkeypatch.setattr(directory._channel_line, "one_or_none", refuse)
     assert line(database, known) == "PJSIP/support"
 
 

@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pbxtrack.pool.model import LeaseGrant, LeaseRequest, SiteSettings
+from pbxtrack.pool.model import LeaseGrant, LeaseRequest, Sign, SiteSettings
 from pbxtrack.pool.ports import LeaseStore
 from pbxtrack.pool.service import UnknownSite, acquire, renew
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.leases import SqlLeases
 from pbxtrack.testing.memory import MemoryLeases
+from tests.contract.leasing import one
 from tests.contract.site import a_site
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -28,14 +29,13 @@ Stores = Callable[[], AbstractContextManager[LeaseStore]]
 
 
 def ask(stores: Stores, now: datetime = NOW, visitor: str | None = None, page: str = AD) -> LeaseGrant:
-    request = LeaseRequest("demo", page, visitor=visitor)
     with stores() as store:
-        return acquire(store, request, now)
+        return one(store, LeaseRequest("demo", page, visitor=visitor), now)
 
 
 def beat(stores: Stores, grant: LeaseGrant, now: datetime) -> LeaseGrant | None:
     with stores() as store:
-        return renew(store, grant.lease.id, now)
+        return renew(store, [Sign(grant.lease.id)], now)[0]
 
 
 def in_database(database: Database, numbers: Sequence[str]) -> Stores:
@@ -128,12 +128,15 @@ def test_a_lease_ends_with_its_hold(shop: Stores) -> None:
 
 def renew_unknown(stores: Stores) -> LeaseGrant | None:
     with stores() as store:
-        return renew(store, "nothing", NOW)
+        return renew(store, [Sign("nothing")], NOW)[0]
 
 
 def test_an_unknown_site_is_said(shop: Stores) -> None:
-    with pytest.raises(UnknownSite, match="no site 'shop'"), shop() as store:
-        acquire(store, LeaseRequest("shop", AD), NOW)
+    with shop() as store:
+        missing, there = acquire(store, [LeaseRequest("shop", AD), LeaseRequest("demo", AD)], NOW)
+    assert isinstance(missing, UnknownSite)
+    assert str(missing) == "there is no site 'shop'"
+    assert isinstance(there, LeaseGrant)
 
 
 def test_visitors_who_come_at_once_never_share_a_number(database: Database) -> None:

@@ -13,11 +13,12 @@ from pbxtrack.calls.attribution import Method
 from pbxtrack.calls.events import CallArrived, Fact, LegEnded, LineAnswered, LineDialled, LineRang
 from pbxtrack.calls.lifecycle import Status
 from pbxtrack.calls.ports import CallRecord
-from pbxtrack.pool.model import LeaseGrant, LeaseRequest
-from pbxtrack.pool.service import acquire, renew
+from pbxtrack.pool.model import LeaseGrant, LeaseRequest, Sign
+from pbxtrack.pool.service import renew
 from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.leases import SqlLeases
+from tests.contract.leasing import one
 from tests.contract.site import a_site
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -58,7 +59,7 @@ def write(database: Database, *facts: Fact, region: str = "RU") -> CallRecord:
 
 def visit(database: Database, now: datetime = NOW, page: str = AD) -> LeaseGrant:
     with database.transaction() as connection:
-        return acquire(SqlLeases(connection), LeaseRequest("demo", page), now)
+        return one(SqlLeases(connection), LeaseRequest("demo", page), now)
 
 
 def test_a_static_number_is_its_channels(shop: Database) -> None:
@@ -135,7 +136,7 @@ def test_a_call_extends_the_lease(shop: Database) -> None:
     grant = visit(shop)
     write(shop, arrival(POOL, at=NOW + 29 * MINUTE))
     with shop.transaction() as connection:
-        assert renew(SqlLeases(connection), grant.lease.id, NOW + 50 * MINUTE) is not None
+        assert renew(SqlLeases(connection), [Sign(grant.lease.id)], NOW + 50 * MINUTE) != [None]
 
 
 def test_an_unknown_number_and_the_overflow_number_are_recorded(shop: Database) -> None:

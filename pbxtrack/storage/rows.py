@@ -1,0 +1,92 @@
+"""Rows of sites, visits and leases: the columns that are read, and what they are made into."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement
+
+from pbxtrack.pool.model import Lease, SiteSettings, Visit
+from pbxtrack.sources.touch import Touch
+from pbxtrack.storage.tables import leases, numbers, sites, visits
+
+LEASE_COLUMNS: tuple[ColumnElement[Any], ...] = (
+    leases.c.id,
+    leases.c.site_id,
+    leases.c.number_id,
+    leases.c.seq,
+    leases.c.visit_id,
+    leases.c.visitor_id,
+    leases.c.started_at,
+    leases.c.seen_at,
+    leases.c.guaranteed_until,
+    leases.c.ends_at,
+    numbers.c.e164,
+)
+VISIT_COLUMNS: tuple[ColumnElement[Any], ...] = tuple(
+    column.label(f"v_{column.name}") for column in visits.c if column not in (visits.c.client_ids, visits.c.events)
+)
+SITE_COLUMNS: tuple[ColumnElement[Any], ...] = tuple(column.label(f"s_{column.name}") for column in sites.c)
+
+
+def site_of(row: Any, **more: Any) -> SiteSettings:
+    """The site of a row with SITE_COLUMNS; ``more`` is what other tables say of it."""
+    return SiteSettings(
+        id=row.s_id,
+        key=row.s_key,
+        name=row.s_name,
+        line=row.s_line,
+        hold=timedelta(seconds=row.s_hold_seconds),
+        hold_guaranteed=timedelta(seconds=row.s_guaranteed_seconds),
+        origins=row.s_origins,
+        replace=row.s_replace,
+        record=row.s_record,
+        whisper=row.s_whisper,
+        overflow_number=row.s_overflow_number,
+        email=row.s_email,
+        email_separator=row.s_email_separator,
+        timezone=row.s_timezone,
+        target_talk=timedelta(seconds=row.s_target_seconds),
+        **more,
+    )
+
+
+def visit_of(row: Any) -> Visit:
+    """The visit of a row with VISIT_COLUMNS."""
+    return Visit(
+        id=row.v_id,
+        site_id=row.v_site_id,
+        visitor=row.v_visitor_id,
+        started_at=row.v_started_at,
+        seen_at=row.v_seen_at,
+        touch=Touch(
+            source=row.v_source,
+            medium=row.v_medium,
+            campaign=row.v_campaign,
+            term=row.v_term,
+            content=row.v_content,
+            referrer=row.v_referrer,
+            page=row.v_page,
+            click_ids=row.v_click_ids,
+        ),
+        channel=row.v_channel,
+        region=row.v_region,
+    )
+
+
+def lease_of(row: Any) -> Lease:
+    """The lease of a row with LEASE_COLUMNS."""
+    return Lease(
+        id=row.id,
+        site_id=row.site_id,
+        visit=row.visit_id,
+        visitor=row.visitor_id,
+        number=row.e164,
+        number_id=row.number_id,
+        seq=row.seq,
+        started_at=row.started_at,
+        seen_at=row.seen_at,
+        guaranteed_until=row.guaranteed_until,
+        ends_at=row.ends_at,
+    )
