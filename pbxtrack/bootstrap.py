@@ -27,7 +27,7 @@ from pbxtrack.errors import PbxtrackError, StorageUnavailable
 from pbxtrack.health import Check, Readiness
 from pbxtrack.numbers import mask, read_caller
 from pbxtrack.pool import service as leasing
-from pbxtrack.pool.model import LeaseGrant, LeaseRequest, Sign
+from pbxtrack.pool.model import LeaseGrant, LeaseRequest, Sign, SiteSettings
 from pbxtrack.pool.service import UnknownSite
 from pbxtrack.settings import AmiSettings
 from pbxtrack.storage import migrate
@@ -131,6 +131,10 @@ class Application:
         """Note a sign of life; None when the lease is gone."""
         return await _in_time(self._renew.submit(sign))
 
+    async def site(self, key: str) -> SiteSettings | None:
+        """A site as it is in force; None for a key that is none's."""
+        return await _in_time(self.database.read(lambda connection: SqlLeases(connection, self._sites).site(key)))
+
     async def ready(self) -> Readiness:
         """Whether this process can do its work, by parts. Anybody may ask: the reasons name no host and no user."""
         checks = [await self._check("database", lambda connection: connection.execute(text("SELECT 1")))]
@@ -185,6 +189,7 @@ class Application:
                 database=self.database,
                 acquire=self.acquire,
                 renew=self.renew,
+                site=self.site,
                 ready=self.ready,
                 default_region=self._region,
                 # A proxy on this machine is trusted unasked: else all its visitors would be one.

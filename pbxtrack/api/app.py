@@ -11,7 +11,8 @@ from pbxtrack.api.limits import Limiter
 from pbxtrack.api.origins import Origins
 from pbxtrack.api.page import PAGE, render
 from pbxtrack.api.routing import Audience
-from pbxtrack.api.services import ADDRESS_LIMITER, ORIGINS, SERVICES, SITE_LIMITER, Services
+from pbxtrack.api.services import ADDRESS_LIMITER, ORIGINS, SERVICES, SHARES, SITE_LIMITER, Services
+from pbxtrack.api.shares import Shares
 
 ROUTES = (*leases.ROUTES, *calls.ROUTES, *status.ROUTES)
 
@@ -33,6 +34,7 @@ def create_app(services: Services) -> web.Application:
     app[ORIGINS] = Origins(services.database)
     app[ADDRESS_LIMITER] = Limiter(services.address_rate)
     app[SITE_LIMITER] = Limiter(services.site_rate)
+    app[SHARES] = Shares()
     app[openapi.DOCUMENT] = openapi.describe(ROUTES)
     app[PAGE] = render(app[openapi.DOCUMENT])
     for route in ROUTES:

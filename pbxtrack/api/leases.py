@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any
 
@@ -15,11 +16,12 @@ from pbxtrack.api.limits import Verdict
 from pbxtrack.api.problems import Problem
 from pbxtrack.api.routing import Answer, Audience, Route, answer
 from pbxtrack.api.schemas import LeaseAnswer, LeaseBody, RenewBody
-from pbxtrack.api.services import ADDRESS_LIMITER, SERVICES, SITE_LIMITER
+from pbxtrack.api.services import ADDRESS_LIMITER, SERVICES, SHARES, SITE_LIMITER, Services
 from pbxtrack.numbers import Number, mask
 from pbxtrack.pool.model import EventKind, LeaseGrant, LeaseRequest, Sign
 from pbxtrack.pool.policy import HEARTBEAT
 from pbxtrack.pool.service import UnknownSite
+from pbxtrack.sources.bots import is_bot
 from pbxtrack.storage.views import rfc3339
 
 log = structlog.get_logger(__name__)
@@ -31,23 +33,28 @@ _GONE = "It expired, or its number went to another visitor."
 async def acquire(request: web.Request, body: LeaseBody) -> web.Response:
     await cors.admit_to(request, body.site)
     services = request.app[SERVICES]
-    peer = client_address(request.remote, request.headers.getall("X-Forwarded-For", []), services.trusted_proxies)
-    verdict = Verdict(True, {})
-    if not (services.trust_local and is_local(peer)):
-        verdict = _count(request.app, peer, body.site)
-    wanted = LeaseRequest(
-        site_key=body.site,
-        page=body.page,
-        referrer=body.referrer or "",
-        visitor=body.visitor or None,
-        region=body.region or "",
-        client_ids=body.client_ids or {},
-    )
-    try:
-        grant = await services.acquire(wanted)
-    except UnknownSite:
-        raise Problem("unknown-site", headers=verdict.headers) from None
-    log.info(
+    if is_bot(request.headers.get(hdrs.USER_AGENT, ""), from_page=hdrs.ORIGIN in request.headers):
+        return await _bot(services, body)
+    peer = _peer(request)
+    headers = _count(request.app, peer, body.site).headers if peer else {}
+    shares, now = request.app[SHARES], services.now()
+    with shares.asking(body.site, peer, now) if peer else nullcontext(0) as others:
+        wanted = LeaseRequest(
+            site_key=body.site,
+            page=body.page,
+            referrer=body.referrer or "",
+            visitor=body.visitor or None,
+            region=body.region or "",
+            client_ids=body.client_ids or {},
+            others=others,
+        )
+        try:
+            grant = await services.acquire(wanted)
+        except UnknownSite:
+            raise Problem("unknown-site", headers=headers) from None
+        if peer:
+            _note(request.app, peer, grant)
+    log.debug(
         "lease_granted",
         site=grant.site.key,
         visit=grant.visit.id,
@@ -55,7 +62,7 @@ async def acquire(request: web.Request, body: LeaseBody) -> web.Response:
         overflow=grant.lease.overflow,
         renewed=grant.renewed,
     )
-    return answer(_lease(grant, services.default_region), status=201, headers=verdict.headers)
+    return answer(_lease(grant, services.default_region), status=201, headers=headers)
 
 
 async def renew(request: web.Request, body: RenewBody) -> web.Response:
@@ -67,8 +74,40 @@ async def renew(request: web.Request, body: RenewBody) -> web.Response:
     if grant is None:
         raise Problem("lease-gone", _GONE)
     await cors.admit_to(request, grant.site.key)
-    log.info("lease_renewed", site=grant.site.key, visit=grant.visit.id, sign=body.event)
+    if peer := _peer(request):
+        _note(request.app, peer, grant)
+    log.debug("lease_renewed", site=grant.site.key, visit=grant.visit.id, sign=body.event)
     return answer(_lease(grant, services.default_region))
+
+
+async def _bot(services: Services, body: LeaseBody) -> web.Response:
+    """A robot is shown the company's own number: a lease would be wasted on it, and its visit is no visit."""
+    site = await services.site(body.site)
+    if site is None:
+        raise Problem("unknown-site")
+    number = site.replace[0] if site.replace else None
+    return answer(
+        dict.fromkeys(LeaseAnswer.model_fields)
+        | {
+            "number": number,
+            "display": _display(number, services.default_region) if number else None,
+            "region": body.region or "",
+            "email": site.email,
+            "overflow": False,
+        }
+    )
+
+
+def _peer(request: web.Request) -> str | None:
+    """The address to count by; None for a program on this machine, which may as well ask for others."""
+    services = request.app[SERVICES]
+    peer = client_address(request.remote, request.headers.getall("X-Forwarded-For", []), services.trusted_proxies)
+    return None if services.trust_local and is_local(peer) else peer
+
+
+def _note(app: web.Application, peer: str, grant: LeaseGrant) -> None:
+    if not grant.lease.overflow:
+        app[SHARES].holds(grant.site.key, peer, grant.lease.id, grant.lease.ends_at)
 
 
 def _count(app: web.Application, peer: str, site: str) -> Verdict:
@@ -112,10 +151,12 @@ ROUTES = (
         path="/api/v1/leases",
         handler=acquire,
         summary="Lease a number for a visit",
-        description="The same visitor on the same visit gets the same number.",
+        description="The same visitor on the same visit gets the same number. So do they on a later visit, if nobody"
+        " had it meanwhile.",
         audience=Audience.WEBSITE,
         body=LeaseBody,
         answer=Answer(201, "The lease, new or renewed.", LeaseAnswer),
+        also=(Answer(200, "To a robot: the company's own number, and no lease.", LeaseAnswer),),
         problems=_LEASE_PROBLEMS,
     ),
     Route(

@@ -11,7 +11,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from pbxtrack import __version__
 from pbxtrack.api import problems
-from pbxtrack.api.routing import MAX_BODY, Audience, Route
+from pbxtrack.api.routing import MAX_BODY, Answer, Audience, Route
 from pbxtrack.api.schemas import ProblemAnswer
 
 DOCUMENT = web.AppKey("DOCUMENT", dict[str, Any])
@@ -58,8 +58,7 @@ def _schemas(routes: Iterable[Route]) -> dict[str, Any]:
     wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(ProblemAnswer, "serialization"): None}
     for route in routes:
         wanted |= {(model, "validation"): None for model in (route.body, route.query) if model}
-        if route.answer.model:
-            wanted[route.answer.model, "serialization"] = None
+        wanted |= {(good.model, "serialization"): None for good in (route.answer, *route.also) if good.model}
     _, found = models_json_schema(list(wanted), ref_template=_REF)
     schemas: dict[str, Any] = _untitled(found["$defs"])
     return schemas
@@ -123,14 +122,9 @@ def _parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _responses(route: Route) -> dict[str, Any]:
-    good = route.answer
-    schema = {"$ref": _REF.format(model=good.model.__name__)} if good.model else {}
-    responses: dict[str, Any] = {
-        str(good.status): {"description": good.description, "content": {good.content_type: {"schema": schema}}}
-    }
-    limited = "too-many-requests" in route.problems
-    if limited:
-        responses[str(good.status)]["headers"] = _headers(_RATE_HEADERS)
+    responses: dict[str, Any] = {str(good.status): _good(good) for good in (route.answer, *route.also)}
+    if "too-many-requests" in route.problems:
+        responses[str(route.answer.status)]["headers"] = _headers(_RATE_HEADERS)
     by_status: dict[int, list[problems.Kind]] = {}
     for name in route.all_problems:
         kind = problems.KINDS[name]
@@ -153,6 +147,13 @@ def _responses(route: Route) -> dict[str, Any]:
             },
         }
     return responses
+
+
+def _good(answer: Answer) -> dict[str, Any]:
+    if answer.content_type is None:
+        return {"description": answer.description}
+    schema = {"$ref": _REF.format(model=answer.model.__name__)} if answer.model else {}
+    return {"description": answer.description, "content": {answer.content_type: {"schema": schema}}}
 
 
 def _headers(names: dict[str, str]) -> dict[str, Any]:

@@ -32,12 +32,12 @@ class Audience(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A good answer: its status, what it is, and its model (None: no JSON)."""
+    """A good answer: its status, what it is, and its model (None: no JSON). Without a ``content_type``: no body."""
 
     status: int
     description: str
     model: type[BaseModel] | None = None
-    content_type: str = "application/json"
+    content_type: str | None = "application/json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,7 @@ class Route:
     answer: Answer
     audience: Audience
     description: str = ""
+    also: tuple[Answer, ...] = ()  # other good answers
     body: type[BaseModel] | None = None
     body_optional: bool = False
     query: type[BaseModel] | None = None

@@ -76,18 +76,20 @@ class RenewBody(BaseModel):
 
 
 class LeaseAnswer(BaseModel):
-    """A number to be shown, and for how long it is held."""
+    """A number to be shown, and for how long it is held. A robot is shown the company's own, and has no lease."""
 
-    lease: Annotated[str, Field(description="Renews the lease: not to be shown to others.")]
-    visitor: Annotated[str, Field(description="To be remembered by the browser and sent next time.")]
-    visit: str
+    lease: Annotated[
+        str | None, Field(description="Renews the lease: not to be shown to others. null: there is nothing to renew.")
+    ]
+    visitor: Annotated[str | None, Field(description="To be remembered by the browser and sent next time.")]
+    visit: str | None
     number: Annotated[str | None, Field(description="E.164; null where no number can be had.")]
     display: Annotated[str | None, Field(description="The number as people write it.")]
     region: str
     email: str | None
-    expires_at: datetime
-    guaranteed_until: datetime
-    renew_after: Annotated[int, Field(description="Seconds.")]
+    expires_at: datetime | None
+    guaranteed_until: datetime | None
+    renew_after: Annotated[int | None, Field(description="Seconds.")]
     overflow: Annotated[bool, Field(description="The pool is used up: the number, if any, is shown to many.")]
 
 

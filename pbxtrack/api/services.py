@@ -11,8 +11,9 @@ from aiohttp import web
 
 from pbxtrack.api.limits import Limiter, Rate
 from pbxtrack.api.origins import Origins
+from pbxtrack.api.shares import Shares
 from pbxtrack.health import Readiness
-from pbxtrack.pool.model import LeaseGrant, LeaseRequest, Sign
+from pbxtrack.pool.model import LeaseGrant, LeaseRequest, Sign, SiteSettings
 from pbxtrack.storage.database import Database
 
 ADDRESS_RATE = Rate(120, 60.0)
@@ -27,15 +28,17 @@ def utc_now() -> datetime:
 class Services:
     """Everything that the API needs.
 
-    ``acquire`` raises :class:`pbxtrack.pool.service.UnknownSite`; ``renew`` gives None for a lease that is gone; all
-    may raise StorageUnavailable. ``default_region`` (ISO 3166) says how numbers are read and shown. ``trusted_proxies``
-    may tell the visitor's address in X-Forwarded-For. A rate of None lifts that limit of new leases; ``trust_local``
-    lifts both for programs on this machine, which may as well ask for others.
+    ``acquire`` raises :class:`pbxtrack.pool.service.UnknownSite`; ``renew`` gives None for a lease that is gone, and
+    ``site`` for a key that is no site's; all may raise StorageUnavailable. ``default_region`` (ISO 3166) says how
+    numbers are read and shown. ``trusted_proxies`` may tell the visitor's address in X-Forwarded-For. A rate of None
+    lifts that limit of new leases; ``trust_local`` lifts both, and an address's fair share of the numbers, for programs
+    on this machine, which may as well ask for others.
     """
 
     database: Database
     acquire: Callable[[LeaseRequest], Awaitable[LeaseGrant]]
     renew: Callable[[Sign], Awaitable[LeaseGrant | None]]
+    site: Callable[[str], Awaitable[SiteSettings | None]]
     ready: Callable[[], Awaitable[Readiness]]
     default_region: str = "RU"
     trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()
@@ -48,4 +51,5 @@ class Services:
 SERVICES = web.AppKey("SERVICES", Services)
 ORIGINS = web.AppKey("ORIGINS", Origins)
 ADDRESS_LIMITER = web.AppKey("ADDRESS_LIMITER", Limiter)
+SHARES = web.AppKey("SHARES", Shares)
 SITE_LIMITER = web.AppKey("SITE_LIMITER", Limiter)

@@ -16,7 +16,7 @@ from pbxtrack.calls.events import CallArrived, Fact, LegEnded, LineAnswered, Lin
 from pbxtrack.calls.service import record
 from pbxtrack.health import Check, Readiness
 from pbxtrack.pool import service
-from pbxtrack.pool.model import LeaseGrant, LeaseRequest, Sign
+from pbxtrack.pool.model import LeaseGrant, LeaseRequest, Sign, SiteSettings
 from pbxtrack.storage import tables
 from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database
@@ -44,10 +44,13 @@ def services(database: Database, **changes: Any) -> Services:
         )
         return answer
 
+    async def site(key: str) -> SiteSettings | None:
+        return await database.read(lambda connection: SqlLeases(connection).site(key))
+
     async def ready() -> Readiness:
         return Readiness([Check("database", ok=True)])
 
-    given: dict[str, Any] = {"acquire": acquire, "renew": renew, "ready": ready} | changes
+    given: dict[str, Any] = {"acquire": acquire, "renew": renew, "site": site, "ready": ready} | changes
     return Services(database=database, **given)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import datetime
+from ipaddress import ip_network
 
 import pytest
+from sqlalchemy import select
 
 from pbxtrack.errors import StorageUnavailable
 from pbxtrack.pool.model import LeaseGrant, LeaseRequest
+from pbxtrack.storage import tables
 from pbxtrack.storage.database import Database
 from tests.contract.api_client import ORIGIN, PAGE, assert_problem, leased, running
 from tests.contract.site import a_site
@@ -203,3 +207,87 @@ async def test_without_the_database_it_is_503_and_says_no_secrets(database: Data
     assert_problem(response, 503, document)
     assert int(response.headers["Retry-After"]) >= 1
     assert "password" not in json.dumps(document)
+
+
+@pytest.mark.asyncio
+async def test_a_robot_is_shown_the_companys_own_number_and_leaves_no_trace(database: Database) -> None:
+    robot = {"User-Agent": "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"}
+    async with running(database) as client:
+        response = await client.post(LEASES, json={**BODY, "region": "495"}, headers=robot)
+        document = await response.json()
+        unknown = await client.post(LEASES, json={**BODY, "site": "nobody"}, headers=robot)
+    assert response.status == 200
+    assert document == {
+        "lease": None,
+        "visitor": None,
+        "visit": None,
+        "number": "+74951234567",
+        "display": "8 (495) 123-45-67",
+        "region": "495",
+        "email": "sales@shop.example",
+        "expires_at": None,
+        "guaranteed_until": None,
+        "renew_after": None,
+        "overflow": False,
+    }
+    assert unknown.status == 404
+    with database.transaction() as connection:
+        assert connection.execute(select(tables.visits)).all() == []
+
+
+@pytest.mark.asyncio
+async def test_one_address_cannot_use_up_the_pool_and_its_pages_do_not_notice(database: Database) -> None:
+    with database.transaction() as connection:
+        a_site(connection, key="big", pool=[f"+749512399{index:02}" for index in range(20)])
+
+    def from_address(address: str) -> dict[str, str]:
+        return {"X-Forwarded-For": address}
+
+    everybody = [ip_network("127.0.0.0/8")]
+    body = {**BODY, "site": "big"}
+    async with running(database, trusted_proxies=everybody) as client:
+        greedy = [await client.post(LEASES, json=body, headers=from_address("203.0.113.7")) for _ in range(8)]
+        documents = [await response.json() for response in greedy]
+        at_once = await asyncio.gather(
+            *(client.post(LEASES, json=body, headers=from_address("203.0.113.8")) for _ in range(8))
+        )
+        other = await (await client.post(LEASES, json=body, headers=from_address("203.0.113.9"))).json()
+        first = {**body, "visitor": documents[0]["visitor"]}
+        again = await (await client.post(LEASES, json=first, headers=from_address("203.0.113.7"))).json()
+        local = [await (await client.post(LEASES, json=body)).json() for _ in range(9)]
+        concurrent = [await response.json() for response in at_once]
+    assert {response.status for response in greedy} == {201}
+    assert [document["overflow"] for document in documents] == [False] * 5 + [True] * 3
+    assert {document["number"] for document in documents[5:]} == {"+74950000000"}
+    assert sum(not document["overflow"] for document in concurrent) == 5
+    assert not other["overflow"]
+    assert again["lease"] == documents[0]["lease"], "who has a number keeps it"
+    assert not any(document["overflow"] for document in local), "a program on this machine asks for others"
+
+
+@pytest.mark.asyncio
+async def test_pages_taps_and_copies_are_kept_in_their_order(database: Database) -> None:
+    async with running(database) as client:
+        lease = await (await client.post(LEASES, json=BODY)).json()
+        for event, page in (("view", "/sofas"), (None, "/sofas"), ("copy", "/sofas"), ("tap", "/order")):
+            await client.post(f"{LEASES}/{lease['lease']}/renew", json={"event": event, "page": page})
+        again = {**BODY, "visitor": lease["visitor"], "page": "https://shop.example/contacts"}
+        assert (await (await client.post(LEASES, json=again)).json())["lease"] == lease["lease"]
+    with database.transaction() as connection:
+        rows = connection.execute(select(tables.visit_events).order_by(tables.visit_events.c.id)).all()
+    assert {row.visit_id for row in rows} == {lease["visit"]}
+    assert [(row.kind, row.page) for row in rows] == [
+        ("view", "/sofas"),
+        ("copy", "/sofas"),
+        ("tap", "/order"),
+        ("view", "https://shop.example/contacts"),
+    ]
+
+
+@pytest.mark.asyncio
+async def test_a_website_may_bring_its_own_visitors_ids(database: Database) -> None:
+    async with running(database) as client:
+        body = {**BODY, "visitor": "session-" + "9" * 56}
+        first, second = [await (await client.post(LEASES, json=body)).json() for _ in range(2)]
+    assert first["visitor"] == second["visitor"] == body["visitor"]
+    assert first["lease"] == second["lease"]
