@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 _MAX_HOPS = 20
+_MAX_KEPT = 256  # characters of a header whose meaning is kept
 
 
-def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence[IPv4Network | IPv6Network]) -> str:
+def client_address(peer: str | None, forwarded: tuple[str, ...], trusted: tuple[IPv4Network | IPv6Network, ...]) -> str:
     """The address to count requests by; for IPv6 the /64 that one customer has.
 
     ``forwarded`` are the values of X-Forwarded-For. They are read from the right, as each proxy appends the address it
     was asked from, and only as far as trusted proxies go: what stands further left, anybody may have written.
     """
+    if sum(map(len, forwarded)) <= _MAX_KEPT:
+        return _kept(peer, forwarded, trusted)
+    return _read(peer, forwarded, trusted)
+
+
+def is_local(address: str) -> bool:
+    """Whether an address of :func:`client_address` is this machine itself."""
+    return address == "local" or address.startswith("127.") or address == "::/64"
+
+
+def _read(peer: str | None, forwarded: Sequence[str], trusted: Sequence[IPv4Network | IPv6Network]) -> str:
     address = _parse(peer or "")
     if address is None:
         return "local"  # a Unix socket, or a connection that is gone already
@@ -31,9 +44,7 @@ def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence
     return str(address)
 
 
-def is_local(address: str) -> bool:
-    """Whether an address of :func:`client_address` is this machine itself."""
-    return address == "local" or address.startswith("127.") or address == "::/64"
+_kept = lru_cache(maxsize=4_096)(_read)  # reading addresses costs more than a request's other reading together
 
 
 def _parse(text: str) -> IPv4Address | IPv6Address | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import nullcontext
-from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -90,7 +89,7 @@ async def _bot(services: Services, body: LeaseBody) -> web.Response:
         dict.fromkeys(LeaseAnswer.model_fields)
         | {
             "number": number,
-            "display": _display(number, services.default_region) if number else None,
+            "display": Number(number).display(services.default_region) if number else None,
             "region": body.region or "",
             "email": site.email,
             "overflow": False,
@@ -101,7 +100,8 @@ async def _bot(services: Services, body: LeaseBody) -> web.Response:
 def _peer(request: web.Request) -> str | None:
     """The address to count by; None for a program on this machine, which may as well ask for others."""
     services = request.app[SERVICES]
-    peer = client_address(request.remote, request.headers.getall("X-Forwarded-For", []), services.trusted_proxies)
+    forwarded = tuple(request.headers.getall("X-Forwarded-For", ()))
+    peer = client_address(request.remote, forwarded, services.trusted_proxies)
     return None if services.trust_local and is_local(peer) else peer
 
 
@@ -128,7 +128,7 @@ def _lease(grant: LeaseGrant, region: str) -> dict[str, Any]:
         "visitor": grant.visit.visitor,
         "visit": grant.visit.id,
         "number": grant.number,
-        "display": _display(grant.number, region) if grant.number else None,
+        "display": Number(grant.number).display(region) if grant.number else None,
         "region": grant.visit.region,
         "email": grant.site.email,
         "expires_at": rfc3339(grant.lease.ends_at),
@@ -136,11 +136,6 @@ def _lease(grant: LeaseGrant, region: str) -> dict[str, Any]:
         "renew_after": int(HEARTBEAT.total_seconds()),
         "overflow": grant.lease.overflow,
     }
-
-
-@lru_cache(maxsize=10_000)  # formatting costs 0.1 ms, and the numbers are few
-def _display(number: str, region: str) -> str:
-    return Number(number).display(region)
 
 
 _LEASE_PROBLEMS = ("unknown-site", "too-many-requests")

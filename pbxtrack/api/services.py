@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Network, IPv6Network
@@ -41,7 +41,7 @@ class Services:
     site: Callable[[str], Awaitable[SiteSettings | None]]
     ready: Callable[[], Awaitable[Readiness]]
     default_region: str = "RU"
-    trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     address_rate: Rate | None = ADDRESS_RATE
     site_rate: Rate | None = SITE_RATE
     trust_local: bool = True

@@ -77,7 +77,7 @@ def test_no_rate_is_no_limit() -> None:
 def test_the_address_is_the_nearest_that_no_proxy_of_ours_has(
     peer: str | None, forwarded: list[str], expected: str
 ) -> None:
-    assert client_address(peer, forwarded, PROXIES) == expected
+    assert client_address(peer, tuple(forwarded), tuple(PROXIES)) == expected
 
 
 @pytest.mark.parametrize(
