@@ -6,33 +6,36 @@ import re
 import unicodedata
 from codecs import getincrementaldecoder
 from collections.abc import Container
-from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
+from functools import lru_cache
+from typing import NamedTuple
 
 MAX_URL = 8_192  # characters of a page's or referrer's address that are read and kept
 MAX_VALUE = 256  # characters of one campaign value that are kept
 MAX_PARAMETERS = 500  # parameters of one query or fragment that are looked at; the rest is passed over
 MAX_HOST = 253  # characters of a host name, as DNS has it
 MAX_LABEL = 63  # characters between two dots of a host name, as DNS has it
+MAX_ENCODED = 10  # labels in xn-- that are spelled out in one text
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?=//)")
 _IPV6 = re.compile(r"[0-9a-f]{0,4}:[0-9a-f:.]{1,40}")
 _NOT_IN_HOST = re.compile(r"[\s/?#@:\\]")
 _DOTS = str.maketrans("。．｡", "...")  # what IDNA lets people type instead of a dot
+_ENCODED_LABEL = re.compile(r"(?<![\w-])xn--[a-z0-9-]+")
+_ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _utf8_decoder = getincrementaldecoder("utf-8")
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """An address in parts, each as it was written; empty where there is none.
 
-    ``scheme`` is in lower case; ``authority`` may have userinfo and a port; ``query`` and ``fragment`` are without
-    their ``?`` and ``#``.
+    ``scheme`` is in lower case; ``authority`` may have userinfo and a port; ``path`` begins with ``/``; ``query`` and
+    ``fragment`` are without their ``?`` and ``#``.
     """
 
     scheme: str = ""
     authority: str = ""
+    path: str = ""
     query: str = ""
     fragment: str = ""
 
@@ -46,27 +49,30 @@ def split(url: str) -> Address:
     if match := _SCHEME.match(rest):
         scheme, rest = match[1].lower(), rest[match.end() :]
     slashes = rest.startswith("//")
-    authority = rest.removeprefix("//").partition("/")[0]
+    authority, slash, path = rest.removeprefix("//").partition("/")
     if not slashes and ("." not in authority or "@" in authority):
         authority = ""  # such as about:blank, mailto:somebody@shop.example
-    return Address(scheme, authority, query, fragment)
+    return Address(scheme, authority, slash + path, query, fragment)
 
 
 def host(address: Address) -> str:
     """The host to be compared and shown: lower case, Unicode, without ``www.``, port and the root's dot."""
-    name = address.authority.rpartition("@")[2]
+    return hostname(address.authority)
+
+
+def hostname(authority: str) -> str:
+    """The host of an authority, without userinfo and port, as :func:`host` has it."""
+    name = authority.rpartition("@")[2]
     if name.startswith("["):  # an IPv6 address has colons of its own
         name = name[1:].partition("]")[0].lower()
         return name if _IPV6.fullmatch(name) else ""
     name = name.partition(":")[0]
-    if len(name) > MAX_HOST:
-        return ""
-    name = _folded(name).strip(".")
-    if _NOT_IN_HOST.search(name):  # a sentence, or characters that pass for others
-        return ""
-    name = ".".join(_unicode_label(label) for label in name.split("."))
-    short = name.removeprefix("www.")
-    return short if "." in short else name
+    return _compared(name) if len(name) <= MAX_HOST else ""
+
+
+def spelled_out(text: str) -> str:
+    """Text in lower case with the labels of host names in it in Unicode: ``магазин.рф`` for ``xn--…``."""
+    return _ENCODED_LABEL.sub(lambda label: _unicode_label(label[0]), text, MAX_ENCODED)
 
 
 def within(name: str, domain: str) -> bool:
@@ -80,9 +86,13 @@ def parameters(query: str, wanted: Container[str]) -> dict[str, str]:
     The first of a name that is not empty counts. Only ``&`` separates: a ``;`` may be part of a value.
     """
     found: dict[str, str] = {}
+    if not query:
+        return found
     for pair in query.split("&", MAX_PARAMETERS)[:MAX_PARAMETERS]:
         raw_name, _, raw = pair.partition("=")
-        name = (decoded(raw_name) if "%" in raw_name else raw_name).strip().lower()
+        name = raw_name
+        if name not in wanted:
+            name = (decoded(raw_name) if "%" in raw_name else raw_name).strip().lower()
         if name in wanted and name not in found and (value := cut(printable(decoded(raw)))):
             found[name] = value
     return found
@@ -90,11 +100,14 @@ def parameters(query: str, wanted: Container[str]) -> dict[str, str]:
 
 def decoded(raw: str) -> str:
     """A value without percent-encoding: in UTF-8, else in windows-1251; encoded once, or twice by mistake."""
-    once = _unquoted(raw.replace("+", " "))
+    once = raw.replace("+", " ")
+    if "%" not in once:
+        return once
+    once = _unquoted(once)
     if "%" not in once or _STRAY_PERCENT.search(once):  # one that is meant, as in "50% off"
         return once
     try:
-        twice = unquote_to_bytes(once).decode("utf-8")
+        twice = _unescaped(once.encode()).decode()
     except UnicodeError:
         return once
     return twice if twice == printable(twice) else once
@@ -104,8 +117,10 @@ def printable(text: str) -> str:
     """Without control characters and lone surrogates, which not every database keeps; wide spaces are plain ones."""
     if text.isprintable():
         return text
-    spaced = (" " if unicodedata.category(character) == "Zs" else character for character in text)
-    return "".join(character for character in spaced if character.isprintable())
+    return "".join(
+        character if character.isprintable() else " " if unicodedata.category(character) == "Zs" else ""
+        for character in text
+    )
 
 
 def cut(value: str) -> str:
@@ -114,9 +129,7 @@ def cut(value: str) -> str:
 
 
 def _unquoted(text: str) -> str:
-    if "%" not in text:
-        return text
-    encoded = unquote_to_bytes(text.encode("utf-8", "replace"))
+    encoded = _unescaped(text.encode("utf-8", "replace"))
     try:
         return encoded.decode("utf-8")
     except UnicodeDecodeError:
@@ -134,6 +147,20 @@ def _unquoted(text: str) -> str:
         except UnicodeDecodeError:
             pass
     return encoded.decode("utf-8", "replace")
+
+
+@lru_cache(maxsize=4096)
+def _compared(name: str) -> str:
+    name = _folded(name).strip(".")
+    if _NOT_IN_HOST.search(name):  # a sentence, or characters that pass for others
+        return ""
+    name = ".".join(_unicode_label(label) for label in name.split("."))
+    short = name.removeprefix("www.")
+    return short if "." in short else name
+
+
+def _unescaped(encoded: bytes) -> bytes:
+    return _ESCAPES.sub(lambda run: bytes.fromhex(run[0].replace(b"%", b"").decode()), encoded)
 
 
 def _folded(name: str) -> str:

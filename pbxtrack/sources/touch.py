@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from functools import cache, cached_property, lru_cache
 
 from pbxtrack.sources import kinds
-from pbxtrack.sources.address import MAX_URL, MAX_VALUE, Address, cut, host, parameters, printable, split, within
+from pbxtrack.sources.address import (
+    MAX_URL,
+    MAX_VALUE,
+    Address,
+    cut,
+    host,
+    hostname,
+    parameters,
+    printable,
+    split,
+    within,
+)
+from pbxtrack.sources.globs import Glob, comparable, compiled
 from pbxtrack.sources.kinds import Origin
 
 __all__ = ["MATCHABLE", "MAX_URL", "MAX_VALUE", "ChannelRule", "Touch", "channel_of", "read_touch"]
@@ -32,12 +44,17 @@ class Touch:
     tagged: bool = field(default=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ChannelRule:
     """A site's own channel: ``match`` holds globs by field of the touch, all of which must fit."""
 
     name: str
     match: Mapping[str, str]
+
+    @cached_property
+    def globs(self) -> Sequence[tuple[str, Glob]]:
+        """The globs by field, ready for :func:`channel_of`. Names of click ids have one spelling only."""
+        return [(name, compiled(glob if name == "click_id" else comparable(glob))) for name, glob in self.match.items()]
 
 
 MATCHABLE = ("source", "medium", "campaign", "term", "content", "referrer", "page", "click_id")
@@ -56,15 +73,14 @@ def read_touch(page: str, referrer: str = "", own_hosts: Sequence[str] = ()) -> 
     """
     page, referrer = printable(page[:MAX_URL]).strip(), printable(referrer[:MAX_URL]).strip()
     address = split(page)
-    query = parameters(address.query, _UTM | kinds.click_ids().keys())
+    query = parameters(address.query, _wanted())
     utm = {name: value for name, value in query.items() if name in _UTM} or _of_fragment(address.fragment)
-    click_ids = {name: query[name] for name in kinds.click_ids() if name in query}
-    own = [host(address), *(host(split(f"//{own_host}")) for own_host in own_hosts)]
-    origin = _origin(click_ids, _of_referrer(split(referrer), own))
+    click_ids = {name: query[name] for name in kinds.click_ids() if name in query} if len(query) > len(utm) else {}
+    origin = _origin(click_ids, _of_referrer(split(referrer), address, own_hosts) if referrer else _DIRECT)
     source = utm.get("utm_source", "").lower()
     if source and not origin.paid:
         # Some services put their host there and nothing else, such as utm_source=chatgpt.com: it tells the medium.
-        origin = Origin(source, _medium_of_host(source))
+        origin = Origin(source, _medium_of(source))
     return Touch(
         source=cut(source or origin.source),
         medium=cut(utm.get("utm_medium", "").lower() or origin.medium),
@@ -80,30 +96,38 @@ def read_touch(page: str, referrer: str = "", own_hosts: Sequence[str] = ()) -> 
 
 def channel_of(touch: Touch, rules: Sequence[ChannelRule] = ()) -> str:
     """The advertising channel of a touch: the first of the site's rules that fits, else a built-in one."""
+    texts: dict[str, str] = {}
     for rule in rules:
-        if rule.match and all(_fits(touch, name, glob) for name, glob in rule.match.items()):
+        if rule.match and _fits(touch, rule, texts):
             return rule.name
-    if touch.medium in kinds.PAID_MEDIA:
+    if kinds.is_paid(touch.medium):
         return f"Paid: {touch.source}" if touch.source else "Paid"
     return _BUILT_IN.get(touch.medium, "Direct" if not touch.source else "Other campaigns")
 
 
 _BUILT_IN = {
     "organic": "Organic search",
-    "social": "Social",
+    **dict.fromkeys(("social", "social-network", "social-media", "social network", "social media", "sm"), "Social"),
     "messenger": "Messengers",
-    "email": "E-mail",
-    "ai": "AI assistants",
+    **dict.fromkeys(("email", "e-mail", "e_mail", "e mail"), "E-mail"),
+    **dict.fromkeys(("ai", "ai-assistant"), "AI assistants"),
     "referral": "Referral",
     "(none)": "Direct",
 }
 
 
-def _fits(touch: Touch, name: str, glob: str) -> bool:
-    if name == "click_id":
-        return any(fnmatchcase(click_id, glob) for click_id in touch.click_ids)
-    value: str = getattr(touch, name)
-    return fnmatchcase(value.casefold(), glob.casefold())
+def _fits(touch: Touch, rule: ChannelRule, texts: dict[str, str]) -> bool:
+    """Whether a rule fits; ``texts`` keeps what was made ready for the rules before."""
+    for name, glob in rule.globs:
+        if name == "click_id":
+            if not any(map(glob, touch.click_ids)):
+                return False
+            continue
+        if name not in texts:
+            texts[name] = comparable(getattr(touch, name))
+        if not glob(texts[name]):
+            return False
+    return True
 
 
 def _origin(click_ids: Mapping[str, str], referred: Origin) -> Origin:
@@ -116,20 +140,38 @@ def _origin(click_ids: Mapping[str, str], referred: Origin) -> Origin:
     return referred if not clicked.paid and referred.medium not in ("referral", "(none)") else clicked
 
 
-def _of_referrer(referrer: Address, own: Sequence[str]) -> Origin:
+def _of_referrer(referrer: Address, page: Address, own_hosts: Sequence[str]) -> Origin:
     name = host(referrer)
     if referrer.scheme == "android-app" and name:
         return kinds.of_app(name) or Origin(name, "referral")
-    if referrer.scheme not in _WEB or not name or any(within(name, domain) for domain in own if domain):
+    if referrer.scheme not in _WEB or not name or _is_own(name, page, own_hosts):
         return _DIRECT
-    return kinds.of_host(name) or Origin(name, "referral")
+    return kinds.of_page(name, referrer.path) or Origin(name, "referral")
 
 
-def _medium_of_host(source: str) -> str:
-    known = kinds.of_host(host(split(source)))
+def _is_own(name: str, page: Address, own_hosts: Sequence[str]) -> bool:
+    landed = host(page)
+    return f".{name}".endswith(_endings(tuple(own_hosts))) or (landed != "" and within(name, landed))
+
+
+@lru_cache(maxsize=1024)
+def _endings(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    """What the names of these hosts and all below them end in, if a dot is put before."""
+    return tuple(f".{name}" for name in map(hostname, hosts) if name)
+
+
+@lru_cache(maxsize=1024)
+def _medium_of(source: str) -> str:
+    address = split(source)
+    known = kinds.of_page(host(address), address.path)
     return known.medium if known else ""
 
 
-def _of_fragment(fragment: str) -> dict[str, str]:
+@cache
+def _wanted() -> frozenset[str]:
+    return _UTM | kinds.click_ids().keys()
+
+
+def _of_fragment(fragment: str) -> Mapping[str, str]:
     """Campaign parameters behind ``#``, as in ``#utm_source=x`` or a single-page application's ``#/sofas?utm_…``."""
     return parameters(fragment.rpartition("?")[2], _UTM)

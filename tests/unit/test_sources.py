@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pbxtrack.sitefile.parse import parse
 from pbxtrack.sources import address, kinds
 from pbxtrack.sources.address import MAX_PARAMETERS, MAX_URL
-from pbxtrack.sources.touch import MAX_VALUE, ChannelRule, Touch, channel_of, read_touch
+from pbxtrack.sources.touch import MATCHABLE, MAX_VALUE, ChannelRule, Touch, channel_of, read_touch
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/sources.md").read_text("utf-8")
 SHOP = "https://shop.example"
@@ -42,6 +42,9 @@ def read(page: str, referrer: str = "") -> Touch:
         ("/?gbraid=x", "", "google", "cpc", "Paid: google"),
         ("/?wbraid=x", "", "google", "cpc", "Paid: google"),
         ("/?dclid=x", "", "google", "cpc", "Paid: google"),
+        ("/?gad_source=1", "https://www.google.com/", "google", "cpc", "Paid: google"),
+        ("/?gad_source=1&gad_campaignid=2&utm_source=agency", "", "agency", "cpc", "Paid: agency"),
+        ("/?sznclid=x", "", "seznam", "cpc", "Paid: seznam"),
         ("/?yclid=7", "", "yandex", "cpc", "Paid: yandex"),
         ("/?ymclid=7", "", "yandex", "cpc", "Paid: yandex"),
         ("/?_openstat=ZGlyZWN0LnlhbmRleC5ydTsx", "", "yandex", "cpc", "Paid: yandex"),
@@ -64,6 +67,11 @@ def read(page: str, referrer: str = "") -> Touch:
         ("/?fbclid=x&utm_source=fb&utm_medium=cpc", "", "fb", "cpc", "Paid: fb"),
         ("/?ysclid=x", "", "yandex", "organic", "Organic search"),
         ("/?ysclid=x&yclid=1", "", "yandex", "cpc", "Paid: yandex"),
+        ("/?mc_cid=x", "", "mailchimp", "email", "E-mail"),
+        # pages of advertisements
+        ("/", "https://yabs.yandex.ru/", "yandex", "cpc", "Paid: yandex"),
+        ("/", "https://googleads.g.doubleclick.net/", "google", "cpc", "Paid: google"),
+        ("/", "https://syndicatedsearch.goog/", "google", "cpc", "Paid: google"),
         # search
         ("/", "https://www.google.com/search?q=sofa", "google", "organic", "Organic search"),
         ("/", "https://www.google.com.ua/", "google", "organic", "Organic search"),
@@ -82,6 +90,26 @@ def read(page: str, referrer: str = "") -> Touch:
         ("/", "https://уandex.ru/", "уandex.ru", "referral", "Referral"),  # the first letter is Cyrillic
         ("/", "https://go.mail.ru/search", "mailru", "organic", "Organic search"),
         ("/", "https://docs.google.com/document", "google-docs", "referral", "Referral"),
+        ("/", "https://petalsearch.com/", "petal", "organic", "Organic search"),
+        ("/", "https://search.seznam.cz/", "seznam", "organic", "Organic search"),
+        ("/", "https://suche.gmx.net/web", "gmx", "organic", "Organic search"),
+        ("/", "https://ntp.msn.com/", "bing", "organic", "Organic search"),
+        # search engines' hosts that are something else, as a whole or in parts
+        ("/", "https://news.google.com/", "google-news", "referral", "Referral"),
+        ("/", "https://search.google.com/search-console", "google-services", "referral", "Referral"),
+        ("/", "https://yandex.ru/maps/org/shop/1/", "yandex-maps", "referral", "Referral"),
+        ("/", "https://m.yandex.kz/Maps", "yandex-maps", "referral", "Referral"),
+        ("/", "https://yandex.ru/maps?oid=1", "yandex-maps", "referral", "Referral"),
+        ("/", "https://yandex.ru/mapsandmore", "yandex", "organic", "Organic search"),
+        ("/", "https://yandex.ru/search/maps", "yandex", "organic", "Organic search"),
+        ("/", "https://yandex.ru/?maps", "yandex", "organic", "Organic search"),
+        ("/", "https://yandex.ru/market/", "yandex-market", "referral", "Referral"),
+        ("/", "https://www.google.co.uk/maps/place/x", "google-maps", "referral", "Referral"),
+        ("/", "https://mail.google.com/maps", "gmail", "email", "E-mail"),
+        ("/", "https://evil.com/yandex.ru/maps", "evil.com", "referral", "Referral"),
+        ("/", "https://www.bing.com/chat?q=sofa", "copilot", "ai", "AI assistants"),
+        ("/", "https://x.com/i/grok", "grok", "ai", "AI assistants"),
+        ("/", "https://x.com/i/groks", "x", "social", "Social"),
         ("/", f"{ANDROID}com.google.android.googlequicksearchbox/", "google", "organic", "Organic search"),
         # assistants
         ("/", "https://chatgpt.com/", "chatgpt", "ai", "AI assistants"),
@@ -90,6 +118,10 @@ def read(page: str, referrer: str = "") -> Touch:
         ("/", "https://gemini.google.com/app", "gemini", "ai", "AI assistants"),
         ("/", "https://claude.ai/", "claude", "ai", "AI assistants"),
         ("/", "https://alice.yandex.ru/", "alice", "ai", "AI assistants"),
+        ("/", "https://alice.ya.ru/", "alice", "ai", "AI assistants"),
+        ("/", "https://chat.deepseek.com/", "deepseek", "ai", "AI assistants"),
+        ("/?utm_source=copilot.com", "", "copilot.com", "ai", "AI assistants"),
+        ("/?utm_source=yandex.ru/maps", "", "yandex.ru/maps", "referral", "Referral"),
         # social networks and messengers
         ("/", "https://M.VK.com/feed", "vk", "social", "Social"),
         ("/", "https://l.facebook.com/l.php?u=x", "facebook", "social", "Social"),
@@ -97,6 +129,14 @@ def read(page: str, referrer: str = "") -> Touch:
         ("/", "https://not-linkedin.com/", "not-linkedin.com", "referral", "Referral"),
         ("/", "https://linkedin.com.evil.example/", "linkedin.com.evil.example", "referral", "Referral"),
         ("/", "https://chat.me/", "chat.me", "referral", "Referral"),
+        ("/", "https://ok.ru/", "ok", "social", "Social"),
+        ("/", "https://dzen.ru/a/x", "dzen", "social", "Social"),
+        ("/", "https://l.threads.com/", "threads", "social", "Social"),
+        ("/", "https://go.bsky.app/", "bluesky", "social", "Social"),
+        ("/", "https://mastodon.online/@shop", "mastodon", "social", "Social"),
+        ("/", "https://ru.pinterest.com/", "pinterest", "social", "Social"),
+        ("/", "https://pinterest.ch/", "pinterest", "social", "Social"),
+        ("/", "https://web.max.ru/", "max", "messenger", "Messengers"),
         ("/", "https://t.me/shop", "telegram", "messenger", "Messengers"),
         ("/", "https://web.telegram.org/", "telegram", "messenger", "Messengers"),
         ("/", "https://wa.me/74951230100", "whatsapp", "messenger", "Messengers"),
@@ -108,6 +148,7 @@ def read(page: str, referrer: str = "") -> Touch:
         ("/", "https://e.mail.ru/inbox", "mailru-mail", "email", "E-mail"),
         ("/", "https://mail.yandex.kz/", "yandex-mail", "email", "E-mail"),
         ("/", "https://outlook.live.com/mail/0/", "outlook", "email", "E-mail"),
+        ("/", "https://email.seznam.cz/", "seznam-mail", "email", "E-mail"),
         ("/", f"{ANDROID}com.google.android.gm/", "gmail", "email", "E-mail"),
         # other sites
         ("/", "https://blog.example/post", "blog.example", "referral", "Referral"),
@@ -252,6 +293,77 @@ def test_the_first_of_the_sites_rules_that_fits_is_the_channel() -> None:
     assert channel_of(read_touch(f"{SHOP}/", "https://ya.ru/"), rules) == "Organic search"
 
 
+@pytest.mark.parametrize("written", ["мебель.рф", "Мебель.РФ", "xn--90ahbyb4h.xn--p1ai", "XN--90ahbyb4h.xn--p1ai"])
+@pytest.mark.parametrize("sent", ["мебель.рф", "xn--90ahbyb4h.xn--p1ai"])
+@pytest.mark.parametrize(
+    ("field", "glob", "page", "referrer"),
+    [
+        ("source", "{}", "/", "https://{}/sofas"),
+        ("source", "*{}", "/", "https://shop.{}/"),
+        ("source", "{}", "/?utm_source={}", ""),
+        ("referrer", "https://{}/*", "/", "https://{}/sofas"),
+        ("referrer", "https://{}*", "/", "https://{}/sofas"),
+        ("page", "https://{}/?", "https://{}/a", ""),
+    ],
+)
+def test_rules_may_spell_a_host_in_both_ways(
+    written: str, sent: str, field: str, glob: str, page: str, referrer: str
+) -> None:
+    rules = [ChannelRule("Partner", {field: glob.format(written)})]
+    assert channel_of(read_touch(page.format(sent), referrer.format(sent)), rules) == "Partner"
+    assert channel_of(read_touch(page.format("x.example"), referrer.format("xn--80a.example")), rules) != "Partner"
+
+
+def test_rules_fit_what_they_say() -> None:
+    def fits(match: dict[str, str], page: str) -> bool:
+        return channel_of(read_touch(f"{SHOP}{page}"), [ChannelRule("Rule", match)]) == "Rule"
+
+    assert fits({"campaign": ""}, "/")
+    assert not fits({"campaign": ""}, "/?utm_campaign=x")
+    assert fits({"campaign": "SALE"}, "/?utm_campaign=Sale")
+    assert fits({"campaign": "s?le[12]"}, "/?utm_campaign=Sale1")
+    assert not fits({"campaign": "s?le[!12]"}, "/?utm_campaign=Sale1")
+    assert fits({"click_id": "g*"}, "/?yclid=1&gclid=1")
+    assert not fits({"click_id": "G*"}, "/?gclid=1")
+    assert not fits({"click_id": "g*", "campaign": "x"}, "/?gclid=1")
+    assert not fits({}, "/")
+
+
+PAID = (
+    *(
+        "cpc",
+        "cpc-search",
+        "cpc_yandex",
+        "yandex_cpc",
+        "yandexcpc",
+        "cpm",
+        "cpv",
+        "cpo",
+        "ppc",
+        "ppc_brand",
+        "ppcbrand",
+    ),
+    *(
+        "paid",
+        "paid-social",
+        "paidsearch",
+        "social_paid",
+        "social-paid",
+        "retargeting",
+        "yandex-retargeting",
+        "remarketing",
+    ),
+    *("display", "display-ads", "banner", "banner_300x250", "interstitial"),
+)
+UNPAID = ("", "organic", "social", "unpaid", "prepaid", "email", "email_banner", "bannering", "hcp", "copy", "tcp-ip")
+
+
+@pytest.mark.parametrize("medium", [*PAID, *UNPAID])
+def test_paid_media(medium: str) -> None:
+    channel = channel_of(read(f"{SHOP}/?utm_source=x&utm_medium={medium.upper()}"))
+    assert channel.startswith("Paid: ") == (medium in PAID)
+
+
 # Text that is nearly an address comes closer to the edges than any text does.
 PIECES = (
     *("https:", "//", "www.", "xn--", "google.com", "android-app:", "[", "]", "@", ":", "\\", "?", "&", "=", "#", ";"),
@@ -272,6 +384,100 @@ def test_any_text_is_read_and_what_is_kept_is_bounded(page: str, referrer: str, 
         assert value == value.strip()
         assert value.isprintable()
     assert read_touch(touch.page, touch.referrer, own_hosts) == touch  # reading what was kept tells the same
+
+
+HOSTILE = (
+    *(
+        "utm_source=",
+        "utm_medium=",
+        "utm_campaign=",
+        "gclid=",
+        "UTM%5FSOURCE=",
+        "&",
+        "&&",
+        "&a=1",
+        "=",
+        "?",
+        "#",
+        "/",
+        ".",
+    ),
+    *(
+        "%25D0%25B4",
+        "%D0%B4",
+        "%E4%E8",
+        "%",
+        "%25",
+        "%2525",
+        "%u0434",
+        "+",
+        "xn--",
+        "xn--a.",
+        "www.",
+        "@",
+        "[",
+        "]",
+        ":",
+    ),
+    *(
+        "\u202e",
+        "\u200f",
+        "\u2066",
+        "\ud800",
+        "\udfff",
+        "\x00",
+        "\r\n",
+        "\u2028",
+        "\ufeff",
+        "İ",
+        "ſ",
+        "ﷺ",
+        "Ⅷ",
+        "💩",
+        "。",
+    ),
+)
+long_texts = st.lists(
+    st.tuples(st.sampled_from(HOSTILE), st.sampled_from((1, 2, 3, 100, 10_000))).map(
+        lambda run: (run[0] * run[1])[:10_000]
+    ),
+    max_size=8,
+).map("".join)
+globs = st.lists(
+    st.sampled_from(("*", "?", "[", "]", "[!a]", "a", ".", "xn--", "xn--p1ai", "я", "\\", "İ")), max_size=20
+)
+rule_sets = st.lists(
+    st.dictionaries(st.sampled_from(MATCHABLE), globs.map("".join)).map(lambda match: ChannelRule("Rule", match)),
+    max_size=3,
+)
+
+
+@given(long_texts, long_texts, long_texts, rule_sets)
+def test_long_hostile_text_is_read_and_what_is_kept_is_bounded(
+    start: str, query: str, referrer: str, rules: list[ChannelRule]
+) -> None:
+    touch = read_touch(f"{start}?{query}", referrer, ["shop.example", start])
+    assert channel_of(touch, rules)
+    assert len(touch.click_ids) <= len(kinds.click_ids())
+    values = (touch.source, touch.medium, touch.campaign, touch.term, touch.content, *touch.click_ids.values())
+    assert max(map(len, values)) <= MAX_VALUE
+    assert max(len(touch.page), len(touch.referrer)) <= MAX_URL
+    for value in (*values, touch.page, touch.referrer):
+        assert value.isprintable()
+        value.encode()
+
+
+def test_of_repeated_parameters_the_first_counts_however_many_there_are() -> None:
+    query = "&".join(f"utm_source=s{index}&UTM_CAMPAIGN=c{index}&gclid={index}" for index in range(10_000))
+    touch = read(f"{SHOP}/?{query}")
+    assert (touch.source, touch.campaign, touch.click_ids) == ("s0", "c0", {"gclid": "0"})
+
+
+@pytest.mark.parametrize("mark", ["\u202e", "\u200f", "\u2066", "\u200b", "\ufeff", "\x00", "\x1b", "\ud800"])
+def test_marks_that_nobody_sees_are_removed(mark: str) -> None:
+    touch = read(f"{SHOP}/?utm_source=a{mark}b&utm_campaign=c{mark}d", f"https://blog{mark}.example/")
+    assert (touch.source, touch.campaign, touch.referrer) == ("ab", "cd", "https://blog.example/")
+    assert read(f"{SHOP}/", f"https://blog{mark}.example/").source == "blog.example"
 
 
 @given(addresses)
@@ -348,7 +554,14 @@ def test_what_is_kept_is_bounded_and_printable(page: str, referrer: str) -> None
 def test_the_built_in_lists_are_as_they_are_compared() -> None:
     for name, origin in kinds.hosts().items():
         assert address.host(address.split(f"https://{name}/")) == name
-        assert origin.medium in {"organic", "ai", "social", "messenger", "email", "referral"}
+        assert origin.medium in {"cpc", "organic", "ai", "social", "messenger", "email", "referral"}
+    for name, parts in kinds.pages().items():
+        assert name in kinds.hosts()
+        for path, origin in parts:
+            assert path == path.lower()
+            assert read_touch("", f"https://{name}{path}").medium == origin.medium
+    by_name = [name for name, _ in kinds.hosts_and_pages()]
+    assert len(by_name) == len(set(by_name))  # in one list only
     for name in kinds.click_ids():
         assert name == name.lower()
         assert read(f"{SHOP}/?{name}=1").click_ids == {name: "1"}
@@ -363,6 +576,16 @@ def test_the_document_names_every_click_id_and_kind() -> None:
     assert set(channels) == {origin.medium for origin in kinds.hosts().values()} | {"cpc", "(none)"}
     for medium, channel in channels.items():
         assert channel_of(Touch(source="SOURCE", medium=medium)) == channel
+
+
+def test_the_documents_paid_media_are_paid() -> None:
+    section = DOCUMENT.partition("### Paid media")[2].partition("###")[0]
+    introduction, *rules = section.split("\n- ")
+    assert len(rules) == 3
+    for example in re.findall(r"`([^`]+)`", "".join(rule.partition(": ")[2] for rule in rules)):
+        assert kinds.is_paid(example)
+    for example in re.findall(r"`([^`]+)`", introduction):
+        assert not kinds.is_paid(example)
 
 
 def test_the_documents_rules_are_a_site_file() -> None:
