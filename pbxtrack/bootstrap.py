@@ -69,9 +69,11 @@ class Application:
         )
         self._sites = KnownSites()
         self._acquire: GroupCommit[LeaseRequest, LeaseGrant | UnknownSite] = GroupCommit(
-            self.database, self._lease_numbers
+            self.database, self._lease_numbers, patience=_LEASE_DEADLINE
         )
-        self._renew: GroupCommit[Sign, LeaseGrant | None] = GroupCommit(self.database, self._renew_leases)
+        self._renew: GroupCommit[Sign, LeaseGrant | None] = GroupCommit(
+            self.database, self._renew_leases, patience=_LEASE_DEADLINE
+        )
         self._arrivals: set[asyncio.Task[None]] = set()
         self.agi = AgiProcess(self._agi_setup(), settings.agi.listen, self._arrived)
         self.listeners = {ami.node: self._listener(ami) for ami in settings.ami}
@@ -122,14 +124,14 @@ class Application:
 
     async def acquire(self, request: LeaseRequest) -> LeaseGrant:
         """Lease a number to a visitor; raises UnknownSite or StorageUnavailable."""
-        answer = await _in_time(self._acquire.submit(request))
+        answer = await self._acquire.submit(request)
         if isinstance(answer, PbxtrackError):
             raise answer
         return answer
 
     async def renew(self, sign: Sign) -> LeaseGrant | None:
         """Note a sign of life; None when the lease is gone."""
-        return await _in_time(self._renew.submit(sign))
+        return await self._renew.submit(sign)
 
     async def site(self, key: str) -> SiteSettings | None:
         """A site as it is in force; None for a key that is none's."""

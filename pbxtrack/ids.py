@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 from datetime import datetime
+from functools import lru_cache
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, lower case: safe in URLs and e-mail addresses
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
-_TIME_PAIRS = 5  # 48 bits of milliseconds
-_RANDOM_PAIRS = 8  # 80 bits
+_TIME_SHIFTS = range(40, -1, -10)  # 48 bits of milliseconds
+_RANDOM_SHIFTS = range(70, -1, -10)  # 80 bits
+_RANDOM_BYTES = 10
+_AT_ONCE = 64  # ids whose random bytes are asked of the system together: asking costs more than the rest
+
+_spare: list[bytes] = []  # each used once: several threads may take from it
 
 
 def new_id(now: datetime) -> str:
@@ -17,9 +22,23 @@ def new_id(now: datetime) -> str:
     Ids made later sort later, so that indexes grow at their end. A lease id is a capability (whoever knows it may
     renew the lease): the random part comes from the operating system.
     """
-    milliseconds = int(now.timestamp() * 1000)
-    return _encode(milliseconds, _TIME_PAIRS) + _encode(int.from_bytes(os.urandom(10), "big"), _RANDOM_PAIRS)
+    return _time(int(now.timestamp() * 1000)) + _encode(int.from_bytes(_random(), "big"), _RANDOM_SHIFTS)
 
 
-def _encode(value: int, pairs: int) -> str:
-    return "".join([_PAIRS[value >> shift & 1023] for shift in range(10 * pairs - 10, -1, -10)])
+def _random() -> bytes:
+    try:
+        return _spare.pop()
+    except IndexError:
+        block = os.urandom(_RANDOM_BYTES * _AT_ONCE)
+        first, *rest = (block[start : start + _RANDOM_BYTES] for start in range(0, len(block), _RANDOM_BYTES))
+        _spare.extend(rest)
+        return first
+
+
+@lru_cache(maxsize=16)  # one transaction's are mostly the same
+def _time(milliseconds: int) -> str:
+    return _encode(milliseconds, _TIME_SHIFTS)
+
+
+def _encode(value: int, shifts: range) -> str:
+    return "".join([_PAIRS[value >> shift & 1023] for shift in shifts])

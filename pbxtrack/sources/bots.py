@@ -25,6 +25,9 @@ _PROGRAMS = re.compile(
     r")(?!\w)"
 )
 
+# What web developers test their pages with, substitution included; crawlers that run one name themselves besides.
+_WITHOUT_WINDOW = "headlesschrome"
+
 
 def is_bot(user_agent: str, from_page: bool) -> bool:
     """Whether a robot asks. ``from_page``: a page's script does, as the Origin header tells.
@@ -38,7 +41,8 @@ def is_bot(user_agent: str, from_page: bool) -> bool:
 @lru_cache(maxsize=4096)
 def _named_bot(agent: str) -> bool:
     browsers, bots = _patterns()
-    return bots.search(browsers.sub("", _PROGRAMS.sub("", agent.lower()))) is not None
+    name = _PROGRAMS.sub("", agent.lower()).replace(_WITHOUT_WINDOW, "")
+    return bots.search(browsers.sub("", name)) is not None
 
 
 @cache

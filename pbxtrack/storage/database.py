@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -133,15 +134,20 @@ class GroupCommit(Generic[Request, Answer]):
         *,
         parallel: int | None = None,
         gather: float = 0.0,
+        patience: float | None = None,
     ) -> None:
         """``work`` gives one answer for each request. ``parallel=1`` keeps requests strictly in order.
 
         ``gather`` is for what nobody waits for: seconds that the first request of a transaction waits for others.
+        ``patience``: seconds after which a request fails that is not answered; one that has not begun is not done.
         """
         self._database = database
         self._work = work
         self._parallel = parallel or database.writers
         self._gather = gather
+        self._patience = patience
+        self._pending: deque[tuple[float, asyncio.Future[Answer]]] = deque()  # by the time when patience ends
+        self._timer: asyncio.TimerHandle | None = None
         self._waiting: list[tuple[Request, asyncio.Future[Answer]]] = []
         self._drains = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -159,6 +165,8 @@ class GroupCommit(Generic[Request, Answer]):
             raise StorageUnavailable("the database does not keep up: too many requests wait for it")
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((request, future))
+        if self._patience is not None:
+            self._time(future, self._patience)
         if self._drains < self._parallel:
             self._drains += 1
             task = asyncio.create_task(self._drain())
@@ -166,11 +174,28 @@ class GroupCommit(Generic[Request, Answer]):
             task.add_done_callback(self._tasks.discard)
         return future
 
+    def _time(self, future: asyncio.Future[Answer], patience: float) -> None:
+        """Let the request fail in time. One timer serves all: one for each would cost as much as answering it."""
+        loop = asyncio.get_running_loop()
+        self._pending.append((loop.time() + patience, future))
+        if self._timer is None:
+            self._timer = loop.call_later(patience, self._give_up)
+
+    def _give_up(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._pending and self._pending[0][0] <= loop.time():
+            _, future = self._pending.popleft()
+            if not future.done():
+                future.set_exception(StorageUnavailable("the database does not answer in time"))
+        self._timer = loop.call_at(self._pending[0][0], self._give_up) if self._pending else None
+
     async def close(self) -> None:
         """Refuse new requests and wait until those under way are answered."""
         self._closed = True
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._timer:
+            self._timer.cancel()
 
     async def _drain(self) -> None:
         while self._waiting:
@@ -178,7 +203,7 @@ class GroupCommit(Generic[Request, Answer]):
                 await asyncio.sleep(self._gather)
             batch, self._waiting = self._waiting[:_BATCH_LIMIT], self._waiting[_BATCH_LIMIT:]
             # Whoever asked may have gone (a browser that left): its request is not worth doing.
-            batch = [(request, future) for request, future in batch if not future.cancelled()]
+            batch = [(request, future) for request, future in batch if not future.done()]
             if batch:
                 await self._commit(batch)
         self._drains -= 1  # in the same step as the last look at what waits: nothing can slip in between

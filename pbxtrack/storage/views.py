@@ -10,6 +10,7 @@ import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, or_, select, tuple_, update
@@ -112,6 +113,7 @@ def storable(text: str) -> bool:
     return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
+@lru_cache(maxsize=1_024)
 def rfc3339(at: datetime | None) -> str | None:
     """A time as the API writes it: UTC, to the millisecond, and without a fraction that is nought."""
     if at is None:

@@ -49,7 +49,8 @@ def test_so_much_of_an_agent_is_looked_at() -> None:
 def test_robots_and_browsers_are_told_apart_as_the_package_does() -> None:
     package = CrawlerDetect()
     for agent in AGENTS["robots"] + AGENTS["browsers"]:
-        assert is_bot(agent, from_page=True) is package.is_crawler(agent)
+        if "HeadlessChrome" not in agent:  # of which we think otherwise
+            assert is_bot(agent, from_page=True) is package.is_crawler(agent)
 
 
 # Search begins at each character anew: a repetition in front makes the time grow with the square of the length.
