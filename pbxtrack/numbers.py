@@ -115,6 +115,13 @@ def read_caller(text: str | None, region: str = "RU") -> str | None:
         return _NOT_DIALLABLE.sub("", text)[:MAX_LENGTH] or None
 
 
+def split(e164: str) -> tuple[str, str, str]:
+    """(country code, trunk prefix, national number) of a number in E.164; ``+7495…`` gives ("7", "8", "495…")."""
+    code = str(phonenumbers.parse(e164).country_code)
+    trunk = phonenumberutil.ndd_prefix_for_region(phonenumbers.region_code_for_country_code(int(code)), True)
+    return code, trunk or "", e164[1 + len(code) :]
+
+
 def mask(number: str | None) -> str:
     """A number as it may stand in a log: of one in E.164 country and area; of any other text, nothing."""
     if number is None:

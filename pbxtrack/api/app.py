@@ -7,14 +7,16 @@ import logging
 from aiohttp import hdrs, web
 
 from pbxtrack.api import calls, cors, leases, openapi, problems, routing, status
+from pbxtrack.api.kept import Kept
 from pbxtrack.api.limits import Limiter
 from pbxtrack.api.origins import Origins
 from pbxtrack.api.page import PAGE, render
 from pbxtrack.api.routing import Audience
 from pbxtrack.api.services import ADDRESS_LIMITER, ORIGINS, SERVICES, SHARES, SITE_LIMITER, Services
 from pbxtrack.api.shares import Shares
+from pbxtrack.api.snippet import route as snippet
 
-ROUTES = (*leases.ROUTES, *calls.ROUTES, *status.ROUTES)
+ROUTES = (*snippet.ROUTES, *leases.ROUTES, *calls.ROUTES, *status.ROUTES)
 
 _KEEP_ALIVE = 75.0  # seconds
 _DRAIN = 5.0  # seconds that requests under way are given when the service stops
@@ -32,6 +34,7 @@ def create_app(services: Services) -> web.Application:
     app = web.Application(middlewares=[problems.middleware], client_max_size=routing.MAX_BODY)
     app[SERVICES] = services
     app[ORIGINS] = Origins(services.database)
+    app[snippet.PAGES] = Kept(services.database, snippet.read_pages)
     app[ADDRESS_LIMITER] = Limiter(services.address_rate)
     app[SITE_LIMITER] = Limiter(services.site_rate)
     app[SHARES] = Shares()

@@ -154,4 +154,4 @@ class Clock:
 def _set_clock(client: Any, clock: Callable[[], float]) -> None:
     from pbxtrack.api.services import ORIGINS
 
-    client.server.app[ORIGINS]._clock = clock
+    client.server.app[ORIGINS]._known._clock = clock

@@ -1,0 +1,42 @@
+/** What the browser keeps of the visitor: in a cookie and in its storage, where it does not refuse. */
+
+import { key } from "./site";
+
+const PLACE = "pbxtrack" + key;
+const YEAR = 31_536_000; // seconds
+
+export const read = <T>(): Partial<T> => {
+  try {
+    return JSON.parse(localStorage[PLACE]);
+  } catch {
+    return {};
+  }
+};
+
+export const write = (value: unknown): void => {
+  try {
+    localStorage[PLACE] = JSON.stringify(value);
+  } catch {
+    // Refused, or full.
+  }
+};
+
+/** What follows a pattern in the cookies; nothing where they are refused. */
+export const cookie = (pattern: string): string | undefined => {
+  try {
+    return RegExp(`\\b${pattern}([\\w.]+)`).exec(document.cookie)![1];
+  } catch {
+    // None, or refused.
+  }
+};
+
+/** Keep the visitor in a cookie on the widest domain that the browser takes: www.shop.example shares shop.example's. */
+export const bake = (visitor: string, seconds = YEAR): void => {
+  location.hostname.split(".").reduceRight((rest, name) => {
+    if (!visitor || !document.cookie.includes(visitor))
+      document.cookie =
+        `pbxtrack=${visitor};max-age=${seconds};path=/;samesite=lax;domain=${name}${rest}` +
+        (location.protocol > "http:" ? ";secure" : "");
+    return "." + name + rest;
+  }, "");
+};
