@@ -20,9 +20,14 @@ async def _agi(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     writer.close()
 
 
-async def _json(request: web.Request) -> web.Response:
+async def _lease(request: web.Request) -> web.Response:
     body = json.loads(await request.read())
     return web.json_response({"lease": "x", "number": "+74951230000", "site": body["site"]}, status=201)
+
+
+async def _renew(request: web.Request) -> web.Response:
+    json.loads(await request.read())
+    return web.json_response({"lease": request.match_info["lease"], "number": "+74951230000"})
 
 
 async def _serve(kind: str) -> None:
@@ -31,7 +36,8 @@ async def _serve(kind: str) -> None:
         port = server.sockets[0].getsockname()[1]
     else:
         app = web.Application()
-        app.router.add_post("/api/v1/leases", _json)
+        app.router.add_post("/api/v1/leases", _lease)
+        app.router.add_post("/api/v1/leases/{lease}/renew", _renew)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0, backlog=512)

@@ -18,6 +18,7 @@ from benchmarks.stats import quantiles
 from tests.agi_environment import environment
 
 _WARM_UP = 0.1  # of the requests
+_RENEWED = 1_000  # leases that are renewed in turn
 
 
 async def _agi(port: int, numbers: list[str]) -> Callable[[int], Awaitable[None]]:
@@ -51,11 +52,32 @@ async def _leases(port: int, http: aiohttp.ClientSession) -> Callable[[int], Awa
     return ask
 
 
+async def _renewals(port: int, http: aiohttp.ClientSession) -> Callable[[int], Awaitable[None]]:
+    url = f"http://127.0.0.1:{port}/api/v1/leases"
+    leases = []
+    for index in range(_RENEWED):
+        async with http.post(url, json={"site": site.KEY, "page": site.page(index)}) as response:
+            leases.append((await response.json())["lease"])
+
+    async def ask(index: int) -> None:
+        async with http.post(f"{url}/{leases[index % len(leases)]}/renew", json={}) as response:
+            text = await response.text()
+            if response.status != 200:
+                raise RuntimeError(text)
+
+    return ask
+
+
 async def _run(order: dict[str, Any]) -> dict[str, Any]:
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as http:
-        agi = order["kind"] == "agi"
-        ask = await (_agi(order["port"], order["numbers"]) if agi else _leases(order["port"], http))
+        match order["kind"]:
+            case "agi":
+                ask = await _agi(order["port"], order["numbers"])
+            case "leases":
+                ask = await _leases(order["port"], http)
+            case _:
+                ask = await _renewals(order["port"], http)
         numbers = itertools.count()
         took: list[float] = []
 

@@ -61,18 +61,19 @@ def sqlite(pool: str) -> Iterator[tuple[str, list[str]]]:
     """A SQLite file with the site in it: its address and the numbers leased."""
     with tempfile.TemporaryDirectory(prefix="pbxtrack-bench-") as folder:
         url = f"sqlite:///{folder}/pbxtrack.db"
-        yield url, _furnish(url, pool)
+        yield url, furnish(url, pool)
 
 
 @contextlib.contextmanager
-def postgresql(pool: str) -> Iterator[tuple[str, list[str]]]:
-    """A PostgreSQL of our own with the site in it; it does not wait for the disk."""
-    with postgres.cluster() as folder:
+def postgresql(pool: str, *, durable: bool = False) -> Iterator[tuple[str, list[str]]]:
+    """A PostgreSQL of our own with the site in it. Unless it is to be ``durable``, it does not wait for the disk."""
+    with postgres.cluster(durable=durable) as folder:
         url = postgres.create(folder, "bench")
-        yield url, _furnish(url, pool)
+        yield url, furnish(url, pool)
 
 
-def _furnish(url: str, pool: str) -> list[str]:
+def furnish(url: str, pool: str, leased: int = site.LEASES) -> list[str]:
+    """Make the tables and the site, and lease some of its numbers; those."""
     database = Database(url)
     try:
         migrate.upgrade(database)
@@ -81,6 +82,6 @@ def _furnish(url: str, pool: str) -> list[str]:
             moment = site.now()
             plan = sites.plan(connection, wanted, moment)
             sites.apply(connection, wanted, plan.held, moment)
-        return site.lease(database)
+        return site.lease(database, leased)
     finally:
         database.close()

@@ -40,7 +40,8 @@ class Result:
 
 def at_most(what: str, value: float, limit: float, unit: str, note: str = "") -> Line:
     """A line that is met when the value is no more than the limit."""
-    return Line(what, f"{value:+.2f} {unit}{note}", f"≤ {limit:g} {unit}", value <= limit)
+    shown = f"{value:.2f}×" if unit == "×" else f"{value:+.2f} {unit}"
+    return Line(what, f"{shown}{note}", f"≤ {limit:g}{unit if unit == "×" else f" {unit}"}", value <= limit)
 
 
 def at_least(what: str, value: float, limit: float, note: str = "") -> Line:

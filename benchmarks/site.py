@@ -15,6 +15,7 @@ from pbxtrack.storage.leases import SqlLeases
 KEY = "bench"
 STATIC = tuple(f"+7495123{index:04d}" for index in range(900, 1000))
 LEASES = 200
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 _CAMPAIGNS = ("spring", "brand", "retargeting", "video", "search")
 
 

@@ -13,12 +13,16 @@ from pathlib import Path
 
 import psycopg
 
-_OPTIONS = "-c listen_addresses='' -c fsync=off -c full_page_writes=off -c shared_buffers=64MB -c max_connections=200"
+_OPTIONS = "-c listen_addresses='' -c shared_buffers=64MB -c max_connections=200"
+_CARELESS = "-c fsync=off -c full_page_writes=off"
 
 
 @contextlib.contextmanager
-def cluster() -> Iterator[str]:
-    """Run a new cluster; gives the socket's folder. PostgreSQL does not run as root: another user's name is used."""
+def cluster(*, durable: bool = False) -> Iterator[str]:
+    """Run a new cluster; gives the socket's folder. PostgreSQL does not run as root: another user's name is used.
+
+    Unless it is to be ``durable``, it does not wait for the disk.
+    """
     programs = _programs()
     folder = Path(tempfile.mkdtemp(prefix="pbxtrack-pg-"))
     user = _unprivileged()
@@ -39,7 +43,7 @@ def cluster() -> Iterator[str]:
         run(f"{programs}/initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync",
             "--locale=C.UTF-8")  # fmt: skip
         run(f"{programs}/pg_ctl", "-D", str(data), "-l", str(folder / "log"), "-w",
-            "-o", f"-k {folder} {_OPTIONS}", "start")  # fmt: skip
+            "-o", f"-k {folder} {_OPTIONS} {'' if durable else _CARELESS}", "start")  # fmt: skip
         try:
             yield str(folder)
         finally:

@@ -8,7 +8,7 @@ from aiohttp import web
 from pbxtrack.api.managers import TOKEN
 from pbxtrack.api.problems import Problem
 from pbxtrack.api.routing import Answer, Audience, Route, answer
-from pbxtrack.api.schemas import Call, CallChanges, CallPage, CallQuery
+from pbxtrack.api.schemas import CallChanges, CallDetail, CallPage, CallQuery
 from pbxtrack.api.services import SERVICES
 from pbxtrack.numbers import MAX_LENGTH, InvalidNumber, Number, read_caller
 from pbxtrack.storage.views import CallFilter, InvalidCursor, annotate_call, call_detail, calls_page
@@ -97,7 +97,7 @@ ROUTES = (
         summary="One call",
         audience=Audience.MANAGER,
         path_parameters=_CALL,
-        answer=Answer(200, "The call.", Call),
+        answer=Answer(200, "The call.", CallDetail),
         problems=("not-found",),
     ),
     Route(
@@ -108,7 +108,7 @@ ROUTES = (
         audience=Audience.MANAGER,
         body=CallChanges,
         path_parameters=_CALL,
-        answer=Answer(200, "The call as it is now.", Call),
+        answer=Answer(200, "The call as it is now.", CallDetail),
         problems=("not-found",),
     ),
 )

@@ -21,7 +21,7 @@ from pbxtrack.pool.model import EventKind, LeaseGrant, LeaseRequest, Sign
 from pbxtrack.pool.policy import HEARTBEAT
 from pbxtrack.pool.service import UnknownSite
 from pbxtrack.sources.bots import is_bot
-from pbxtrack.storage.views import rfc3339
+from pbxtrack.storage.times import rfc3339
 
 log = structlog.get_logger(__name__)
 

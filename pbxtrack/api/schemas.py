@@ -192,6 +192,32 @@ class Call(BaseModel):
     pbx: PbxAnswer
 
 
+class VisitEventAnswer(BaseModel):
+    at: datetime
+    event: Annotated[str, Field(description="view, tap, copy or leave")]
+    page: str
+
+
+class VisitAnswer(BaseModel):
+    """A visit to the website: where it came from, and what the visitor did."""
+
+    id: str
+    visitor: str
+    started_at: datetime
+    seen_at: Annotated[datetime, Field(description="The last sign of life.")]
+    region: str
+    referrer: str | None
+    click_ids: dict[str, str]
+    client_ids: dict[str, str]
+    events: Annotated[list[VisitEventAnswer], Field(description="By time, beginning with the page it landed on.")]
+
+
+class CallDetail(Call):
+    """A call, and the visit that it is attributed to."""
+
+    visit: VisitAnswer | None
+
+
 class CallPage(BaseModel):
     items: list[Call]
     next: Annotated[str | None, Field(description="The cursor of the next page; null at the end.")]

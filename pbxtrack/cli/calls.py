@@ -97,8 +97,13 @@ def show(call_id: str, as_json: bool) -> None:
     if as_json:
         print_json({**call, "timeline": timeline})
         return
-    for line in (*_summary(call, zones), "", *_happened(call, timeline, zones), "", *_explained(call["attribution"])):
-        click.echo(visible(line))
+    parts = [
+        _summary(call, zones),
+        _happened(call, timeline, zones),
+        _explained(call["attribution"]),
+        _visited(call, zones),
+    ]
+    click.echo("\n\n".join("\n".join(map(visible, lines)) for lines in parts if lines))
 
 
 def _pages(connection: Connection, which: CallFilter, limit: int) -> tuple[list[dict[str, Any]], str | None]:
@@ -196,6 +201,23 @@ def _explained(attribution: Mapping[str, Any]) -> list[str]:
         for candidate in attribution["candidates"]:
             lines.append(f"    {_sure(candidate['confidence']):>5}  {candidate['channel']}, visit {candidate['visit']}")
     return lines
+
+
+_DID = {"view": "saw", "tap": "tapped the number on", "copy": "copied the number on", "leave": "left"}
+
+
+def _visited(call: Mapping[str, Any], zones: Mapping[str, str]) -> list[str]:
+    visit = call["visit"]
+    if visit is None:
+        return []
+    came = f", from {visit['referrer']}" if visit["referrer"] else ""
+    return [
+        f"The visit on {_local(visit['started_at'], call, zones):%Y-%m-%d}{came}:",
+        *(
+            f"  {_local(event['at'], call, zones):%H:%M:%S}  {_DID[event['event']]} {event['page']}"
+            for event in visit["events"]
+        ),
+    ]
 
 
 def _local(at: str, call: Mapping[str, Any], zones: Mapping[str, str]) -> datetime:

@@ -16,7 +16,7 @@ from pbxtrack.errors import ConfigError, StorageUnavailable
 from pbxtrack.settings import Settings
 from pbxtrack.storage import migrate
 from pbxtrack.storage.database import Database, parse_url
-from pbxtrack.storage.views import rfc3339
+from pbxtrack.storage.times import rfc3339
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 

@@ -10,7 +10,6 @@ import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, or_, select, tuple_, update
@@ -20,6 +19,8 @@ from pbxtrack.calls.attribution import Method
 from pbxtrack.calls.events import microseconds
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.storage.tables import call_facts, calls, sites
+from pbxtrack.storage.times import rfc3339
+from pbxtrack.storage.visit_views import visit_detail
 
 MAX_PAGE = 250
 MAX_CALL_ID = 200  # characters
@@ -91,11 +92,13 @@ def calls_page(
 
 
 def call_detail(connection: Connection, call_id: str) -> dict[str, Any] | None:
-    """One call; None if there is none."""
+    """One call, with the visit that it is attributed to; None if there is none."""
     if not storable(call_id) or len(call_id) > MAX_CALL_ID:
         return None
     row = connection.execute(_select_calls.where(calls.c.id == call_id)).one_or_none()
-    return _call(row) if row else None
+    if row is None:
+        return None
+    return {**_call(row), "visit": visit_detail(connection, row.visit_id) if row.visit_id else None}
 
 
 def annotate_call(connection: Connection, call_id: str, changes: dict[str, Any]) -> dict[str, Any] | None:
@@ -111,16 +114,6 @@ def annotate_call(connection: Connection, call_id: str, changes: dict[str, Any])
 def storable(text: str) -> bool:
     """Whether a database can hold the text: PostgreSQL refuses NUL, and half a surrogate pair is no Unicode."""
     return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-@lru_cache(maxsize=1_024)
-def rfc3339(at: datetime | None) -> str | None:
-    """A time as the API writes it: UTC, to the millisecond, and without a fraction that is nought."""
-    if at is None:
-        return None
-    at = at.astimezone(UTC)
-    text = at.replace(tzinfo=None).isoformat(timespec="milliseconds")
-    return text.removesuffix(".000") + "Z"
 
 
 def _conditions(which: CallFilter) -> list[ColumnElement[bool]]:

@@ -64,6 +64,7 @@ async def test_a_call_has_the_shape_that_programs_know(database: Database, manag
             "candidates": [],
         },
         "pbx": {"node": "pbx1", "linkedid": "1772355600.0", "end_seen": True, "fallback": None},
+        "visit": None,
     }
 
 
