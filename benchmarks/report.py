@@ -40,8 +40,10 @@ class Result:
 
 def at_most(what: str, value: float, limit: float, unit: str, note: str = "") -> Line:
     """A line that is met when the value is no more than the limit."""
-    shown = f"{value:.2f}×" if unit == "×" else f"{value:+.2f} {unit}"
-    return Line(what, f"{shown}{note}", f"≤ {limit:g}{unit if unit == "×" else f" {unit}"}", value <= limit)
+    shown, limited = (
+        (f"{value:.2f}×", f"≤ {limit:g}×") if unit == "×" else (f"{value:+.2f} {unit}", f"≤ {limit:g} {unit}")
+    )
+    return Line(what, f"{shown}{note}", limited, value <= limit)
 
 
 def at_least(what: str, value: float, limit: float, note: str = "") -> Line:

@@ -75,7 +75,6 @@ class EventKind(StrEnum):
 class VisitEvent:
     """Something a visitor did during a visit, after the page that it began with."""
 
-    id: str
     visit: str
     at: datetime
     kind: EventKind

@@ -114,13 +114,19 @@ class _Turn:
         for one in asked.values():
             if one.last is not None and one.held:
                 self._keep(one, one.last)
-        self._hand_out([one for one in asked.values() if one.grant is None])
-        self._store.save(self._changes)
+        if needy := [one for one in asked.values() if one.grant is None]:
+            self._save()  # first: a number that its visitor came back to is not free any more
+            self._hand_out(needy)
+        self._save()
         answers: list[LeaseGrant | UnknownSite] = []
         for index, request in enumerate(requests):
             grant = asked[index].grant if index in asked else None
             answers.append(grant or UnknownSite(f"there is no site {request.site_key!r}"))
         return answers
+
+    def _save(self) -> None:
+        self._store.save(self._changes)
+        self._changes = Changes()
 
     def _read(self, requests: Sequence[LeaseRequest], sites: dict[str, SiteSettings | None]) -> dict[int, _Asked]:
         of_site = [(index, request, sites[request.site_key]) for index, request in enumerate(requests)]
@@ -229,7 +235,7 @@ class _Turn:
 def _see(changes: Changes, visit: Visit, at: datetime, event: EventKind | None, page: str) -> None:
     changes.seen[visit.id] = max(at, changes.seen.get(visit.id, at))
     if event:
-        changes.events.append(VisitEvent(new_id(at), visit.id, at, event, page[: policy.MAX_EVENT_PAGE]))
+        changes.events.append(VisitEvent(visit.id, at, event, page[: policy.MAX_EVENT_PAGE]))
 
 
 def by_region(pools: Iterable[PoolInfo], region: str) -> tuple[list[PoolInfo], list[PoolInfo]]:

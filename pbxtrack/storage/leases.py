@@ -9,10 +9,12 @@ from typing import Any
 from sqlalchemy import Connection, Integer, and_, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from pbxtrack.pool.model import Hold, Lease, SiteSettings, Visit
+from pbxtrack.ids import new_id
+from pbxtrack.pool.model import Hold, Lease, SiteSettings, Visit, VisitEvent
 from pbxtrack.pool.policy import MAX_EVENTS
 from pbxtrack.pool.ports import Changes, FreeNumber, Known, PoolInfo
 from pbxtrack.sources.touch import ChannelRule
+from pbxtrack.storage.gathered import Gathered
 from pbxtrack.storage.known import KnownSites
 from pbxtrack.storage.prepared import Among, Prepared
 from pbxtrack.storage.rows import LEASE_COLUMNS, SITE_COLUMNS, VISIT_COLUMNS, lease_of, site_of, visit_of
@@ -76,38 +78,38 @@ def _next(until: Any) -> Prepared:
 
 _free, _deserted = _next(numbers.c.free_at), _next(numbers.c.guaranteed_until)
 
-_hold_number = Prepared(
+_hold_number = Gathered(
     update(numbers)
     .where(numbers.c.id == bindparam("number"))
     .values(seq=bindparam("to"), free_at=bindparam("until"), guaranteed_until=bindparam("guaranteed"))
 )
-_end_lease = Prepared(
+_end_lease = Gathered(
     update(leases)
     .where(leases.c.number_id == bindparam("number"), leases.c.seq == bindparam("of"))
     .values(ends_at=bindparam("now"))
 )
-_renew_lease = Prepared(
+_renew_lease = Gathered(
     update(leases)
     .where(leases.c.id == bindparam("lease"))
     .values(seen_at=bindparam("seen"), guaranteed_until=bindparam("guaranteed"), ends_at=bindparam("until"))
 )
-_see_visit = Prepared(
+_see_visit = Gathered(
     update(visits)
     .where(visits.c.id == bindparam("visit"), visits.c.seen_at < bindparam("seen"))
     .values(seen_at=bindparam("seen"))
 )
-_count_events = Prepared(
+_count_events = Gathered(
     update(visits).where(visits.c.id == bindparam("visit")).values(events=visits.c.events + bindparam("count"))
 )
 _events_so_far = Prepared(select(visits.c.id, visits.c.events).where(Among(visits.c.id, "visits")))
-_add_visit, _add_lease = Prepared(visits.insert()), Prepared(leases.insert())
-_add_event = Prepared(visit_events.insert())
+_add_visit, _add_lease = Gathered(visits.insert()), Gathered(leases.insert())
+_add_event = Gathered(visit_events.insert())
 
 
-def _upsert(insert: Any) -> Prepared:
+def _upsert(insert: Any) -> Gathered:
     statement = insert(visitors)
     latest = {name: statement.excluded[name] for name in ("visit_id", "lease_id")}
-    return Prepared(statement.on_conflict_do_update(index_elements=["site_id", "id"], set_=latest))
+    return Gathered(statement.on_conflict_do_update(index_elements=["site_id", "id"], set_=latest))
 
 
 _visitors = {"sqlite": _upsert(sqlite.insert), "postgresql": _upsert(postgresql.insert)}
@@ -172,10 +174,10 @@ class SqlLeases:
     def take(self, pool_id: int, count: int, hold: Hold, *, deserted: bool) -> Sequence[FreeNumber]:
         query = _deserted if deserted else _free
         rows = query.all(self._connection, {"pool": pool_id, "now": hold.since, "count": count})
-        _end_lease.many(
+        _end_lease.run(
             self._connection, [{"number": row.id, "of": row.seq, "now": hold.since} for row in rows if row.live]
         )
-        _hold_number.many(
+        _hold_number.run(
             self._connection,
             [
                 {"number": row.id, "to": row.seq + 1, "until": hold.ends_at, "guaranteed": hold.guaranteed_until}
@@ -186,11 +188,11 @@ class SqlLeases:
 
     def save(self, changes: Changes) -> None:
         connection = self._connection
-        _end_lease.many(
+        _end_lease.run(
             connection,
             [{"number": lease.number_id, "of": lease.seq, "now": lease.ends_at} for lease in changes.ended],
         )
-        _hold_number.many(
+        _hold_number.run(
             connection,
             [
                 {
@@ -203,7 +205,7 @@ class SqlLeases:
                 if lease.number_id is not None
             ],
         )
-        _renew_lease.many(
+        _renew_lease.run(
             connection,
             [
                 {
@@ -215,12 +217,12 @@ class SqlLeases:
                 for lease in changes.renewed
             ],
         )
-        _see_visit.many(connection, [{"visit": visit, "seen": seen} for visit, seen in sorted(changes.seen.items())])
+        _see_visit.run(connection, [{"visit": visit, "seen": seen} for visit, seen in sorted(changes.seen.items())])
         self._add_events(changes)
-        _add_visit.many(connection, [_visit_values(visit, client_ids) for visit, client_ids in changes.visits])
+        _add_visit.run(connection, [_visit_values(visit, client_ids) for visit, client_ids in changes.visits])
         new = [*changes.leases, *changes.kept]
-        _add_lease.many(connection, [_lease_values(lease) for lease in new])
-        _visitors[connection.dialect.name].many(
+        _add_lease.run(connection, [_lease_values(lease) for lease in new])
+        _visitors[connection.dialect.name].run(
             connection,
             [
                 {
@@ -238,25 +240,32 @@ class SqlLeases:
         if not changes.events:
             return
         rows = _events_so_far.all(self._connection, {"visits": {event.visit for event in changes.events}})
-        room = {row.id: MAX_EVENTS - row.events for row in rows}
+        so_far = {row.id: row.events for row in rows}
         added: dict[str, int] = {}
         kept = []
         for event in changes.events:
-            if added.get(event.visit, 0) < room[event.visit]:
+            place = so_far[event.visit] + added.get(event.visit, 0)
+            if place < MAX_EVENTS:
                 added[event.visit] = added.get(event.visit, 0) + 1
                 kept.append(
                     {
                         "visit_id": event.visit,
-                        "id": event.id,
+                        "id": _event_id(event, place),
                         "at": event.at,
                         "kind": event.kind.value,
                         "page": event.page,
                     }
                 )
-        _add_event.many(self._connection, kept)
-        _count_events.many(
+        _add_event.run(self._connection, kept)
+        _count_events.run(
             self._connection, [{"visit": visit, "count": count} for visit, count in sorted(added.items())]
         )
+
+
+def _event_id(event: VisitEvent, place: int) -> str:
+    """An id whose time is followed by the event's place in the visit: those of one millisecond stay in order."""
+    made = new_id(event.at)
+    return f"{made[:10]}{place:04}{made[14:]}"
 
 
 def _known(row: Any) -> Known:

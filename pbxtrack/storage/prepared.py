@@ -1,4 +1,4 @@
-"""Statements that somebody waits for: compiled once, and on SQLite run without SQLAlchemy's execution around them.
+"""Queries that somebody waits for: compiled once, and on SQLite run without SQLAlchemy's execution around them.
 
 That takes half the time or less of what SQLAlchemy's execution takes. PostgreSQL goes the ordinary way.
 """
@@ -6,12 +6,9 @@ That takes half the time or less of what SQLAlchemy's execution takes. PostgreSQ
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
-from functools import cached_property
 from typing import Any
 
 from sqlalchemy import ARRAY, BigInteger, BindParameter, ColumnElement, Connection, Dialect, Executable, String, exc
@@ -28,7 +25,7 @@ Row = Mapping[str, Any]
 
 
 class Prepared:
-    """A statement compiled once."""
+    """A query compiled once."""
 
     def __init__(self, statement: Executable) -> None:
         self._statement = statement
@@ -41,7 +38,7 @@ class Prepared:
         if reader.dialect.name != "sqlite":
             return reader.execute(self._statement, parameters).all()
         try:
-            return self._on_sqlite().rows(_driver(reader), parameters)
+            return self._on_sqlite().rows(driver_of(reader), parameters)
         except sqlite3.Error as error:
             raise self._translated(error, reader.dialect) from error
 
@@ -50,21 +47,6 @@ class Prepared:
         rows = self.all(reader, parameters)
         assert len(rows) <= 1
         return rows[0] if rows else None
-
-    def many(self, connection: Connection, rows: Sequence[Row]) -> None:
-        """Run the statement, an INSERT or an UPDATE, for each of these parameters. Raises what SQLAlchemy raises.
-
-        An UPDATE changes a row of the table once: no two of ``rows`` may be for the same one.
-        """
-        if not rows:
-            return
-        if connection.dialect.name != "sqlite":
-            connection.execute(self._statement, rows)
-            return
-        try:
-            self._on_sqlite().many(_driver(connection), rows)
-        except sqlite3.Error as error:
-            raise self._translated(error, connection.dialect) from error
 
     def _on_sqlite(self) -> _Compiled:
         if self._sqlite is None:
@@ -116,16 +98,13 @@ def _elsewhere(element: Among, compiler: SQLCompiler, **options: Any) -> str:
     return f"{column} = ANY({values})"
 
 
-def _driver(connection: Connection) -> sqlite3.Connection:
+def driver_of(connection: Connection) -> sqlite3.Connection:
+    """The driver's own connection, in a transaction."""
     if not connection.in_transaction():
         connection.begin()  # as SQLAlchemy would: all that is read is of one moment
     driver = connection.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)
     return driver
-
-
-_VALUES = re.compile(r"(INSERT INTO .*? )VALUES \((.*?)\)( ON CONFLICT .*)?", re.DOTALL)
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class _Compiled:
@@ -149,45 +128,18 @@ class _Compiled:
                 self._converts.append((index, found))
 
     def rows(self, driver: sqlite3.Connection, parameters: Row) -> list[Any]:
-        values = self._values([{**self._defaults, **parameters}])[0]
         rows = []
-        for found in driver.execute(self.text, values).fetchall():
+        for found in driver.execute(self.text, self._values(parameters)).fetchall():
             row = list(found)
             for index, convert in self._converts:
                 row[index] = convert(row[index])
             rows.append(self._row(row))
         return rows
 
-    def many(self, driver: sqlite3.Connection, rows: Sequence[Row]) -> None:
-        driver.execute(self._gathered, [_encode(self._values(rows))])
-
-    @cached_property
-    def _gathered(self) -> str:
-        """The statement for many rows, which are one JSON parameter.
-
-        The driver gives up the interpreter's lock for every row of ``executemany``, and waits for it again: beside a
-        busy event loop that costs more than all else.
-        """
-        begin, *rest = self.text.split("?")
-        text = begin + "".join(f"given.value ->> {index}{part}" for index, part in enumerate(rest))
-        source = " FROM json_each(?) AS given WHERE "
-        if text.startswith("UPDATE "):
-            return text.replace(" WHERE ", source, 1)
-        before, values, after = _VALUES.fullmatch(text).groups()  # type: ignore[union-attr]
-        return f"{before}SELECT {values}{source}true{after or ''}"
-
-    def _values(self, rows: Sequence[Row]) -> list[list[Any]]:
+    def _values(self, parameters: Row) -> list[Any]:
         """The parameters in the statement's order, as the driver takes them."""
-        names = self._names
-        times: dict[datetime, Any] = {}  # one transaction's times are mostly the same
-        converted = []
-        for row in rows:
-            values = [row[name] for name in names]
-            for index, convert in self._binds:
-                value = values[index]
-                if type(value) is datetime:
-                    values[index] = times.get(value) or times.setdefault(value, convert(value))
-                else:
-                    values[index] = convert(value)
-            converted.append(values)
-        return converted
+        given = {**self._defaults, **parameters}
+        values = [given[name] for name in self._names]
+        for index, convert in self._binds:
+            values[index] = convert(values[index])
+        return values

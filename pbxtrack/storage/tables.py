@@ -139,16 +139,18 @@ numbers = Table(
     CheckConstraint("(kind = 'pool') = (pool_id IS NOT NULL)", name="pool"),
     CheckConstraint("(kind = 'static') = (channel_id IS NOT NULL)", name="channel"),
 )
-# The smallest free_at of a pool is the number that has been free for longest: the next to be leased.
+# The smallest free_at of a pool is the number that has been free for longest: the next to be leased. The id is there
+# for PostgreSQL, which would otherwise sort all numbers that were never leased each time it looks for the first.
 _in_use = numbers.c.removed_at.is_(None)
-Index("ix_numbers_free", numbers.c.pool_id, numbers.c.free_at, postgresql_where=_in_use, sqlite_where=_in_use)
-Index(
-    "ix_numbers_guaranteed",
-    numbers.c.pool_id,
-    numbers.c.guaranteed_until,
-    postgresql_where=_in_use,
-    sqlite_where=_in_use,
-)
+for _name, _until in (("free", numbers.c.free_at), ("guaranteed", numbers.c.guaranteed_until)):
+    Index(
+        f"ix_numbers_{_name}",
+        numbers.c.pool_id,
+        _until,
+        numbers.c.id,
+        postgresql_where=_in_use,
+        sqlite_where=_in_use,
+    )
 
 addresses = Table(
     "addresses",

@@ -50,6 +50,7 @@ def upgrade() -> None:
     """)
     op.drop_table("visitors_before")
     op.drop_index("ix_leases_visit", table_name="leases")
+    _index_numbers("id")
     if op.get_bind().dialect.name == _POSTGRESQL:
         for table in ("visits", "leases"):
             op.alter_column(table, "visitor_id", type_=sa.String(length=64))
@@ -70,6 +71,7 @@ def downgrade() -> None:
                 table, "visitor_id", type_=sa.String(length=26), postgresql_using="substr(visitor_id, 1, 26)"
             )
     op.create_index("ix_leases_visit", "leases", ["visit_id"])
+    _index_numbers()
     op.rename_table("visitors", "visitors_after")
     if op.get_bind().dialect.name == _POSTGRESQL:
         op.execute("ALTER INDEX pk_visitors RENAME TO pk_visitors_after")
@@ -89,3 +91,10 @@ def downgrade() -> None:
     with op.batch_alter_table("visits") as visits:
         visits.drop_column("events")
     op.drop_table("visit_events")
+
+
+def _index_numbers(*more: str) -> None:
+    in_use = sa.text("removed_at IS NULL")
+    for name, until in (("ix_numbers_free", "free_at"), ("ix_numbers_guaranteed", "guaranteed_until")):
+        op.drop_index(name, table_name="numbers")
+        op.create_index(name, "numbers", ["pool_id", until, *more], postgresql_where=in_use, sqlite_where=in_use)

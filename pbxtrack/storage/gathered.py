@@ -1,0 +1,129 @@
+"""Writes of many rows in one statement: they are its parameters, an array for each column or JSON for all of them.
+
+A driver's ``executemany`` is a statement for each row: PostgreSQL runs each, and on SQLite the driver gives up the
+interpreter's lock for each and waits for it again, which beside a busy event loop costs more than all else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import JSON, Connection, Dialect, Executable, exc
+from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.dialects.sqlite import dialect as SQLiteDialect  # noqa: N812
+
+from pbxtrack.storage.prepared import driver_of
+
+Row = Mapping[str, Any]
+
+_VALUES = re.compile(r"(INSERT INTO .*? )VALUES \((.*?)\)( ON CONFLICT .*)?", re.DOTALL)
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class Gathered:
+    """An INSERT ... VALUES of one row, or an UPDATE of one row with a WHERE, to be run for many."""
+
+    def __init__(self, statement: Executable) -> None:
+        self._statement = statement
+
+    def run(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """Run it for each of these parameters. Raises what SQLAlchemy raises.
+
+        An UPDATE changes a row of the table once: no two of ``rows`` may be for the same one.
+        """
+        if not rows:
+            return
+        if connection.dialect.name == "sqlite":
+            try:
+                self._sqlite.run(driver_of(connection), rows)
+            except sqlite3.Error as error:
+                raise exc.DBAPIError.instance(
+                    self._sqlite.text, None, error, sqlite3.Error, hide_parameters=True, dialect=connection.dialect
+                ) from error
+        else:
+            self._postgresql.run(connection, rows)
+
+    @cached_property
+    def _sqlite(self) -> _OnSqlite:
+        return _OnSqlite(self._statement)
+
+    @cached_property
+    def _postgresql(self) -> _OnPostgresql:
+        return _OnPostgresql(self._statement)
+
+
+class _Text:
+    """A statement whose parameters are named ``:name``, and what turns values into what the driver takes."""
+
+    def __init__(self, statement: Executable, dialect: Dialect) -> None:
+        compiled: Any = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+        self.names: list[str] = []
+        self.binds: dict[str, Any] = compiled.binds
+        self.text = re.sub(r"(?<!:):(\w+)", self._mark, str(compiled))
+        self.converts: list[Callable[[Any], Any] | None] = [
+            self.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in self.names
+        ]
+
+    def _mark(self, found: re.Match[str]) -> str:
+        self.names.append(found[1])
+        return f"?{len(self.names) - 1}?"
+
+    def given(self, parameter: Callable[[int], str], source: str) -> str:
+        """The statement with each parameter as ``parameter(index)`` of the rows of ``source``."""
+        text = re.sub(r"\?(\d+)\?", lambda found: parameter(int(found[1])), self.text)
+        if text.startswith("UPDATE "):
+            return text.replace(" WHERE ", f" FROM {source} WHERE ", 1)
+        insert = _VALUES.fullmatch(text)
+        assert insert is not None
+        return f"{insert[1]}SELECT {insert[2]} FROM {source} WHERE true{insert[3] or ''}"  # noqa: S608 (compiled)
+
+    def columns(self, rows: Sequence[Row]) -> list[list[Any]]:
+        """The parameters, column by column, converted."""
+        columns = []
+        for name, convert in zip(self.names, self.converts, strict=True):
+            column = [row[name] for row in rows]
+            columns.append(_converted(column, convert) if convert else column)
+        return columns
+
+
+def _converted(column: list[Any], convert: Callable[[Any], Any]) -> list[Any]:
+    if not isinstance(column[0], datetime):
+        return [convert(value) for value in column]
+    times = {value: convert(value) for value in set(column)}  # one transaction's are mostly the same
+    return [times[value] for value in column]
+
+
+class _OnSqlite:
+    def __init__(self, statement: Executable) -> None:
+        self._statement = _Text(statement, SQLiteDialect(paramstyle="named"))
+        self.text = self._statement.given(lambda index: f"(given.value ->> {index})", "json_each(?) AS given")
+
+    def run(self, driver: sqlite3.Connection, rows: Sequence[Row]) -> None:
+        driver.execute(self.text, [_encode(list(zip(*self._statement.columns(rows), strict=True)))])
+
+
+class _OnPostgresql:
+    def __init__(self, statement: Executable) -> None:
+        dialect = PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
+        self._statement = _Text(statement, dialect)
+        types = [self._statement.binds[name].type for name in self._statement.names]
+        self._is_json = [isinstance(kind, JSON) for kind in types]
+        arrays = ", ".join(
+            f"%(p{index})s::{'TEXT' if is_json else kind.compile(dialect)}[]"
+            for index, (kind, is_json) in enumerate(zip(types, self._is_json, strict=True))
+        )
+        columns = ", ".join(f"p{index}" for index in range(len(types)))
+        self._text = self._statement.given(
+            lambda index: f"given.p{index}::JSON" if self._is_json[index] else f"given.p{index}",
+            f"unnest({arrays}) AS given ({columns})",
+        )
+
+    def run(self, connection: Connection, rows: Sequence[Row]) -> None:
+        columns = self._statement.columns(rows)
+        connection.exec_driver_sql(self._text, {f"p{index}": column for index, column in enumerate(columns)})
