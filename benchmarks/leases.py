@@ -44,16 +44,16 @@ async def run(*, quick: bool) -> Result:
 
 def _run(rounds: int, count: int, most: int) -> Result:
     cases = [
-        Case("SQLite, 10,000 numbers", _sqlite, 10_000, 0.6),
-        Case(f"SQLite, {most:,} numbers", _sqlite, most, 0.5),
-        Case("SQLite, 100 numbers", _sqlite, 100, 0.0),
+        Case("SQLite, 10,000 numbers", sqlite, 10_000, 0.6),
+        Case(f"SQLite, {most:,} numbers", sqlite, most, 0.5),
+        Case("SQLite, 100 numbers", sqlite, 100, 0.0),
         Case("PostgreSQL, 10,000 numbers", _postgresql, 10_000, 0.4),
-        Case("SQLite, renewals", _sqlite, 10_000, 0.0, "renewals", 3_600),
+        Case("SQLite, renewals", sqlite, 10_000, 0.0, "renewals", 3_600),
         Case("PostgreSQL, renewals", _postgresql, 10_000, 0.0, "renewals", 3_600),
     ]
     found: list[dict[str, Any]] = []
     with contextlib.ExitStack() as stack:
-        bare = stack.enter_context(programs.server("bare", "json"))
+        bare = stack.enter_context(programs.server("bare", "json")).port
         ports = {case.name: stack.enter_context(_serving(case)) for case in cases}
         for _ in range(rounds):
             one: dict[str, Any] = {}
@@ -88,11 +88,17 @@ def _result(cases: list[Case], found: list[dict[str, Any]]) -> Result:
 
 @contextlib.contextmanager
 def _serving(case: Case) -> Iterator[int]:
+    with furnished(case) as url, programs.server("service", url, "api") as server:
+        yield server.port
+
+
+@contextlib.contextmanager
+def furnished(case: Case) -> Iterator[str]:
+    """A case's database with its site and numbers; its address."""
     with case.database() as url:
         programs.furnish(url, f"{_FIRST}..{_FIRST}", 0)
         _fill(url, case)
-        with programs.server("service", url, "api") as port:
-            yield port
+        yield url
 
 
 def _fill(url: str, case: Case) -> None:
@@ -123,7 +129,8 @@ def _fill(url: str, case: Case) -> None:
 
 
 @contextlib.contextmanager
-def _sqlite() -> Iterator[str]:
+def sqlite() -> Iterator[str]:
+    """A SQLite file's address."""
     with tempfile.TemporaryDirectory(prefix="pbxtrack-bench-") as folder:
         yield f"sqlite:///{Path(folder)}/pbxtrack.db"
 

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks import site
 from pbxtrack.sitefile.parse import parse
@@ -20,9 +20,16 @@ from tests import postgres
 ROOT = Path(__file__).parents[1]
 
 
+class Server(NamedTuple):
+    """A server that runs."""
+
+    port: int
+    pid: int
+
+
 @contextlib.contextmanager
-def server(module: str, *arguments: str) -> Iterator[int]:
-    """Run a server for as long as the block lasts; its port."""
+def server(module: str, *arguments: str) -> Iterator[Server]:
+    """Run a server for as long as the block lasts."""
     process = subprocess.Popen(
         [sys.executable, "-m", f"benchmarks.{module}", *arguments],
         cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
@@ -30,7 +37,7 @@ def server(module: str, *arguments: str) -> Iterator[int]:
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        yield int(process.stdout.readline())
+        yield Server(int(process.stdout.readline()), process.pid)
     finally:
         process.stdin.close()
         if module in ("bare", "responder"):

@@ -22,11 +22,11 @@ async def run(*, quick: bool) -> Result:
 def _run(rounds: int, count: int) -> Result:
     with contextlib.ExitStack() as stack:
         servers: dict[str, tuple[int, list[str]]] = {
-            "bare": (stack.enter_context(programs.server("bare", "agi")), [*site.STATIC])
+            "bare": (stack.enter_context(programs.server("bare", "agi")).port, [*site.STATIC])
         }
         for name, database in (("sqlite", programs.sqlite), ("postgresql", programs.postgresql)):
             url, leased = stack.enter_context(database(_POOL))
-            port = stack.enter_context(programs.server("service", url, "agi"))
+            port = stack.enter_context(programs.server("service", url, "agi")).port
             servers[name] = port, site.dialled(leased, 2 * len(leased))
         found = [
             {

@@ -45,11 +45,11 @@ exten => _+7495X.,1,Goto(pbxtrack,${EXTEN},1)
 def lab() -> Iterator[Lab]:
     """An Asterisk of this run's own, without phones: the load generator is the line."""
     with (
-        programs.server("responder") as port,
+        programs.server("responder") as responder,
         Lab.up(f"bench-{uuid.uuid4().hex[:8]}", "rootfs", phones=False, attached=True) as up,
     ):
         with (up.root / "etc" / "extensions.conf").open("a") as file:
-            file.write(_DIALPLAN.replace("{port}", str(port)))
+            file.write(_DIALPLAN.replace("{port}", str(responder.port)))
         up.asterisk("dialplan reload")
         # As Debian's own logger.conf has it; the lab's writes a line for each step of the dialplan.
         logger = up.root / "etc" / "logger.conf"
