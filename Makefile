@@ -18,7 +18,7 @@ $(VENV)/ready: requirements/dev.lock pyproject.toml scripts/setup
 demo: $(VENV)/ready ## a real Asterisk, real calls, their attribution; ONCE=1 ends after the scripted calls
 	@pbxtrack demo $(if $(ONCE),--once)
 
-test: $(VENV)/ready ## the whole suite: real Asterisk and PostgreSQL included
+test: $(VENV)/ready ## the whole suite: real Asterisk, PostgreSQL and Chromium included
 	@scripts/setup-tests
 	@pytest -n auto --dist loadfile $(ARGS)
 

@@ -43,8 +43,9 @@ const post = async (path: string, body: object, take: (lease: Lease) => void): P
       keepalive: true,
       signal: deadline.signal,
     });
-    rest = answer.ok || answer.status == 410 ? 0 : +answer.headers.get("Retry-After")! || REST;
-    if (answer.ok) take(await answer.json());
+    const given = answer.ok && (await answer.json());
+    rest = given || answer.status == 410 ? 0 : +answer.headers.get("Retry-After")! || REST;
+    if (given) take(given);
     else if (!rest) {
       confirmed = false;
       ask();

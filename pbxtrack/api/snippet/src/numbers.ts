@@ -36,7 +36,7 @@ const seekNumber = (parts: Parts): void => {
 };
 
 const seekEmail = (address: string): void => {
-  targets.push([RegExp(`([\\w.+%-]?)${address.replace(/\W/g, "\\$&")}(?![\\w@-]|\\.\\w)`, "gi")]);
+  targets.push([RegExp(`([\\w.+%-]?)[${[...address].join(`]${EDGE}?[`)}](?![\\w@-]|\\.\\w)`, "gi")]);
 };
 
 numbers.forEach(seekNumber);

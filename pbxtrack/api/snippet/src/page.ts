@@ -8,7 +8,7 @@ import { numbers, options } from "./site";
 // number to a messenger stay as they are, and so does what they say.
 const SKIP =
   "script,style,title,noscript,textarea,[noswap],[contenteditable]" +
-  numbers.map((parts) => `,[href*="${parts[2]}"]:not([href^="tel:"])`).join("");
+  numbers.map((parts) => `,[href*="${parts[2]}"]:not([href^="tel:" i])`).join("");
 // A number may go on from one of these to the next: texts, comments (which frameworks put between texts), elements.
 const INLINE = /^(#.*|[^P]|EM|FONT|LABEL|NOBR|S(MALL|PAN|TRONG)|WBR)$/;
 const ATTRIBUTES = ["href", "title", "alt", "aria-label"];
