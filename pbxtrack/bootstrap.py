@@ -195,9 +195,9 @@ class Application:
                 ready=self.ready,
                 default_region=self._region,
                 # A proxy on this machine is trusted unasked: else all its visitors would be one.
-                trusted_proxies=tuple(
+                trusted_proxies=[
                     ip_network(proxy, strict=False) for proxy in (*_LOCAL, *self.settings.api.trusted_proxies)
-                ),
+                ],
             )
         )
         self._api = create_runner(app)

@@ -7,12 +7,13 @@ import logging
 from aiohttp import hdrs, web
 
 from pbxtrack.api import calls, cors, leases, openapi, problems, routing, status
+from pbxtrack.api.client_address import ClientAddresses
 from pbxtrack.api.kept import Kept
 from pbxtrack.api.limits import Limiter
 from pbxtrack.api.origins import Origins
 from pbxtrack.api.page import PAGE, render
 from pbxtrack.api.routing import Audience
-from pbxtrack.api.services import ADDRESS_LIMITER, ORIGINS, SERVICES, SHARES, SITE_LIMITER, Services
+from pbxtrack.api.services import ADDRESS_LIMITER, ADDRESSES, ORIGINS, SERVICES, SHARES, SITE_LIMITER, Services
 from pbxtrack.api.shares import Shares
 from pbxtrack.api.snippet import route as snippet
 
@@ -38,6 +39,7 @@ def create_app(services: Services) -> web.Application:
     app[ADDRESS_LIMITER] = Limiter(services.address_rate)
     app[SITE_LIMITER] = Limiter(services.site_rate)
     app[SHARES] = Shares()
+    app[ADDRESSES] = ClientAddresses(services.trusted_proxies)
     app[openapi.DOCUMENT] = openapi.describe(ROUTES)
     app[PAGE] = render(app[openapi.DOCUMENT])
     for route in ROUTES:

@@ -10,41 +10,48 @@ _MAX_HOPS = 20
 _MAX_KEPT = 256  # characters of a header whose meaning is kept
 
 
-def client_address(peer: str | None, forwarded: tuple[str, ...], trusted: tuple[IPv4Network | IPv6Network, ...]) -> str:
-    """The address to count requests by; for IPv6 the /64 that one customer has.
+class ClientAddresses:
+    """Whose requests are, by connection and headers. Kept: reading addresses costs more than a request's other reading."""
 
-    ``forwarded`` are the values of X-Forwarded-For. They are read from the right, as each proxy appends the address it
-    was asked from, and only as far as trusted proxies go: what stands further left, anybody may have written.
-    """
-    if sum(map(len, forwarded)) <= _MAX_KEPT:
-        return _kept(peer, forwarded, trusted)
-    return _read(peer, forwarded, trusted)
+    def __init__(self, trusted: Sequence[IPv4Network | IPv6Network]) -> None:
+        """``trusted`` proxies may tell in X-Forwarded-For who asked them."""
+        self._trusted = trusted
+        self._kept = lru_cache(maxsize=4_096)(self._read)
+
+    def of(self, peer: str | None, forwarded: tuple[str, ...]) -> str:
+        """The address to count requests by; for IPv6 the /64 that one customer has.
+
+        ``forwarded`` are the values of X-Forwarded-For. They are read from the right, as each proxy appends the address
+        it was asked from, and only as far as trusted proxies go: what stands further left, anybody may have written.
+        """
+        if sum(map(len, forwarded)) <= _MAX_KEPT:
+            return self._kept(peer, forwarded)
+        return self._read(peer, forwarded)
+
+    def _read(self, peer: str | None, forwarded: Sequence[str]) -> str:
+        address = _parse(peer or "")
+        if address is None:
+            return "local"  # a Unix socket, or a connection that is gone already
+        if self._trusts(address):
+            hops = [hop for value in forwarded for hop in value.split(",")][-_MAX_HOPS:]
+            for hop in reversed(hops):
+                nearer = _parse(hop.strip())
+                if nearer is None:
+                    break
+                address = nearer
+                if not self._trusts(address):
+                    break
+        if isinstance(address, IPv6Address):
+            return f"{IPv6Address(int(address) >> 64 << 64)}/64"
+        return str(address)
+
+    def _trusts(self, address: IPv4Address | IPv6Address) -> bool:
+        return any(address in network for network in self._trusted)
 
 
 def is_local(address: str) -> bool:
     """Whether an address of :func:`client_address` is this machine itself."""
     return address == "local" or address.startswith("127.") or address == "::/64"
-
-
-def _read(peer: str | None, forwarded: Sequence[str], trusted: Sequence[IPv4Network | IPv6Network]) -> str:
-    address = _parse(peer or "")
-    if address is None:
-        return "local"  # a Unix socket, or a connection that is gone already
-    if _is_trusted(address, trusted):
-        hops = [hop for value in forwarded for hop in value.split(",")][-_MAX_HOPS:]
-        for hop in reversed(hops):
-            nearer = _parse(hop.strip())
-            if nearer is None:
-                break
-            address = nearer
-            if not _is_trusted(address, trusted):
-                break
-    if isinstance(address, IPv6Address):
-        return f"{IPv6Address(int(address) >> 64 << 64)}/64"
-    return str(address)
-
-
-_kept = lru_cache(maxsize=4_096)(_read)  # reading addresses costs more than a request's other reading together
 
 
 def _parse(text: str) -> IPv4Address | IPv6Address | None:
@@ -53,7 +60,3 @@ def _parse(text: str) -> IPv4Address | IPv6Address | None:
     except ValueError:
         return None
     return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
-
-
-def _is_trusted(address: IPv4Address | IPv6Address, trusted: Sequence[IPv4Network | IPv6Network]) -> bool:
-    return any(address in network for network in trusted)

@@ -10,13 +10,13 @@ import structlog
 from aiohttp import hdrs, web
 
 from pbxtrack.api import cors
-from pbxtrack.api.client_address import client_address, is_local
+from pbxtrack.api.client_address import is_local
 from pbxtrack.api.limits import Verdict
 from pbxtrack.api.problems import Problem
 from pbxtrack.api.routing import Answer, Audience, Route, answer
 from pbxtrack.api.schemas import LeaseAnswer, LeaseBody, RenewBody
-from pbxtrack.api.services import ADDRESS_LIMITER, SERVICES, SHARES, SITE_LIMITER, Services
-from pbxtrack.numbers import Number, mask
+from pbxtrack.api.services import ADDRESS_LIMITER, ADDRESSES, SERVICES, SHARES, SITE_LIMITER, Services
+from pbxtrack.numbers import Number
 from pbxtrack.pool.model import EventKind, LeaseGrant, LeaseRequest, Sign
 from pbxtrack.pool.policy import HEARTBEAT
 from pbxtrack.pool.service import UnknownSite
@@ -53,14 +53,7 @@ async def acquire(request: web.Request, body: LeaseBody) -> web.Response:
             raise Problem("unknown-site", headers=headers) from None
         if peer:
             _note(request.app, peer, grant)
-    log.debug(
-        "lease_granted",
-        site=grant.site.key,
-        visit=grant.visit.id,
-        number=mask(grant.number) if grant.number else None,
-        overflow=grant.lease.overflow,
-        renewed=grant.renewed,
-    )
+    log.debug("lease_granted", site=grant.site.key, visit=grant.visit.id, overflow=grant.lease.overflow)
     return answer(_lease(grant, services.default_region), status=201, headers=headers)
 
 
@@ -100,8 +93,7 @@ async def _bot(services: Services, body: LeaseBody) -> web.Response:
 def _peer(request: web.Request) -> str | None:
     """The address to count by; None for a program on this machine, which may as well ask for others."""
     services = request.app[SERVICES]
-    forwarded = tuple(request.headers.getall("X-Forwarded-For", ()))
-    peer = client_address(request.remote, forwarded, services.trusted_proxies)
+    peer = request.app[ADDRESSES].of(request.remote, tuple(request.headers.getall("X-Forwarded-For", ())))
     return None if services.trust_local and is_local(peer) else peer
 
 

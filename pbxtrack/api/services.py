@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Network, IPv6Network
 
 from aiohttp import web
 
+from pbxtrack.api.client_address import ClientAddresses
 from pbxtrack.api.limits import Limiter, Rate
 from pbxtrack.api.origins import Origins
 from pbxtrack.api.shares import Shares
@@ -41,7 +42,7 @@ class Services:
     site: Callable[[str], Awaitable[SiteSettings | None]]
     ready: Callable[[], Awaitable[Readiness]]
     default_region: str = "RU"
-    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()
     address_rate: Rate | None = ADDRESS_RATE
     site_rate: Rate | None = SITE_RATE
     trust_local: bool = True
@@ -49,6 +50,7 @@ class Services:
 
 
 SERVICES = web.AppKey("SERVICES", Services)
+ADDRESSES = web.AppKey("ADDRESSES", ClientAddresses)
 ORIGINS = web.AppKey("ORIGINS", Origins)
 ADDRESS_LIMITER = web.AppKey("ADDRESS_LIMITER", Limiter)
 SHARES = web.AppKey("SHARES", Shares)

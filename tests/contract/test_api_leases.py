@@ -243,7 +243,7 @@ async def test_one_address_cannot_use_up_the_pool_and_its_pages_do_not_notice(da
     def from_address(address: str) -> dict[str, str]:
         return {"X-Forwarded-For": address}
 
-    everybody = (ip_network("127.0.0.0/8"),)
+    everybody = [ip_network("127.0.0.0/8")]
     body = {**BODY, "site": "big"}
     async with running(database, trusted_proxies=everybody) as client:
         greedy = [await client.post(LEASES, json=body, headers=from_address("203.0.113.7")) for _ in range(8)]

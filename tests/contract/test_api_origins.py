@@ -43,7 +43,7 @@ async def test_addresses_are_counted_apart_behind_a_trusted_proxy_only(database:
         return {"X-Forwarded-For": address}
 
     rates = {"address_rate": Rate(1, 600.0), "site_rate": None, "trust_local": False}
-    async with running(database, **rates, trusted_proxies=(ip_network("127.0.0.0/8"),)) as client:
+    async with running(database, **rates, trusted_proxies=[ip_network("127.0.0.0/8")]) as client:
         behind = [(await client.post(LEASES, json=BODY, headers=forwarded(f"203.0.113.{n}"))).status for n in (1, 2, 1)]
     async with running(database, **rates) as client:
         direct = [(await client.post(LEASES, json=BODY, headers=forwarded(f"203.0.113.{n}"))).status for n in (1, 2)]

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from pbxtrack.api.client_address import client_address
+from pbxtrack.api.client_address import ClientAddresses
 from pbxtrack.api.limits import Limiter, Rate
 from pbxtrack.api.origins import normal_origin
 
@@ -77,7 +77,7 @@ def test_no_rate_is_no_limit() -> None:
 def test_the_address_is_the_nearest_that_no_proxy_of_ours_has(
     peer: str | None, forwarded: list[str], expected: str
 ) -> None:
-    assert client_address(peer, tuple(forwarded), tuple(PROXIES)) == expected
+    assert ClientAddresses(PROXIES).of(peer, tuple(forwarded)) == expected
 
 
 @pytest.mark.parametrize(
