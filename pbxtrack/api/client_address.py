@@ -11,7 +11,7 @@ _MAX_KEPT = 256  # characters of a header whose meaning is kept
 
 
 class ClientAddresses:
-    """Whose requests are, by connection and headers. Kept: reading addresses costs more than a request's other reading."""
+    """Whose requests are, by connection and headers; kept, since reading addresses costs."""
 
     def __init__(self, trusted: Sequence[IPv4Network | IPv6Network]) -> None:
         """``trusted`` proxies may tell in X-Forwarded-For who asked them."""
