@@ -30,7 +30,7 @@ class PoolInfo:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A visit and its visitor's latest lease. ``held``: the number is one of a pool, and nobody had it since."""
+    """A visit and its visitor's latest lease. ``held``: the number is in the site's pools, and nobody had it since."""
 
     visit: Visit
     lease: Lease | None

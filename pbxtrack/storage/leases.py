@@ -36,8 +36,13 @@ _pools = Prepared(
     .order_by(pools.c.position, pools.c.id)
 )
 
-# Whether a lease's number is its visitor's to have on: nobody had it since, and it is still one of a pool.
-_held = and_(numbers.c.seq == leases.c.seq, numbers.c.pool_id.is_not(None), numbers.c.removed_at.is_(None))
+# Whether a lease's number is its visitor's to have on: nobody had it since, and it is still in a pool of the site.
+_held = and_(
+    numbers.c.seq == leases.c.seq,
+    numbers.c.site_id == leases.c.site_id,
+    numbers.c.pool_id.is_not(None),
+    numbers.c.removed_at.is_(None),
+)
 _known_visitors = Prepared(
     select(*VISIT_COLUMNS, *LEASE_COLUMNS, _held.label("held"))
     .join_from(visitors, visits, visits.c.id == visitors.c.visit_id)

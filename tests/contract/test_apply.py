@@ -167,6 +167,18 @@ def test_force_ends_the_lease_and_its_visitor_cannot_renew_it(database: Database
     assert given == set(NUMBERS)
 
 
+def test_a_visitor_does_not_come_back_to_a_number_that_is_another_sites_now(database: Database) -> None:
+    apply(database, [SITE, OTHER])
+    lease = visit(database)
+    at = NOW + timedelta(hours=1)
+    left = replace(POOL, numbers=tuple(number for number in NUMBERS if number != lease.number))
+    moved = replace(OTHER, pools=(Pool("all", (str(lease.number),)),))
+    assert apply(database, [replace(SITE, pools=(left,)), moved], at).held == []
+    again = LeaseRequest("demo", "https://shop.example/", visitor=lease.visitor, region="495")
+    with database.transaction() as connection:
+        assert one(SqlLeases(connection), again, at).number in left.numbers
+
+
 def test_a_new_number_is_leased_before_one_that_was(database: Database) -> None:
     apply(database, [replace(SITE, pools=(replace(POOL, numbers=NUMBERS[:1]),))])
     visit(database)

@@ -120,6 +120,17 @@ def test_a_deserted_lease_is_taken_when_the_pool_runs_short(shop: Stores) -> Non
     assert ask(shop, NOW + 3 * MINUTE).lease.overflow, "the others are still there"
 
 
+@pytest.mark.parametrize("later", [3 * MINUTE, 60 * MINUTE], ids=["deserted", "free"])
+def test_who_comes_back_keeps_the_number_though_others_come_in_the_same_moment(shop: Stores, later: timedelta) -> None:
+    first, *_ = [ask(shop) for _ in POOL]
+    with shop() as store:
+        wanted = [LeaseRequest("demo", AD), LeaseRequest("demo", AD, visitor=first.visit.visitor)]
+        new, back = acquire(store, wanted, NOW + later)
+    assert isinstance(new, LeaseGrant)
+    assert isinstance(back, LeaseGrant)
+    assert back.number == first.number != new.number
+
+
 def test_a_lease_ends_with_its_hold(shop: Stores) -> None:
     grant = ask(shop)
     assert beat(shop, grant, NOW + 30 * MINUTE) is None
