@@ -163,17 +163,18 @@ class _Turn:
 
     def _keep(self, one: _Asked, own: Lease) -> None:
         """The visitor goes on with the number that they have, or had last."""
-        if own.live(self._now) and one.goes_on:
-            lease = policy.renewed(own, one.site, self._now)
+        now = max(self._now, own.started_at)  # of two transactions, the one that began later may be done first
+        if own.live(now) and one.goes_on:
+            lease = policy.renewed(own, one.site, now)
             self._changes.renewed.append(lease)
             one.grant = LeaseGrant(lease, one.site, one.visit, lease.number, renewed=True)
             return
-        if own.live(self._now):
-            self._changes.ended.append(replace(own, ends_at=self._now))
+        if own.live(now):
+            self._changes.ended.append(replace(own, ends_at=now))
         assert own.number_id is not None
         assert own.number is not None
         number = FreeNumber(own.number_id, own.number, own.seq + 1)
-        self._changes.kept.append(self._grant(one, number))
+        self._changes.kept.append(self._grant(one, number, now))
 
     def _hand_out(self, needy: Sequence[_Asked]) -> None:
         """Numbers for those who have none, by site and region; what is left over is an overflow."""
@@ -187,7 +188,7 @@ class _Turn:
             numbers = iter(self._take(group[0].site, pools, region, len(fair)))
             for one in fair:
                 if number := next(numbers, None):
-                    self._changes.leases.append(self._grant(one, number))
+                    self._changes.leases.append(self._grant(one, number, self._now))
             for one in group:
                 if one.grant is None:
                     self._overflow(one)
@@ -211,20 +212,20 @@ class _Turn:
             self._changes.renewed.append(lease)
             one.grant = LeaseGrant(lease, one.site, one.visit, one.site.overflow_number, renewed=True)
         else:
-            self._changes.leases.append(self._grant(one, None))
+            self._changes.leases.append(self._grant(one, None, self._now))
 
-    def _grant(self, one: _Asked, number: FreeNumber | None) -> Lease:
-        hold = policy.hold(one.site, self._now)
+    def _grant(self, one: _Asked, number: FreeNumber | None, now: datetime) -> Lease:
+        hold = policy.hold(one.site, now)
         lease = Lease(
-            id=new_id(self._now),
+            id=new_id(now),
             site_id=one.site.id,
             visit=one.visit.id,
             visitor=one.visit.visitor,
             number=number.e164 if number else None,
             number_id=number.id if number else None,
             seq=number.seq if number else 0,
-            started_at=self._now,
-            seen_at=self._now,
+            started_at=now,
+            seen_at=now,
             guaranteed_until=hold.guaranteed_until,
             ends_at=hold.ends_at,
         )

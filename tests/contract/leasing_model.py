@@ -55,7 +55,7 @@ class Visit:
     campaign: str
     region: str
     seen_at: datetime
-    events: list[tuple[str, str]] = field(default_factory=list)
+    events: list[tuple[datetime, str, str]] = field(default_factory=list)
     id: str = ""
 
 
@@ -86,8 +86,12 @@ class Model:
         numbers: Mapping[str, Place],
         campaigns: Mapping[str, str],
         max_events: int,
+        fair_part: int,
     ) -> None:
-        """``campaigns`` by page; empty where the page names none. ``places`` in the order in which they are tried."""
+        """``campaigns`` by page; empty where the page names none. ``places`` in the order in which they are tried.
+
+        An address may hold one number in ``fair_part``, and always one.
+        """
         self.rules = rules
         self.places = places
         self.sites = {place.site for place in numbers.values()}
@@ -97,6 +101,7 @@ class Model:
         self.leases: list[Lease] = []
         self._campaigns = campaigns
         self._max_events = max_events
+        self._fair_part = fair_part
 
     def acquire(self, requests: Sequence[LeaseRequest], now: datetime) -> list[Lease | None]:
         """The lease that each request gets; None where there is no such site."""
@@ -149,6 +154,7 @@ class Model:
         last = visit.visitor.lease
         if last is None or last.number is None or not self._has(last):
             return None
+        now = max(now, last.started_at)
         if last.live(now):
             if last.visit is visit:
                 self._hold_on(last, now)
@@ -182,7 +188,7 @@ class Model:
 
     def _fair_share(self, site: str) -> int:
         numbers = [n for n in self.numbers.values() if n.place and n.place.pool and n.place.site == site]
-        return max(3, len(numbers) // 4)
+        return max(1, len(numbers) // self._fair_part)
 
     def _overflow(self, visit: Visit, now: datetime) -> Lease:
         last = visit.visitor.lease
@@ -215,7 +221,7 @@ class Model:
     def _see(self, visit: Visit, at: datetime, event: str | None, page: str) -> None:
         visit.seen_at = max(visit.seen_at, at)
         if event and len(visit.events) < self._max_events:
-            visit.events.append((event, page))
+            visit.events.append((at, event, page))
 
     def renew(self, signs: Sequence[Sign], now: datetime) -> list[Lease | None]:
         """The lease that each sign holds on; None where it is gone."""

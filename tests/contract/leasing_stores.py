@@ -43,8 +43,10 @@ class NumberRow:
 
 @dataclass(frozen=True)
 class VisitRow:
+    """``events``: when, of what kind and on which page, in the order of time."""
+
     seen_at: datetime
-    events: Sequence[tuple[str, str]]
+    events: Sequence[tuple[datetime, str, str]]
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,8 @@ class InMemory:
             for number in store._numbers.values():
                 numbers[number.e164] = _number(number.seq, number.free_at, number.guaranteed_until)
             for visit in store._visits.values():
-                events = [(event.kind.value, event.page) for event in store.events.get(visit.id, [])]
-                visits[visit.id] = VisitRow(visit.seen_at, events)
+                events = [(event.at, event.kind.value, event.page) for event in store.events.get(visit.id, [])]
+                visits[visit.id] = VisitRow(visit.seen_at, in_order_of_time(events))
         return Rows(leases, numbers, visits)
 
 
@@ -166,10 +168,10 @@ class InDatabase:
 
     def rows(self) -> Rows:
         numbers, leases, visits, events = tables.numbers, tables.leases, tables.visits, tables.visit_events
-        happened: dict[str, list[tuple[str, str]]] = {}
+        happened: dict[str, list[tuple[datetime, str, str]]] = {}
         with self._database.transaction() as connection:
             for row in connection.execute(select(events).order_by(events.c.visit_id, events.c.id)):
-                happened.setdefault(row.visit_id, []).append((row.kind, row.page))
+                happened.setdefault(row.visit_id, []).append((row.at, row.kind, row.page))
             seen = connection.execute(select(visits.c.id, visits.c.seen_at, visits.c.events)).all()
             held = connection.execute(select(leases, numbers.c.e164).outerjoin(numbers)).all()
             every = connection.execute(select(numbers).where(numbers.c.kind != "overflow")).all()
@@ -185,6 +187,11 @@ class InDatabase:
             numbers={row.e164: _number(row.seq, row.free_at, row.guaranteed_until) for row in every},
             visits={row.id: VisitRow(row.seen_at, happened.get(row.id, [])) for row in seen},
         )  # fmt: skip
+
+
+def in_order_of_time(events: Sequence[tuple[datetime, str, str]]) -> list[tuple[datetime, str, str]]:
+    """Those of one moment stay in their order."""
+    return sorted(events, key=lambda event: event[0])
 
 
 def _at(place: Place, numbers: Mapping[str, Place | None]) -> tuple[str, ...]:

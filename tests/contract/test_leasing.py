@@ -131,6 +131,16 @@ def test_who_comes_back_keeps_the_number_though_others_come_in_the_same_moment(s
     assert back.number == first.number != new.number
 
 
+def test_of_two_pages_opened_at_once_the_later_may_be_done_first(shop: Stores) -> None:
+    """Each transaction reads the clock when it begins, and one may then wait for the other."""
+    first = ask(shop)
+    later = NOW + 60 * MINUTE
+    here = ask(shop, later, first.visit.visitor)
+    also_here = ask(shop, later - timedelta(milliseconds=1), first.visit.visitor)
+    assert (also_here.lease.id, also_here.visit.id) == (here.lease.id, here.visit.id)
+    assert also_here.renewed
+
+
 def test_a_lease_ends_with_its_hold(shop: Stores) -> None:
     grant = ask(shop)
     assert beat(shop, grant, NOW + 30 * MINUTE) is None
