@@ -33,6 +33,7 @@ _SQLITE_BUSY_MS = 5_000
 _READ_HERE_BUSY = 0.1  # s
 _QUEUE_LIMIT = 20_000  # requests that may wait; past that the database is in trouble and callers are told so
 _BATCH_LIMIT = 500
+_BATCH_LEAST = 16  # of a batch that could be larger
 _TRY_AGAIN = frozenset({"40001", "40P01"})  # serialization failure, deadlock: the database is well
 
 _NO_TABLES = "the database has no tables yet; run `pbxtrack db upgrade`"
@@ -198,10 +199,18 @@ class GroupCommit(Generic[Request, Answer]):
             self._timer.cancel()
 
     async def _drain(self) -> None:
+        done = 0
         while self._waiting:
-            if self._gather and not self._closed:
-                await asyncio.sleep(self._gather)
-            batch, self._waiting = self._waiting[:_BATCH_LIMIT], self._waiting[_BATCH_LIMIT:]
+            limit = _BATCH_LIMIT
+            if self._gather:
+                if not self._closed:
+                    await asyncio.sleep(self._gather)
+            else:
+                # Half of those who ask at once: while one half is made durable, the other is answered and asks again.
+                # All together would have whoever asks and the database wait for each other in turn.
+                limit = min(limit, max(_BATCH_LEAST, (len(self._waiting) + done + 1) // 2))
+            batch, self._waiting = self._waiting[:limit], self._waiting[limit:]
+            done = len(batch)
             # Whoever asked may have gone (a browser that left): its request is not worth doing.
             batch = [(request, future) for request, future in batch if not future.done()]
             if batch:
