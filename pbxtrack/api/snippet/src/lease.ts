@@ -2,14 +2,14 @@
 
 import { guard } from "./guard";
 import { bake, cookie, read, write } from "./memory";
+import { swapAll } from "./page";
 import { type Lease, show } from "./show";
 import { api, key, options } from "./site";
 
 /** What the next page is told. */
 interface Kept {
-  v: string; // visitor
-  i: Record<string, string | undefined>; // their ids in other systems
-  l: Lease | null;
+  i: Record<string, string | undefined>; // the visitor's ids in other systems
+  l: Lease; // the last one, alive or not
   q: number; // quiet until then, in milliseconds
 }
 
@@ -69,20 +69,31 @@ const ask = async (): Promise<void> => {
   if (asking) return;
   asking = true;
   const ids = (kept.i = kept.i || {});
-  location.search.replace(CAMPAIGN, (_, name: string, value: string) => (name[3] == "_" ? "" : (ids[name] = unescape(value).slice(0, LONGEST_ID))));
+  location.search.replace(CAMPAIGN, (_, name: string, value: string) =>
+    name[3] == "_" ? "" : (ids[name] = value.slice(0, LONGEST_ID)),
+  );
   ids.ga = cookie("_ga=.{6}"); // GA1.1.
   ids.ym = cookie("_ym_uid=");
   reported = location.href;
-  const visitor = cookie("pbxtrack=") || kept.v;
-  await post("", { site: key, visitor, page: reported, referrer: document.referrer, region: options.region, client_ids: ids }, (answer) => {
-    off = off || !answer.lease;
-    if (!off) {
-      confirmed = true;
-      kept.v = answer.visitor;
-      take(answer);
-      bake(answer.visitor);
-    }
-  });
+  await post(
+    "",
+    {
+      site: key,
+      visitor: cookie("pbxtrack=") || (kept.l && kept.l.visitor),
+      page: reported,
+      referrer: document.referrer,
+      region: options.region,
+      client_ids: ids,
+    },
+    (answer) => {
+      off = off || !answer.lease;
+      if (!off) {
+        confirmed = true;
+        take(answer);
+        bake(answer.visitor);
+      }
+    },
+  );
   asking = false;
   view();
 };
@@ -92,7 +103,10 @@ const renew = (event?: string, beacon?: boolean): void => {
   const path = `/${held.lease}/renew`;
   const body = { page: location.href, event };
   if (!quiet() && !(beacon && navigator.sendBeacon && navigator.sendBeacon(api + path, JSON.stringify(body))))
-    post(path, body, (answer) => held == lease && take(answer));
+    post(path, body, (answer) => {
+      if (held == lease) take(answer);
+      swapAll();
+    });
 };
 
 /** A sign of life, and the next one in a while, as long as somebody looks. */
@@ -135,5 +149,5 @@ export const end = (): void => {
   confirmed = false;
   lease = null;
   write((kept = {}));
-  bake("", 0);
+  bake("");
 };

@@ -1,18 +1,18 @@
 /** Starts, and gives pages `window.pbxtrack`. */
 
-import { guard } from "./guard";
-import { begin, end, lease, view } from "./lease";
-import { swap } from "./page";
-import { inform, type Lease, type Listener, listeners } from "./show";
-import { listen } from "./signs";
 import { options } from "./site";
+import { guard } from "./guard";
+import { inform, type Lease, type Listener, listeners } from "./show";
+import { swap } from "./page";
+import { listen } from "./signs";
+import { begin, end, lease, view } from "./lease";
 
 type Call = [name: "onnumber" | "swap" | "consent" | "view", ...given: never[]];
 
 interface Pbxtrack {
   readonly lease: Lease | null;
   onnumber(listener: Listener): void;
-  swap(root: Node): void; // does nothing as long as there is no number
+  swap(root: Element | Document | ShadowRoot): void; // does nothing as long as there is no number
   consent(given: boolean): void;
   view(): void;
   push(call: Call): void;
@@ -42,9 +42,9 @@ const page: Pbxtrack = {
 
 guard(() => {
   const queue = window.pbxtrack;
-  if (queue && "swap" in queue) return; // the tag is on the page twice
+  if (queue && (queue as Pbxtrack).swap) return; // the tag is on the page twice
   window.pbxtrack = page;
   listen();
-  if (options.consent != "wait") begin();
+  if (!options.consent) begin();
   if (queue) (queue as Call[]).forEach(page.push);
 })();

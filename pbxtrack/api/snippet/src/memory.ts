@@ -30,13 +30,14 @@ export const cookie = (pattern: string): string | undefined => {
   }
 };
 
-/** Keep the visitor in a cookie on the widest domain that the browser takes: www.shop.example shares shop.example's. */
-export const bake = (visitor: string, seconds = YEAR): void => {
-  location.hostname.split(".").reduceRight((rest, name) => {
+/** Keep the visitor, or nobody, in a cookie on the widest domain that the browser takes: www.shop.example shares shop.example's. */
+export const bake = (visitor: string): void => {
+  let rest = "";
+  for (const name of location.hostname.split(".").reverse()) {
     if (!visitor || !document.cookie.includes(visitor))
       document.cookie =
-        `pbxtrack=${visitor};max-age=${seconds};path=/;samesite=lax;domain=${name}${rest}` +
+        `pbxtrack=${visitor};max-age=${visitor ? YEAR : 0};path=/;samesite=lax;domain=${name}${rest}` +
         (location.protocol > "http:" ? ";secure" : "");
-    return "." + name + rest;
-  }, "");
+    rest = "." + name + rest;
+  }
 };

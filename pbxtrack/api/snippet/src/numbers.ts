@@ -28,11 +28,16 @@ const AFTER = `(?!${JOINT}\\d|/\\d\\d|[\\w@])`;
 // A pattern's first group is a number's prefix, or what makes an address another one.
 const targets: [pattern: RegExp, parts?: Parts][] = [];
 let shown: Shown;
+let hints = /@/;
+
+/** Whether a text can have anything for us: most have not, and this is quick. */
+export const promising = (text: string | null): boolean => hints.test(text!);
 
 const seekNumber = (parts: Parts): void => {
   const [country, trunk, national] = parts;
   const prefix = `(?:\\+${GAP}|00)?${country}${GAP}(?:\\(${trunk}\\)${GAP})?${trunk && `|${trunk}${GAP}`}`;
   targets.push([RegExp(`(${prefix})?\\(?${[...national].join(GAP)}${AFTER}`, "g"), parts]);
+  hints = RegExp(hints.source + "|" + [...national].join("\\D*"));
 };
 
 const seekEmail = (address: string): void => {
@@ -42,15 +47,12 @@ const seekEmail = (address: string): void => {
 numbers.forEach(seekNumber);
 if (email) seekEmail(email);
 
-/** From now on show this. What was shown before is on the page, and is looked for too. */
+/** From now on show this. It is looked for too, for the day when something else is to be shown. */
 export const aim = (next: Shown): void => {
-  if (shown && shown.number) {
-    const [country, trunk] = numbers[0] || ["", ""];
-    const digits = shown.number.slice(1);
-    seekNumber([digits.slice(0, country.length), trunk, digits.slice(country.length)]);
-  }
-  if (shown && shown.email) seekEmail(shown.email);
   shown = next;
+  const [country, trunk] = numbers[0] || ["", ""];
+  if (next.number) seekNumber([country, trunk, next.number.slice(1 + country.length)]);
+  if (next.email) seekEmail(next.email);
 };
 
 /** The leased number as the found one is written; as `display` where it does not fit that form. */
@@ -70,13 +72,13 @@ const alike = (found: string, prefix: string, [country, , national]: Parts): str
 export const find = (text: string): Change[] => {
   const changes: Change[] = [];
   for (const [pattern, parts] of targets)
-    text.replace(pattern, (found: string, first = "", start: number) => {
+    // As a loop over matches; what it would give is not wanted.
+    text.replace(pattern, (found: string, first = "", start: number): any => {
       const before = text.slice(0, start).slice(-20);
       const piece = parts
         ? shown.number && !(first ? BEFORE_PREFIX : BEFORE_AREA).test(before) && alike(found, first, parts)
         : !first && shown.email;
       if (piece && piece != found) changes.push([start, start + found.length, piece]);
-      return "";
     });
   return changes.sort((one, other) => other[0] - one[0]);
 };

@@ -24,11 +24,12 @@ let shown: string;
 export const inform = (listener: Listener, lease: Lease): number => setTimeout(listener, 0, lease);
 
 export const show = guard((lease: Lease): void => {
-  const now = lease.number + " " + lease.email;
-  const changed = now != shown;
-  if (changed) aim(lease);
-  swapAll();
-  if (!shown) watch();
-  shown = now;
-  if (changed) listeners.forEach((listener) => inform(listener, lease));
+  const now = lease.number + "" + lease.email;
+  if (now != shown) {
+    aim(lease);
+    swapAll();
+    if (!shown) watch();
+    shown = now;
+    listeners.forEach((listener) => inform(listener, lease));
+  }
 });

@@ -2,7 +2,6 @@
 
 import { guard } from "./guard";
 import { beat, lease, tell, view } from "./lease";
-import { swapAll } from "./page";
 
 const SHORT = 80; // characters of an element that shows a number, and not half the page
 
@@ -19,7 +18,6 @@ const press = ({ target, pointerType }: PointerEvent): void => {
 };
 
 const listeners: Record<string, (event: any) => void> = {
-  DOMContentLoaded: swapAll,
   click: press,
   auxclick: press,
   copy: () => done("copy", "" + getSelection()),
@@ -32,8 +30,8 @@ export const listen = (): void => {
   for (const name in listeners) addEventListener(name, guard(listeners[name]), true);
   for (const name of ["pushState", "replaceState"] as const) {
     const original = history[name];
-    history[name] = function (this: History, ...given) {
-      original.apply(this, given);
+    history[name] = (...given) => {
+      original.apply(history, given);
       view();
     };
   }
