@@ -62,7 +62,8 @@ async def _demo(console: Console, lab: Lab, once: bool) -> None:
             live.update(call_table(plays, console.width), refresh=True)
         _verdict(console, plays)
         if not once:
-            await _stay(console, lab, service)
+            async with run.website(lab, service) as address:
+                await _stay(console, lab, service, address)
 
 
 def _verdict(console: Console, plays: list[run.Played]) -> None:
@@ -77,12 +78,15 @@ def _verdict(console: Console, plays: list[run.Played]) -> None:
     )
 
 
-async def _stay(console: Console, lab: Lab, service: run.Service) -> None:
+async def _stay(console: Console, lab: Lab, service: run.Service, website: str) -> None:
     console.print(f"""
+A shop's website is at {website}
+Open it in a browser: you are shown a number of your own, wherever the shop's was. Then be the caller.
+
 Everything stays up until Ctrl-C. Try, in another terminal:
   export PBXTRACK_CONFIG={lab.config_path}
   export PATH={Path(sys.executable).parent}:$PATH
-  pbxtrack lab call --name {lab.name} --from +79160000001 --to +74951230001
+  pbxtrack lab call --name {lab.name} --from +79160000001 --to YOUR_NUMBER
   pbxtrack calls
   curl -H 'Authorization: Bearer {service.token}' {service.url}/api/v1/calls
 The API is described at {service.url}/docs""", markup=False, soft_wrap=True)  # fmt: skip

@@ -15,14 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from aiohttp import web
 
 from pbxtrack.demo.script import CALLS, VISITORS, ScriptedCall, Visitor
+from pbxtrack.demo.website import create_app
 from pbxtrack.errors import PbxtrackError
+from pbxtrack.lab.addresses import split
 from pbxtrack.lab.caller import CallResult
 from pbxtrack.lab.lab import Lab
 
 DIAL_TIMEOUT = 3  # s that a line rings in the demonstration before the call counts as missed
 TOLERANCE = 0.2  # s between what the caller saw and what the call log says
+WEBSITE_KEY = "oak"
 _START_LIMIT = 15.0
 _SETTLE_LIMIT = 5.0  # s for the log to be complete after the last call
 _STAGGER = 0.4  # s between calls, so that a person can follow
@@ -127,11 +131,24 @@ class Service:
 def set_up(service: Service, lab: Lab) -> Path:
     """Put the demonstration's site in force, and make a token for reading the call log; the site file's path."""
     site = lab.root / "site.toml"
-    site.write_text(files("pbxtrack.demo").joinpath("site.toml").read_text("utf-8"), "utf-8")
+    text = files("pbxtrack.demo").joinpath("site.toml").read_text("utf-8")
+    site.write_text(text.replace("http://127.0.0.1:8000", f"http://{lab.addresses.website}"), "utf-8")
     service.command("db", "upgrade")
     service.command("apply", str(site))
     service.token = json.loads(service.command("token", "add", "demo", "--json"))["token"]
     return site
+
+
+@asynccontextmanager
+async def website(lab: Lab, service: Service) -> AsyncIterator[str]:
+    """Serve the website whose visitors are leased numbers; its address."""
+    runner = web.AppRunner(create_app(service.url, WEBSITE_KEY), access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, *split(lab.addresses.website)).start()
+        yield f"http://{lab.addresses.website}"
+    finally:
+        await runner.cleanup()
 
 
 async def play(lab: Lab, service: Service, plays: Sequence[Played]) -> None:

@@ -43,6 +43,11 @@ class Addresses:
         return f"{self.host}:8080"
 
     @property
+    def website(self) -> str:
+        """Where the demonstration's website will listen (TCP); the lab does not listen there."""
+        return f"{self.host}:8000"
+
+    @property
     def lines(self) -> dict[str, str]:
         """The phones of the lines, by the line's name (UDP)."""
         return {"sales": f"{self.host}:5071", "support": f"{self.host}:5072"}

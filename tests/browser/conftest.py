@@ -21,8 +21,8 @@ from tests.browser.website import Website, website
 OpenTab = Callable[..., AbstractContextManager[Tab]]
 
 ARTEFACTS = Path(__file__).parents[1] / "artefacts/browser"
-_CHROMIUM = os.environ.get("PBXTRACK_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
-_FLAGS = [
+CHROMIUM = os.environ.get("PBXTRACK_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+FLAGS = [
     "--host-resolver-rules=MAP *.example 127.0.0.1",
     "--no-sandbox",
     "--disable-gpu",
@@ -33,13 +33,13 @@ _FLAGS = [
     "--disable-sync",
 ]
 # Headless Chromium names itself in its user agent.
-_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
+AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
 
@@ -67,7 +67,7 @@ def open_tab(chromium: Browser, served: Website) -> OpenTab:
 
     @contextlib.contextmanager
     def opened(**options: Any) -> Iterator[Tab]:
-        context = chromium.new_context(**{"user_agent": _AGENT, "viewport": {"width": 1000, "height": 700}, **options})
+        context = chromium.new_context(**{"user_agent": AGENT, "viewport": {"width": 1000, "height": 700}, **options})
         tab = Tab(context.new_page(), served)
         yield tab
         context.close()
