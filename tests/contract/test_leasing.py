@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -167,3 +168,41 @@ def test_visitors_who_come_at_once_never_share_a_number(database: Database) -> N
         grants = list(threads.map(lambda _: ask(stores), range(60)))
     given = [grant.number for grant in grants if not grant.lease.overflow]
     assert sorted(map(str, given)) == numbers
+
+
+@pytest.mark.parametrize("sign", ["page view", "heartbeat"])
+def test_a_number_whose_visitor_gives_a_sign_of_life_is_not_taken_meanwhile(
+    postgresql_database: Database, sign: str
+) -> None:
+    shop = in_database(postgresql_database, POOL[:1])
+    grant = ask(shop)
+    with shop() as theirs:
+        if sign == "page view":
+            theirs.visitors([(grant.site.id, grant.visit.visitor)])
+        else:
+            theirs.leases([grant.lease.id])
+        assert ask(shop, NOW + 3 * MINUTE).lease.overflow
+    assert ask(shop, NOW + 3 * MINUTE).number == grant.number
+
+
+def page_view(stores: Stores, grant: LeaseGrant, now: datetime) -> str | None:
+    return ask(stores, now, grant.visit.visitor).lease.number
+
+
+def heartbeat(stores: Stores, grant: LeaseGrant, now: datetime) -> str | None:
+    renewed = beat(stores, grant, now)
+    return renewed.lease.number if renewed else None
+
+
+@pytest.mark.parametrize("sign", [page_view, heartbeat])
+def test_a_sign_of_life_waits_until_it_is_known_whose_the_number_is(
+    postgresql_database: Database, sign: Callable[[Stores, LeaseGrant, datetime], str | None]
+) -> None:
+    shop, later = in_database(postgresql_database, POOL[:1]), NOW + 3 * MINUTE
+    grant = ask(shop)
+    with ThreadPoolExecutor() as threads:
+        with shop() as another:
+            assert one(another, LeaseRequest("demo", AD), later).number == grant.number
+            back = threads.submit(sign, shop, grant, later)
+            time.sleep(0.2)  # so that it is surely under way
+        assert back.result() is None
