@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeVar, get_origin
 
+import orjson
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
@@ -19,7 +19,6 @@ Model = TypeVar("Model", bound=BaseModel)
 
 MAX_BODY = 32 * 1024  # bytes
 BODY_SECONDS = 10.0  # for a body to arrive in
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _JSON_TYPES = frozenset({"application/json", "text/plain"})  # the second spares a browser the preflight
 
 
@@ -112,7 +111,7 @@ def pattern(path: str) -> str:
 def answer(document: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """A JSON answer."""
     return web.Response(
-        body=_encode(document).encode("utf-8", "replace"),
+        body=orjson.dumps(document),
         status=status,
         content_type="application/json",
         headers=headers,

@@ -6,7 +6,6 @@ interpreter's lock for each and waits for it again, which beside a busy event lo
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+import orjson
 from sqlalchemy import JSON, Connection, Dialect, Executable, exc
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.dialects.sqlite import dialect as SQLiteDialect  # noqa: N812
@@ -23,7 +23,10 @@ from pbxtrack.storage.prepared import driver_of
 Row = Mapping[str, Any]
 
 _VALUES = re.compile(r"(INSERT INTO .*? )VALUES \((.*?)\)( ON CONFLICT .*)?", re.DOTALL)
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def _dumps(value: Any) -> str:
+    return orjson.dumps(value).decode()
 
 
 class Gathered:
@@ -101,16 +104,16 @@ def _converted(column: list[Any], convert: Callable[[Any], Any]) -> list[Any]:
 
 class _OnSqlite:
     def __init__(self, statement: Executable) -> None:
-        self._statement = _Text(statement, SQLiteDialect(paramstyle="named"))
+        self._statement = _Text(statement, SQLiteDialect(paramstyle="named", json_serializer=_dumps))
         self.text = self._statement.given(lambda index: f"(given.value ->> {index})", "json_each(?) AS given")
 
     def run(self, driver: sqlite3.Connection, rows: Sequence[Row]) -> None:
-        driver.execute(self.text, [_encode(list(zip(*self._statement.columns(rows), strict=True)))])
+        driver.execute(self.text, [_dumps(list(zip(*self._statement.columns(rows), strict=True)))])
 
 
 class _OnPostgresql:
     def __init__(self, statement: Executable) -> None:
-        dialect = PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
+        dialect = PGDialect(paramstyle="named", json_serializer=_dumps)  # type: ignore[no-untyped-call]
         self._statement = _Text(statement, dialect)
         types = [self._statement.binds[name].type for name in self._statement.names]
         self._is_json = [isinstance(kind, JSON) for kind in types]
