@@ -17,12 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from sqlalchemy import select
 
 from pbxtrack.api.app import create_app
-from pbxtrack.api.services import ORIGINS
 from pbxtrack.storage.database import Database
-from pbxtrack.storage.tables import sites
 from tests.contract.api_client import services
 from tests.contract.site import a_site
 
@@ -123,15 +120,6 @@ class Website:
         """The line that is all a page needs."""
         return f'<script async src="{self.api}/s/{key}.js" {options}></script>'
 
-    def serve(self, app: web.Application) -> str:
-        """Serve another application as a page of the site's; its address."""
-        origin = f"http://www.shop.example:{self._run(self._serve(app))}"
-        with self._database.transaction() as connection:
-            known: list[str] = connection.scalar(select(sites.c.origins).where(sites.c.key == KEY)) or []
-            connection.execute(sites.update().where(sites.c.key == KEY).values(origins=[*known, origin]))
-        self._app[ORIGINS]._known._until = float("-inf")
-        return origin
-
     def put(self, body: str, *, path: str = "/", head: str | None = None, options: str = "", **headers: str) -> str:
         """Put a page there; its address. ``head`` stands in for the snippet's tag."""
         tag = self.tag(options) if head is None else head
@@ -167,7 +155,6 @@ class Website:
     def _api(self) -> web.Application:
         app = create_app(services(self._database, address_rate=None, site_rate=None))
         app.middlewares.insert(0, self._observe)
-        self._app = app
         return app
 
     @web.middleware
