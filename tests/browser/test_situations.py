@@ -120,6 +120,17 @@ def test_the_heart_beats_only_while_somebody_looks(tab: Tab, site: Website) -> N
     site.until(lambda: [sign.status for sign in site.signs()] == [200, 200])
 
 
+def test_a_tab_in_the_background_asks_for_nothing_until_it_is_shown(tab: Tab, site: Website) -> None:
+    tab.page.add_init_script("Object.defineProperty(document, 'hidden', { value: true, configurable: true });")
+    tab.page.goto(site.put(PHONE))
+    tab.page.wait_for_function("() => window.pbxtrack")
+    tab.settled()
+    assert site.leases() == []
+    show(tab, "visible")
+    number = tab.leased()
+    assert tab.text(".phone") == f"8 {national(number)}"
+
+
 def show(tab: Tab, state: str) -> None:
     """Hide the tab or show it again, as far as the page can tell."""
     tab.page.evaluate(
@@ -220,6 +231,29 @@ def test_the_visitor_is_known_on_the_whole_domain_for_a_year(tab: Tab, site: Web
     tab.page.evaluate("() => localStorage.clear()")
     tab.visit(site.origin("shop.example") + "/")
     assert site.leases()[-1].body["visitor"] == visitor
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_the_visitor_is_known_on_a_machine_without_a_domain(tab: Tab, site: Website, host: str) -> None:
+    site.admit(site.origin(host))
+    site.put(PHONE)
+    tab.visit(site.origin(host) + "/")
+    [cookie] = [one for one in tab.page.context.cookies() if one["name"] == "pbxtrack"]
+    assert cookie["value"] == site.leases()[0].answer["visitor"]
+
+
+def test_a_site_without_numbers_to_be_swapped_tells_the_page_of_each_lease(tab: Tab, site: Website) -> None:
+    listen = """<script>
+        (window.pbxtrack = window.pbxtrack || []).push(["onnumber", ({ number }) => {
+            document.querySelector("output").append(number + " ");
+        }]);
+    </script>"""
+    first = tab.visit(site.put("<output></output>", head=listen + site.tag(key="bare")))
+    site.amended = {"number": "+78005550199"}
+    tab.page.evaluate("() => history.pushState({}, '', '/?utm_source=vk')")
+    tab.page.wait_for_function("() => pbxtrack.lease.number == '+78005550199'")
+    tab.settled()
+    assert tab.text("output").split() == [first, "+78005550199"]
 
 
 def test_ids_in_other_systems_are_told_and_kept(tab: Tab, site: Website) -> None:

@@ -17,9 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from sqlalchemy import select
 
 from pbxtrack.api.app import create_app
+from pbxtrack.api.services import ORIGINS
 from pbxtrack.storage.database import Database
+from pbxtrack.storage.tables import sites
 from tests.contract.api_client import services
 from tests.contract.site import a_site
 
@@ -28,6 +31,7 @@ COMPANY = "+74951234567"
 TOLL_FREE = "+78005553535"
 EMAIL = "sales@shop.example"
 POOL = [f"+749512301{index:02}" for index in range(100)]
+BARE = [f"+78005550{index:03}" for index in range(10)]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -92,6 +96,7 @@ class Website:
                 email=EMAIL,
                 pool=POOL,
             )
+            a_site(connection, key="bare", origins=[self.origin()], replace=[], pool=BARE)
             a_site(connection, key="removed", removed_at=datetime.now(UTC))
 
     def stop(self) -> None:
@@ -111,6 +116,13 @@ class Website:
 
     def origin(self, host: str = "www.shop.example") -> str:
         return f"http://{host}:{self.port}"
+
+    def admit(self, origin: str) -> None:
+        """Let pages of this origin ask too."""
+        with self._database.transaction() as connection:
+            known: list[str] = connection.scalar(select(sites.c.origins).where(sites.c.key == KEY)) or []
+            connection.execute(sites.update().where(sites.c.key == KEY).values(origins=[*known, origin]))
+        self._app[ORIGINS]._known._until = float("-inf")
 
     @property
     def api(self) -> str:
@@ -155,6 +167,7 @@ class Website:
     def _api(self) -> web.Application:
         app = create_app(services(self._database, address_rate=None, site_rate=None))
         app.middlewares.insert(0, self._observe)
+        self._app = app
         return app
 
     @web.middleware

@@ -50,8 +50,8 @@ if (email) seekEmail(email);
 /** From now on show this. It is looked for too, for the day when something else is to be shown. */
 export const aim = (next: Shown): void => {
   shown = next;
-  const [country, trunk] = numbers[0] || ["", ""];
-  if (next.number) seekNumber([country, trunk, next.number.slice(1 + country.length)]);
+  const [own] = numbers;
+  if (own && next.number) seekNumber([own[0], own[1], next.number.slice(1 + own[0].length)]);
   if (next.email) seekEmail(next.email);
 };
 
