@@ -305,9 +305,9 @@ def explore(machine: Callable[[], Leasing], examples: int) -> None:
 
 @pytest.mark.timeout(600)  # a failure is made small first
 def test_in_memory() -> None:
-    explore(lambda: Leasing(InMemory(RULES, PLACES, NUMBERS)), 100)
+    explore(lambda: Leasing(InMemory(RULES, PLACES, NUMBERS)), 60)
 
 
 @pytest.mark.timeout(600)
 def test_in_a_database(database: Database) -> None:
-    explore(lambda: Leasing(InDatabase(database, RULES, PLACES, NUMBERS, START)), 45 if database.is_sqlite else 25)
+    explore(lambda: Leasing(InDatabase(database, RULES, PLACES, NUMBERS, START)), 30 if database.is_sqlite else 15)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ import aiohttp
 
 from tests.processes.ledger import Ledger
 
-_START_LIMIT = 30.0  # s
+_START_LIMIT = 60.0  # s
 
 
 class Server:
@@ -23,14 +24,14 @@ class Server:
 
     def __init__(self, database_url: str, address: str, folder: Path) -> None:
         self.url = f"http://{address}"
-        self.log = folder / f"{address}.log"
+        self._log = folder / f"{address}.log"
         self._folder = folder
         others = {name: value for name, value in os.environ.items() if not name.startswith("PBXTRACK_")}
         self._environment = {**others, "PBXTRACK_DATABASE__URL": database_url, "PBXTRACK_API__LISTEN": address}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        with self.log.open("ab") as log:
+        with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "pbxtrack", "serve", "api"],
                 env=self._environment, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -49,8 +50,11 @@ class Server:
                 return response.ok
         except (aiohttp.ClientError, TimeoutError):
             assert self._process is not None
-            assert self._process.poll() is None, self.log.read_text("utf-8", "replace")[-2000:]
+            assert self._process.poll() is None, self.last_words()
             return False
+
+    def last_words(self) -> str:
+        return self._log.read_text("utf-8", "replace")[-2000:]
 
 
 @contextmanager
@@ -69,10 +73,11 @@ def serving(database_url: str, count: int, folder: Path) -> Iterator[Sequence[Se
 
 
 async def until_ready(servers: Sequence[Server], http: aiohttp.ClientSession) -> None:
-    async with asyncio.timeout(_START_LIMIT):
-        for server in servers:
-            while not await server.ready(http):
-                await asyncio.sleep(0.1)
+    for server in servers:
+        deadline = time.monotonic() + _START_LIMIT
+        while not await server.ready(http):
+            assert time.monotonic() < deadline, server.last_words()
+            await asyncio.sleep(0.1)
 
 
 async def kill_now_and_then(

@@ -53,6 +53,7 @@ def check(database: Database, ledger: Ledger) -> None:
     assert ledger.kills
     assert len(ledger.leases) > len(NUMBERS)
     assert ledger.renewals
+    assert ledger.gone
     with database.transaction() as connection:
         if not database.is_sqlite:  # what the last to be killed was doing may still go on
             connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
@@ -60,12 +61,10 @@ def check(database: Database, ledger: Ledger) -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.timeout(SECONDS + 60)
+@pytest.mark.timeout(SECONDS + 120)
 async def test_four_processes_on_postgresql(postgresql_database: Database, tmp_path: Path) -> None:
     ledger = await lease_and_kill(postgresql_database, tmp_path, processes=4, browsers=150, seconds=SECONDS)
     check(postgresql_database, ledger)
-    assert any(told.number is None for told in ledger.leases), "the numbers sufficed, so that nobody was in want"
-    assert ledger.gone
 
 
 @pytest.mark.asyncio
