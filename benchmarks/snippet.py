@@ -14,6 +14,7 @@ from playwright.async_api import Browser, async_playwright
 from benchmarks.report import Result, at_most
 from benchmarks.stats import spread
 from pbxtrack.api.snippet.script import Script, render
+from pbxtrack.errors import PbxtrackError
 
 NAME = "snippet"
 NODES = 5_000
@@ -29,12 +30,14 @@ _AGAIN = """() => {
 
 async def run(*, quick: bool) -> Result:
     """Each round is a tab of its own, whose first page leases a number and whose second shows it at once."""
+    program = os.environ.get("PBXTRACK_CHROMIUM") or shutil.which("chromium")
+    if program is None:
+        raise PbxtrackError("needs Chromium: apt-get install chromium")
     script = render("bench", "", ("+74951234567", "+78005553535"), "sales@shop.example")
     runner = web.AppRunner(_site(script), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     address = f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    program = os.environ.get("PBXTRACK_CHROMIUM") or shutil.which("chromium")
     try:
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=program, args=_FLAGS)
@@ -45,9 +48,9 @@ async def run(*, quick: bool) -> Result:
         await runner.cleanup()
     script_ms, again_ms = (spread([one[name] for one in found]) for name in ("script", "again"))
     lines = [
-        at_most(f"ms of the main thread on {NODES} nodes, median", script_ms["median"], _LIMIT_MS, "ms"),
-        at_most("ms to look through it once more, median", again_ms["median"], _LIMIT_MS, "ms"),
-        at_most("bytes sent, compressed", len(script.compressed), _LIMIT_BYTES, "bytes"),
+        at_most(f"processor time of the main thread on {NODES} nodes", script_ms["median"], _LIMIT_MS, "ms"),
+        at_most("to search all of it once more", again_ms["median"], _LIMIT_MS, "ms"),
+        at_most("sent, compressed", len(script.compressed), _LIMIT_BYTES, "bytes"),
     ]
     data = {"nodes": NODES, "script_ms": script_ms, "again_ms": again_ms, "bytes": len(script.compressed)}
     return Result(NAME, lines, data | {"environment": {"chromium": version}})
