@@ -120,7 +120,7 @@ ENDS = st.builds(End, which=st.integers(0, 9), off=st.sampled_from([timedelta(),
 CHANGES = st.builds(
     Change,
     moves=st.dictionaries(
-        st.sampled_from([*NUMBERS, *SPARE]), st.none() | st.sampled_from(PLACES), min_size=1, max_size=3
+        st.sampled_from([*NUMBERS, *SPARE]), st.sampled_from([None, *PLACES, TABLES, ANY]), min_size=1, max_size=3
     ),
     cafe=st.sampled_from([True, True, True, False]),
     force=st.booleans(),
@@ -310,4 +310,4 @@ def test_in_memory() -> None:
 
 @pytest.mark.timeout(600)
 def test_in_a_database(database: Database) -> None:
-    explore(lambda: Leasing(InDatabase(database, RULES, PLACES, NUMBERS, START)), 30 if database.is_sqlite else 15)
+    explore(lambda: Leasing(InDatabase(database, RULES, PLACES, NUMBERS, START)), 40 if database.is_sqlite else 15)
