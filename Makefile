@@ -20,7 +20,7 @@ demo: $(VENV)/ready ## a real Asterisk, real calls, their attribution; ONCE=1 en
 
 test: $(VENV)/ready ## the whole suite: real Asterisk, PostgreSQL and Chromium included
 	@scripts/setup-tests
-	@pytest -n auto --dist loadfile $(ARGS)
+	@scripts/test $(ARGS)
 
 check: $(VENV)/ready ## formatter, linter, types, import rules
 	@scripts/check

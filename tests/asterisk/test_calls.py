@@ -211,7 +211,7 @@ def test_callers_reach_their_line_while_the_answering_process_is_replaced(pbxtra
 
 
 def test_a_restart_while_a_call_talks_loses_nothing(pbxtrack: Pbxtrack) -> None:
-    handle = pbxtrack.lab.start_call(from_=pbxtrack.caller, to=BILLBOARD, ring=0.3, talk=5.0)
+    handle = pbxtrack.lab.start_call(from_=pbxtrack.caller, to=BILLBOARD, ring=0.3, talk=8.0)
     pbxtrack.until(lambda: [call["status"] for call in pbxtrack.calls()] == ["talking"])
     assert pbxtrack.stop() == 0
     pbxtrack.start()
