@@ -94,7 +94,8 @@ def _e164(text: str, region: str) -> str:
         except NumberParseException:
             continue
         # "Possible", not "valid": new number ranges come into use before any library knows them.
-        if phonenumbers.is_possible_number(parsed) and not parsed.extension:
+        whole = phonenumbers.is_possible_number_with_reason(parsed) == phonenumbers.ValidationResult.IS_POSSIBLE
+        if whole and not parsed.extension:  # one without its area code is not
             return phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
     raise InvalidNumber(f"{shorten(text)!r} is not a telephone number")
 

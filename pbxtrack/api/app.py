@@ -64,6 +64,7 @@ def create_runner(app: web.Application) -> web.AppRunner:
         app,
         access_log=None,
         logger=_SILENT,
+        auto_decompress=False,  # a few bytes that are gigabytes inside would keep everybody waiting
         handle_signals=False,
         keepalive_timeout=_KEEP_ALIVE,
         shutdown_timeout=_DRAIN,

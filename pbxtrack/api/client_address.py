@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 _MAX_HOPS = 20
+_WITH_PORT = re.compile(r"^(?:\[([0-9a-fA-F:.]+)\](?::\d+)?|([\d.]+):\d+)$")  # as some proxies write an address
 _MAX_KEPT = 256  # characters of a header whose meaning is kept
 
 
@@ -33,11 +35,11 @@ class ClientAddresses:
         if address is None:
             return "local"  # a Unix socket, or a connection that is gone already
         if self._trusts(address):
-            hops = [hop for value in forwarded for hop in value.split(",")][-_MAX_HOPS:]
+            hops = [hop.strip() for value in forwarded for hop in value.split(",") if hop.strip()][-_MAX_HOPS:]
             for hop in reversed(hops):
-                nearer = _parse(hop.strip())
+                nearer = _parse(_WITH_PORT.sub(r"\1\2", hop))
                 if nearer is None:
-                    break
+                    return "unknown"  # somebody's, and not this machine's
                 address = nearer
                 if not self._trusts(address):
                     break

@@ -49,7 +49,7 @@ KINDS = _kinds(
     ("too-slow", 408, "The request did not arrive in time"),
     ("lease-gone", 410, "The lease is gone; ask for a new one"),
     ("too-large", 413, "The request is too large"),
-    ("unsupported-type", 415, "The body is not JSON"),
+    ("unsupported-type", 415, "The Content-Type is not one of JSON"),
     ("invalid-body", 422, "The body does not fit its schema"),
     ("too-many-requests", 429, "Too many requests"),
     ("internal-error", 500, "An error inside pbxtrack"),

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any, TypeVar, get_origin
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
 
 from pbxtrack.api import cors, managers
@@ -161,6 +161,8 @@ async def read_body(request: web.Request, model: type[Model], *, optional: bool)
 
 
 async def _read(request: web.Request) -> bytes:
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
+        raise Problem("unsupported-type", "The body must not be compressed.")
     try:
         if request.content.is_eof():  # it came with the headers, as most do: a time limit would cost more than it
             return await request.read()
@@ -168,8 +170,8 @@ async def _read(request: web.Request) -> bytes:
             return await request.read()
     except TimeoutError:
         raise Problem("too-slow", f"The body did not arrive within {BODY_SECONDS:.0f} seconds.") from None
-    except web.RequestPayloadError:
-        raise Problem("bad-request", "The body is not encoded as the headers say.") from None
+    except (web.RequestPayloadError, ConnectionError):
+        raise Problem("bad-request", "The body did not arrive as the headers say.") from None
 
 
 def _message(error: Mapping[str, Any]) -> str:

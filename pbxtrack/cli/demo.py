@@ -81,7 +81,8 @@ def _verdict(console: Console, plays: list[run.Played]) -> None:
 async def _stay(console: Console, lab: Lab, service: run.Service, website: str) -> None:
     console.print(f"""
 A shop's website is at {website}
-Open it in a browser: you are shown a number of your own, wherever the shop's was. Then be the caller.
+Open it in a browser, as from an advertisement: {website}/?utm_source=yandex&utm_medium=cpc&utm_campaign=mine
+You are shown a number of your own, wherever the shop's own was (+7 495 123-45-67). Then be the caller.
 
 Everything stays up until Ctrl-C. Try, in another terminal:
   export PBXTRACK_CONFIG={lab.config_path}

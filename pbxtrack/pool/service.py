@@ -162,7 +162,7 @@ class _Turn:
         return visit
 
     def _keep(self, one: _Asked, own: Lease) -> None:
-        """The visitor goes on with the number that they have, or had last."""
+        """The visitor goes on with the number that they have; or had last, if their address may have one more."""
         now = max(self._now, own.started_at)  # of two transactions, the one that began later may be done first
         if own.live(now) and one.goes_on:
             lease = policy.renewed(own, one.site, now)
@@ -171,6 +171,8 @@ class _Turn:
             return
         if own.live(now):
             self._changes.ended.append(replace(own, ends_at=now))
+        elif not self._fair(one):
+            return
         assert own.number_id is not None
         assert own.number is not None
         number = FreeNumber(own.number_id, own.number, own.seq + 1)
@@ -183,8 +185,7 @@ class _Turn:
             groups.setdefault((one.site.id, one.visit.region), []).append(one)
         for (site_id, region), group in groups.items():
             pools = self._store.pools(site_id)
-            share = policy.fair_share(sum(pool.size for pool in pools))
-            fair = [one for one in group if one.request.others < share]
+            fair = [one for one in group if self._fair(one)]
             numbers = iter(self._take(group[0].site, pools, region, len(fair)))
             for one in fair:
                 if number := next(numbers, None):
@@ -192,6 +193,10 @@ class _Turn:
             for one in group:
                 if one.grant is None:
                     self._overflow(one)
+
+    def _fair(self, one: _Asked) -> bool:
+        """Whether one more number leaves enough to visitors of other addresses."""
+        return one.request.others < policy.fair_share(sum(pool.size for pool in self._store.pools(one.site.id)))
 
     def _take(self, site: SiteSettings, pools: Sequence[PoolInfo], region: str, count: int) -> list[FreeNumber]:
         """Free numbers that suit the region, else those of visitors who are gone, else of other regions."""

@@ -34,6 +34,7 @@ _READ_HERE_BUSY = 0.1  # s
 _QUEUE_LIMIT = 20_000  # requests that may wait; past that the database is in trouble and callers are told so
 _BATCH_LIMIT = 500
 _BATCH_LEAST = 16  # of a batch that could be larger
+_TRIES = 3  # of a request that others are in the way of
 _TRY_AGAIN = frozenset({"40001", "40P01"})  # serialization failure, deadlock: the database is well
 
 _NO_TABLES = "the database has no tables yet; run `pbxtrack db upgrade`"
@@ -217,7 +218,7 @@ class GroupCommit(Generic[Request, Answer]):
                 await self._commit(batch)
         self._drains -= 1  # in the same step as the last look at what waits: nothing can slip in between
 
-    async def _commit(self, batch: list[tuple[Request, asyncio.Future[Answer]]]) -> None:
+    async def _commit(self, batch: list[tuple[Request, asyncio.Future[Answer]]], tries: int = _TRIES) -> None:
         requests = [request for request, _ in batch]
         try:
             answers = await self._database.write(lambda connection: self._work(connection, requests))
@@ -225,8 +226,11 @@ class GroupCommit(Generic[Request, Answer]):
         except StorageUnavailable as error:
             _fail(batch, error)
         except Exception as error:
-            if len(batch) == 1:
+            if len(batch) == 1 and (tries == 1 or not _in_the_way(error)):
                 _fail(batch, error)
+                return
+            if len(batch) == 1:
+                await self._commit(batch, tries - 1)
                 return
             log.warning("batch_failed", size=len(batch), error=type(error).__name__)
             for single in batch:
@@ -235,6 +239,11 @@ class GroupCommit(Generic[Request, Answer]):
             for (_, future), answer in zip(batch, answers, strict=True):
                 if not future.done():
                     future.set_result(answer)
+
+
+def _in_the_way(error: Exception) -> bool:
+    """Whether another transaction was in the way of this one, which may be tried again."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) in _TRY_AGAIN
 
 
 def _fail(batch: Sequence[tuple[Request, asyncio.Future[Answer]]], error: Exception) -> None:
@@ -262,7 +271,7 @@ def translated_errors(file: str | None = None) -> Iterator[None]:
             raise StorageUnavailable(f"the database is not available: {_first_line(error)}") from error
         raise
     except (exc.DBAPIError, exc.TimeoutError) as error:
-        if getattr(getattr(error, "orig", None), "sqlstate", None) in _TRY_AGAIN:
+        if _in_the_way(error):
             raise
         raise StorageUnavailable(_unavailable(error, file)) from error
 

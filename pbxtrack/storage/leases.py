@@ -56,12 +56,15 @@ _known_leases = Prepared(
     .outerjoin(numbers, numbers.c.id == leases.c.number_id)
     .where(Among(leases.c.id, "leases"))
 )
-# PostgreSQL only: SQLite has one writer at a time anyway. Locks are taken in the order of the rows' keys.
-_lock_visitors = Prepared(
-    select(visitors.c.lease_id)
-    .where(Among(visitors.c.site_id, "site_ids"), Among(visitors.c.id, "visitors"))
-    .order_by(visitors.c.site_id, visitors.c.id)
-    .with_for_update()
+# PostgreSQL only: SQLite has one writer at a time anyway. Visitors are locked by name, since one who comes for the
+# first time, twice at once, has no row yet. Locks are taken in one order.
+_LOCK_VISITORS = """
+    SELECT pg_advisory_xact_lock(key) FROM (
+        SELECT DISTINCT hashtextextended(name, 0) AS key FROM unnest(%(names)s::text[]) AS name ORDER BY key
+    ) AS keys
+"""
+_leases_of = Prepared(
+    select(visitors.c.lease_id).where(Among(visitors.c.site_id, "site_ids"), Among(visitors.c.id, "visitors"))
 )
 _lock_numbers = Prepared(
     select(numbers.c.id)
@@ -163,7 +166,9 @@ class SqlLeases:
     def visitors(self, wanted: Collection[tuple[int, str]]) -> Mapping[tuple[int, str], Known]:
         which = {"site_ids": {site_id for site_id, _ in wanted}, "visitors": {visitor for _, visitor in wanted}}
         if self._postgresql:
-            self._lock_numbers(row.lease_id for row in _lock_visitors.all(self._connection, which))
+            names = [f"{site_id} {visitor}" for site_id, visitor in wanted]
+            self._connection.exec_driver_sql(_LOCK_VISITORS, {"names": names})
+            self._lock_numbers(row.lease_id for row in _leases_of.all(self._connection, which))
         found = (_known(row) for row in _known_visitors.all(self._connection, which))
         return {(known.visit.site_id, known.visit.visitor): known for known in found}
 

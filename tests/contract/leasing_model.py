@@ -118,7 +118,10 @@ class Model:
 
     def _serve(self, requests: Sequence[LeaseRequest], now: datetime) -> list[Lease]:
         visits = [self._visit(request, now) for request in requests]
-        leases = [self._go_on(visit, now) for visit in visits]
+        leases = [
+            self._go_on(visit, now, fairly=request.others < self._fair_share(request.site_key))
+            for visit, request in zip(visits, requests, strict=True)
+        ]
         needy = [index for index, lease in enumerate(leases) if lease is None]
         while needy:  # those of one site and region together
             first = visits[needy[0]]
@@ -149,8 +152,8 @@ class Model:
         self.visits.append(visitor.visit)
         return visitor.visit
 
-    def _go_on(self, visit: Visit, now: datetime) -> Lease | None:
-        """The visitor's lease of the number that is theirs, or was and nobody had it since."""
+    def _go_on(self, visit: Visit, now: datetime, *, fairly: bool) -> Lease | None:
+        """The lease of the number that is the visitor's; or was and nobody had it since, if they may have one more."""
         last = visit.visitor.lease
         if last is None or last.number is None or not self._has(last):
             return None
@@ -160,6 +163,8 @@ class Model:
                 self._hold_on(last, now)
                 return last
             last.ends_at = now
+        elif not fairly:
+            return None
         return self._begin(visit, last.number, now)
 
     def _has(self, lease: Lease) -> bool:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -206,3 +207,22 @@ def test_a_sign_of_life_waits_until_it_is_known_whose_the_number_is(
             back = threads.submit(sign, shop, grant, later)
             time.sleep(0.2)  # so that it is surely under way
         assert back.result() is None
+
+
+def test_a_new_visitor_with_an_id_of_the_websites_own_who_comes_at_once_has_one_number(database: Database) -> None:
+    numbers = [f"+7495123{index:04}" for index in range(40)]
+    stores = in_database(database, numbers)
+    with ThreadPoolExecutor(6) as threads:
+        for visit in range(8):
+            grants = list(threads.map(lambda _, name=f"session-{visit}": ask(stores, visitor=name), range(6)))
+            assert len({grant.number for grant in grants}) == 1
+
+
+def test_an_address_that_holds_its_share_gets_no_number_back_either(shop: Stores) -> None:
+    first, second = ask(shop), ask(shop)
+    later = NOW + 40 * MINUTE
+    with shop() as store:
+        greedy = LeaseRequest("demo", AD, visitor=first.visit.visitor, others=3)
+        assert one(store, greedy, later).lease.overflow
+        modest = replace(greedy, visitor=second.visit.visitor, others=2)
+        assert one(store, modest, later).number == second.number

@@ -39,11 +39,11 @@ def test_every_filter_is_a_parameter(document: dict[str, Any]) -> None:
 def test_every_operation_tells_its_errors(document: dict[str, Any]) -> None:
     acquire = document["paths"]["/api/v1/leases"]["post"]["responses"]
     assert sorted(acquire) == ["200", "201", "400", "403", "404", "408", "413", "415", "422", "429", "500", "503"]
-    for item in document["paths"].values():
+    for path, item in document["paths"].items():
         for operation in item.values():
             assert "500" in operation["responses"]
             for status, response in operation["responses"].items():
-                if int(status) >= 400:
+                if int(status) >= 400 and path != "/s/{site}.js":  # which answers scripts
                     assert list(response["content"]) == ["application/problem+json"]
 
 

@@ -10,7 +10,6 @@ from multidict import istr
 from sqlalchemy import Connection, select
 
 from pbxtrack.api.kept import Kept
-from pbxtrack.api.problems import Problem
 from pbxtrack.api.routing import Answer, Audience, Route
 from pbxtrack.api.snippet.script import Script, removed, render
 from pbxtrack.storage.tables import sites
@@ -33,6 +32,8 @@ _CACHE = "public, max-age=300, stale-while-revalidate=86400, stale-if-error=8640
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 _GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))", re.IGNORECASE)
 
+_UNKNOWN = "// pbxtrack: no site has this key. The address ends with the site's key and .js.\n"
+
 _select_pages = select(sites.c.key, sites.c.replace, sites.c.email, sites.c.removed_at)
 
 
@@ -46,7 +47,8 @@ async def snippet(request: web.Request) -> web.Response:
     key = request.match_info["site"]
     page = (await request.app[PAGES].get()).get(key)
     if page is None:
-        raise Problem("unknown-site", "The script's address has the site's key before `.js`.")
+        # A script, too: browsers block what is none, and would not show the 404 in the console.
+        return web.Response(status=404, text=_UNKNOWN, content_type="text/javascript", charset="utf-8")
     script = removed() if page.removed else render(key, _server(request), page.replace, page.email)
     return _answer(request, script)
 
@@ -82,7 +84,10 @@ ROUTES = (
         audience=Audience.ANYONE,
         path_parameters={"site": "The site's key."},
         answer=Answer(200, "The script.", content_type="text/javascript"),
-        also=(Answer(304, "It is still what `If-None-Match` names.", content_type=None),),
-        problems=("unknown-site", "unavailable"),
+        also=(
+            Answer(304, "It is still what `If-None-Match` names.", content_type=None),
+            Answer(404, "No site has this key: a script that does nothing.", content_type="text/javascript"),
+        ),
+        problems=("unavailable",),
     ),
 )

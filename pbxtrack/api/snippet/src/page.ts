@@ -7,7 +7,7 @@ import { numbers, options } from "./site";
 // Left alone with all that is below. A leased number takes calls and no messages: links that carry the company's
 // number to a messenger stay as they are, and so does what they say.
 const SKIP =
-  "script,style,title,noscript,textarea,[noswap],[contenteditable]" +
+  "script,style,title,noscript,textarea,select,[noswap],[contenteditable]" +
   numbers.map((parts) => `,[href*="${parts[2]}"]:not([href^="tel:" i])`).join("");
 // A number may go on from one of these to the next: texts, comments (which frameworks put between texts), elements.
 const INLINE = /^(#.*|[^P]|EM|FONT|S(MALL|PAN|TRONG)|WBR)$/;

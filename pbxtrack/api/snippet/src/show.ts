@@ -20,8 +20,8 @@ export type Listener = (lease: Lease) => void;
 export const listeners: Listener[] = [];
 let shown: string;
 
-/** What a listener throws is the page's own. */
-export const inform = (listener: Listener, lease: Lease): number => setTimeout(listener, 0, lease);
+/** What a listener throws is the page's own. Where no number can be had, the page keeps what it shows. */
+export const inform = (listener: Listener, lease: Lease): unknown => lease.number && setTimeout(listener, 0, lease);
 
 export const show = guard((lease: Lease): void => {
   const now = lease.number + "" + lease.email;
