@@ -8,9 +8,8 @@ declare const __PBXTRACK_SITE__: [key: string, server: string, numbers: Parts[],
 
 export const [key, server, numbers, email] = __PBXTRACK_SITE__;
 
-// There is none in a bundle that runs later; and a page's element may have taken the name.
-const tag = document.currentScript as HTMLScriptElement | null;
-const { src, dataset } = tag && tag.nodeName == "SCRIPT" ? tag : ({ dataset: {} } as HTMLScriptElement);
+// There is none in a bundle that runs later.
+const { src, dataset } = (document.currentScript || { dataset: {} }) as HTMLScriptElement;
 
 /** The options of the tag: `data-NAME`. */
 export const options = dataset;
