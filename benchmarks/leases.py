@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import tempfile
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import insert, select, text, update
@@ -18,7 +17,6 @@ from benchmarks.report import Line, Result, at_least, at_most
 from benchmarks.stats import spread
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.tables import numbers, pools, sites
-from tests import postgres
 
 NAME = "leases"
 _CONCURRENCY = 64
@@ -43,13 +41,14 @@ async def run(*, quick: bool) -> Result:
 
 
 def _run(rounds: int, count: int, most: int) -> Result:
+    durable = functools.partial(programs.postgresql, durable=True)
     cases = [
-        Case("SQLite, 10,000 numbers", sqlite, 10_000, 0.6),
-        Case(f"SQLite, {most:,} numbers", sqlite, most, 0.5),
-        Case("SQLite, 100 numbers", sqlite, 100, 0.0),
-        Case("PostgreSQL, 10,000 numbers", _postgresql, 10_000, 0.4),
-        Case("SQLite, renewals", sqlite, 10_000, 0.0, "renewals", 3_600),
-        Case("PostgreSQL, renewals", _postgresql, 10_000, 0.0, "renewals", 3_600),
+        Case("SQLite, 10,000 numbers", programs.sqlite, 10_000, 0.6),
+        Case(f"SQLite, {most:,} numbers", programs.sqlite, most, 0.5),
+        Case("SQLite, 100 numbers", programs.sqlite, 100, 0.0),
+        Case("PostgreSQL, 10,000 numbers", durable, 10_000, 0.4),
+        Case("SQLite, renewals", programs.sqlite, 10_000, 0.0, "renewals", 3_600),
+        Case("PostgreSQL, renewals", durable, 10_000, 0.0, "renewals", 3_600),
     ]
     found: list[dict[str, Any]] = []
     with contextlib.ExitStack() as stack:
@@ -126,16 +125,3 @@ def _fill(url: str, case: Case) -> None:
                 ],
             )
     database.close()
-
-
-@contextlib.contextmanager
-def sqlite() -> Iterator[str]:
-    """A SQLite file's address."""
-    with tempfile.TemporaryDirectory(prefix="pbxtrack-bench-") as folder:
-        yield f"sqlite:///{Path(folder)}/pbxtrack.db"
-
-
-@contextlib.contextmanager
-def _postgresql() -> Iterator[str]:
-    with postgres.cluster(durable=True) as folder:
-        yield postgres.create(folder, "bench")

@@ -40,7 +40,7 @@ def _run(many: int, count: int) -> Result:
 
 def _measure(numbers: int, count: int) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
-        url = stack.enter_context(leases.furnished(leases.Case(str(numbers), leases.sqlite, numbers, 0.0)))
+        url = stack.enter_context(leases.furnished(leases.Case(str(numbers), programs.sqlite, numbers, 0.0)))
         empty = _size(url)
         server = stack.enter_context(programs.server("service", url, "api"))
         programs.client("leases", server.port, _WARM_UP, _CONCURRENCY, [])

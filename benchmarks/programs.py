@@ -64,19 +64,17 @@ def client(kind: str, port: int, count: int, concurrency: int, numbers: list[str
 
 
 @contextlib.contextmanager
-def sqlite(pool: str) -> Iterator[tuple[str, list[str]]]:
-    """A SQLite file with the site in it: its address and the numbers leased."""
+def sqlite() -> Iterator[str]:
+    """A SQLite file's address."""
     with tempfile.TemporaryDirectory(prefix="pbxtrack-bench-") as folder:
-        url = f"sqlite:///{folder}/pbxtrack.db"
-        yield url, furnish(url, pool)
+        yield f"sqlite:///{folder}/pbxtrack.db"
 
 
 @contextlib.contextmanager
-def postgresql(pool: str, *, durable: bool = False) -> Iterator[tuple[str, list[str]]]:
-    """A PostgreSQL of our own with the site in it. Unless it is to be ``durable``, it does not wait for the disk."""
+def postgresql(*, durable: bool) -> Iterator[str]:
+    """The address of a database in a PostgreSQL of our own. Unless it is to be ``durable``, it skips the disk."""
     with postgres.cluster(durable=durable) as folder:
-        url = postgres.create(folder, "bench")
-        yield url, furnish(url, pool)
+        yield postgres.create(folder, "bench")
 
 
 def furnish(url: str, pool: str, leased: int = site.LEASES) -> list[str]:

@@ -24,8 +24,9 @@ def _run(rounds: int, count: int) -> Result:
         servers: dict[str, tuple[int, list[str]]] = {
             "bare": (stack.enter_context(programs.server("bare", "agi")).port, [*site.STATIC])
         }
-        for name, database in (("sqlite", programs.sqlite), ("postgresql", programs.postgresql)):
-            url, leased = stack.enter_context(database(_POOL))
+        for name, database in (("sqlite", programs.sqlite()), ("postgresql", programs.postgresql(durable=False))):
+            url = stack.enter_context(database)
+            leased = programs.furnish(url, _POOL)
             port = stack.enter_context(programs.server("service", url, "agi")).port
             servers[name] = port, site.dialled(leased, 2 * len(leased))
         found = [

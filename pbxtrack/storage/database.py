@@ -226,15 +226,14 @@ class GroupCommit(Generic[Request, Answer]):
         except StorageUnavailable as error:
             _fail(batch, error)
         except Exception as error:
-            if len(batch) == 1 and (tries == 1 or not _in_the_way(error)):
-                _fail(batch, error)
-                return
-            if len(batch) == 1:
+            if len(batch) > 1:
+                log.warning("batch_failed", size=len(batch), error=type(error).__name__)
+                for single in batch:
+                    await self._commit([single])
+            elif tries > 1 and _in_the_way(error):
                 await self._commit(batch, tries - 1)
-                return
-            log.warning("batch_failed", size=len(batch), error=type(error).__name__)
-            for single in batch:
-                await self._commit([single])
+            else:
+                _fail(batch, error)
         else:
             for (_, future), answer in zip(batch, answers, strict=True):
                 if not future.done():

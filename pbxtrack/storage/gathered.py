@@ -14,11 +14,11 @@ from functools import cached_property
 from typing import Any
 
 import orjson
-from sqlalchemy import JSON, Connection, Dialect, Executable, exc
+from sqlalchemy import JSON, Connection, Dialect, Executable
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.dialects.sqlite import dialect as SQLiteDialect  # noqa: N812
 
-from pbxtrack.storage.prepared import driver_of
+from pbxtrack.storage.prepared import driver_of, translated
 
 Row = Mapping[str, Any]
 
@@ -43,12 +43,8 @@ class Gathered:
         if not rows:
             return
         if connection.dialect.name == "sqlite":
-            try:
+            with translated(self._sqlite.text, connection.dialect):
                 self._sqlite.run(driver_of(connection), rows)
-            except sqlite3.Error as error:
-                raise exc.DBAPIError.instance(
-                    self._sqlite.text, None, error, sqlite3.Error, hide_parameters=True, dialect=connection.dialect
-                ) from error
         else:
             self._postgresql.run(connection, rows)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import namedtuple
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from sqlalchemy import ARRAY, BigInteger, BindParameter, ColumnElement, Connection, Dialect, Executable, String, exc
@@ -41,10 +42,9 @@ class Prepared:
             if self._elsewhere is None:
                 self._elsewhere = _Elsewhere(self._statement, reader.dialect)
             return self._elsewhere.rows(reader, parameters)
-        try:
-            return self._on_sqlite().rows(driver_of(reader), parameters)
-        except sqlite3.Error as error:
-            raise self._translated(error, reader.dialect) from error
+        statement = self._on_sqlite()
+        with translated(statement.text, reader.dialect):
+            return statement.rows(driver_of(reader), parameters)
 
     def one_or_none(self, reader: Reader, parameters: Row) -> Any:
         """The row of a statement that gives one at most."""
@@ -56,10 +56,6 @@ class Prepared:
         if self._sqlite is None:
             self._sqlite = _OnSqlite(self._statement, SQLiteDialect())
         return self._sqlite
-
-    def _translated(self, error: sqlite3.Error, dialect: Dialect) -> BaseException:
-        text = self._on_sqlite().text
-        return exc.DBAPIError.instance(text, None, error, sqlite3.Error, hide_parameters=True, dialect=dialect)
 
 
 class Among(ColumnElement[bool]):
@@ -112,6 +108,17 @@ def _on_sqlite(element: Among, compiler: SQLCompiler, **options: Any) -> str:
 def _elsewhere(element: Among, compiler: SQLCompiler, **options: Any) -> str:
     column, values = (compiler.process(part, **options) for part in (element.column, element.values))
     return f"{column} = ANY({values})"
+
+
+@contextmanager
+def translated(statement: str, dialect: Dialect) -> Iterator[None]:
+    """Raise SQLite's own errors of a statement as SQLAlchemy would."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise exc.DBAPIError.instance(
+            statement, None, error, sqlite3.Error, hide_parameters=True, dialect=dialect
+        ) from error
 
 
 def driver_of(connection: Connection) -> sqlite3.Connection:

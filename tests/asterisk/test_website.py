@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from pbxtrack.demo.run import WEBSITE_KEY
 from pbxtrack.demo.website import create_app
 from pbxtrack.lab import Lab
 from pbxtrack.lab.addresses import split
 from tests.asterisk.service import Pbxtrack
-from tests.browser.conftest import AGENT, ARTEFACTS, CHROMIUM, FLAGS
+from tests.browser.conftest import AGENT, ARTEFACTS, launched
 
 AD = "/?utm_source=yandex&utm_medium=cpc&utm_campaign=sofas&utm_term=oak+sofa&yclid=42"
 COMPANY = "1234567"
@@ -51,10 +51,8 @@ def website(asterisk: Lab, service: Pbxtrack) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

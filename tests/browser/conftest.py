@@ -21,8 +21,8 @@ from tests.browser.website import Website, website
 OpenTab = Callable[..., AbstractContextManager[Tab]]
 
 ARTEFACTS = Path(__file__).parents[1] / "artefacts/browser"
-CHROMIUM = os.environ.get("PBXTRACK_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
-FLAGS = [
+_CHROMIUM = os.environ.get("PBXTRACK_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+_FLAGS = [
     "--host-resolver-rules=MAP *.example 127.0.0.1",
     "--no-sandbox",
     "--disable-gpu",
@@ -36,12 +36,19 @@ FLAGS = [
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
+@contextlib.contextmanager
+def launched() -> Iterator[Browser]:
+    """A Chromium that runs while the block does."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with launched() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")
