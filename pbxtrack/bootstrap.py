@@ -32,7 +32,8 @@ from pbxtrack.pool.service import UnknownSite
 from pbxtrack.settings import AmiSettings
 from pbxtrack.storage import migrate
 from pbxtrack.storage.calls import SqlCalls
-from pbxtrack.storage.database import Database, GroupCommit
+from pbxtrack.storage.database import Database
+from pbxtrack.storage.group_commit import GroupCommit
 from pbxtrack.storage.known import KnownSites
 from pbxtrack.storage.leases import SqlLeases
 from pbxtrack.storage.sites import line_directory

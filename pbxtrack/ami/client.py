@@ -35,7 +35,8 @@ class _Asked:
 class AmiClient:
     """Keeps a connection while :meth:`run` runs. Events go to ``on_event``, one after another, in order.
 
-    ``on_login`` runs beside the reading after every log-in; it may ask, and its failure costs only itself.
+    ``on_login`` runs beside the reading after every log-in; it may ask. Its failure costs only itself, but AmiLost ends
+    the connection: an Asterisk that does not answer is asked anew by the next one.
     """
 
     def __init__(
@@ -210,21 +211,29 @@ class AmiClient:
         self.logins += 1
         self._enter(Phase.CONNECTED)
         log.info("AMI connected", ami=self.name)
-        greeted = asyncio.create_task(self._greet())
+        tasks = [asyncio.create_task(self._greet()), asyncio.create_task(self._ping())]
         try:
-            while True:
-                await asyncio.sleep(self._timing.ping_every)
-                with contextlib.suppress(AmiRefused):  # any answer is a sign of life
-                    await self._ask("Ping", {}, self._timing.ping_answer)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
         finally:
-            greeted.cancel()
-            await asyncio.gather(greeted, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _ping(self) -> None:
+        while True:
+            await asyncio.sleep(self._timing.ping_every)
+            with contextlib.suppress(AmiRefused):  # any answer is a sign of life
+                await self._ask("Ping", {}, self._timing.ping_answer)
 
     async def _greet(self) -> None:
         if self._on_login is None:
             return
         try:
             await self._on_login()
+        except AmiLost:
+            raise
         except Exception:
             log.exception("after the AMI log-in", ami=self.name)
 

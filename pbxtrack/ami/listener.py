@@ -13,7 +13,7 @@ import structlog
 
 from pbxtrack.ami.client import AmiClient
 from pbxtrack.ami.lines import LineKeeper, Lines
-from pbxtrack.ami.link import AmiLost, AmiRefused, AmiSettings, LinkState, Timing
+from pbxtrack.ami.link import AmiRefused, AmiSettings, LinkState, Timing
 from pbxtrack.ami.messages import Message
 from pbxtrack.ami.resync import OpenCalls, resync
 from pbxtrack.ami.translate import Translator
@@ -184,19 +184,16 @@ class AmiListener:
     async def _greet(self) -> None:
         """After each log-in. The lines come last, for their keeper stays."""
         heard = self._client.heard_before
-        try:
-            while True:
-                try:
-                    self._keep(await resync(self._client, self._translator, self._open_calls, self._clock, heard))
-                    break
-                except StorageUnavailable:
-                    await asyncio.sleep(self._compare_again)
-                except AmiRefused as error:
-                    log.error("open calls cannot be compared with Asterisk's", node=self.node, reason=str(error))
-                    break
-            await self._keeper.run()
-        except AmiLost:
-            log.debug("lost before all was compared", node=self.node)
+        while True:
+            try:
+                self._keep(await resync(self._client, self._translator, self._open_calls, self._clock, heard))
+                break
+            except StorageUnavailable:
+                await asyncio.sleep(self._compare_again)
+            except AmiRefused as error:
+                log.error("open calls cannot be compared with Asterisk's", node=self.node, reason=str(error))
+                break
+        await self._keeper.run()
 
     async def _drain(self) -> None:
         while not self._events.empty():

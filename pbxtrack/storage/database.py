@@ -1,4 +1,4 @@
-"""The connection to SQLite or PostgreSQL: reads side by side, writes gathered into common transactions.
+"""The connection to SQLite or PostgreSQL: reads side by side, writes in threads of their own.
 
 The work itself is ordinary blocking SQLAlchemy Core, run in threads: one portable code path for both databases. On
 SQLite one thread writes, since SQLite lets one write at a time and waiting in line costs less than being refused.
@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine, create_engine, event, exc
@@ -24,17 +23,11 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from pbxtrack.errors import ConfigError, StorageUnavailable
 
 T = TypeVar("T")
-Request = TypeVar("Request")
-Answer = TypeVar("Answer")
 
 _READERS = 4
 _WRITERS = 2  # on PostgreSQL: while one waits for its commit, the other fills the next transaction
 _SQLITE_BUSY_MS = 5_000
 _READ_HERE_BUSY = 0.1  # s
-_QUEUE_LIMIT = 20_000  # requests that may wait; past that the database is in trouble and callers are told so
-_BATCH_LIMIT = 500
-_BATCH_LEAST = 16  # of a batch that could be larger
-_TRIES = 3  # of a request that others are in the way of
 _TRY_AGAIN = frozenset({"40001", "40P01"})  # serialization failure, deadlock: the database is well
 
 _NO_TABLES = "the database has no tables yet; run `pbxtrack db upgrade`"
@@ -105,6 +98,10 @@ class Database:
     ) -> T:
         return await asyncio.get_running_loop().run_in_executor(threads, run, work)
 
+    def in_writer(self, run: Callable[[], None]) -> None:
+        """Run it in a writer's thread, after what waits for one already; it must not raise. From any thread."""
+        self._write_threads.submit(run)
+
     def _reading(self, work: Callable[[Connection], T]) -> T:
         with translated_errors(self.url.database if self.is_sqlite else None), self.engine.connect() as connection:
             return work(connection.execution_options(pbxtrack_reading=True))
@@ -122,133 +119,9 @@ class Database:
         self.engine.dispose()
 
 
-class GroupCommit(Generic[Request, Answer]):
-    """Gathers requests that wait and does them in one transaction, each answered once it is durable.
-
-    While a transaction runs, the next requests gather; nothing waits for a timer, unless ``gather`` says so. If a
-    transaction fails, its requests are done one by one, so that one bad request does not fail the others.
-    """
-
-    def __init__(
-        self,
-        database: Database,
-        work: Callable[[Connection, Sequence[Request]], Sequence[Answer]],
-        *,
-        parallel: int | None = None,
-        gather: float = 0.0,
-        patience: float | None = None,
-    ) -> None:
-        """``work`` gives one answer for each request. ``parallel=1`` keeps requests strictly in order.
-
-        ``gather`` is for what nobody waits for: seconds that the first request of a transaction waits for others.
-        ``patience``: seconds after which a request fails that is not answered; one that has not begun is not done.
-        """
-        self._database = database
-        self._work = work
-        self._parallel = parallel or database.writers
-        self._gather = gather
-        self._patience = patience
-        self._pending: deque[tuple[float, asyncio.Future[Answer]]] = deque()  # by the time when patience ends
-        self._timer: asyncio.TimerHandle | None = None
-        self._waiting: list[tuple[Request, asyncio.Future[Answer]]] = []
-        self._drains = 0
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._closed = False
-
-    async def submit(self, request: Request) -> Answer:
-        """Do the request; StorageUnavailable when the database does not take it (and nothing was done)."""
-        return await self.enqueue(request)
-
-    def enqueue(self, request: Request) -> asyncio.Future[Answer]:
-        """Like :meth:`submit`, in the order of the calls; the future is done when the request is durable."""
-        if self._closed:
-            raise StorageUnavailable("the service is stopping")
-        if len(self._waiting) >= _QUEUE_LIMIT:
-            raise StorageUnavailable("the database does not keep up: too many requests wait for it")
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((request, future))
-        if self._patience is not None:
-            self._time(future, self._patience)
-        if self._drains < self._parallel:
-            self._drains += 1
-            task = asyncio.create_task(self._drain())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        return future
-
-    def _time(self, future: asyncio.Future[Answer], patience: float) -> None:
-        """Let the request fail in time. One timer serves all: one for each would cost as much as answering it."""
-        loop = asyncio.get_running_loop()
-        self._pending.append((loop.time() + patience, future))
-        if self._timer is None:
-            self._timer = loop.call_later(patience, self._give_up)
-
-    def _give_up(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._pending and self._pending[0][0] <= loop.time():
-            _, future = self._pending.popleft()
-            if not future.done():
-                future.set_exception(StorageUnavailable("the database does not answer in time"))
-        self._timer = loop.call_at(self._pending[0][0], self._give_up) if self._pending else None
-
-    async def close(self) -> None:
-        """Refuse new requests and wait until those under way are answered."""
-        self._closed = True
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._timer:
-            self._timer.cancel()
-
-    async def _drain(self) -> None:
-        done = 0
-        while self._waiting:
-            limit = _BATCH_LIMIT
-            if self._gather:
-                if not self._closed:
-                    await asyncio.sleep(self._gather)
-            else:
-                # Half of those who ask at once: while one half is made durable, the other is answered and asks again.
-                # All together would have whoever asks and the database wait for each other in turn.
-                limit = min(limit, max(_BATCH_LEAST, (len(self._waiting) + done + 1) // 2))
-            batch, self._waiting = self._waiting[:limit], self._waiting[limit:]
-            done = len(batch)
-            # Whoever asked may have gone (a browser that left): its request is not worth doing.
-            batch = [(request, future) for request, future in batch if not future.done()]
-            if batch:
-                await self._commit(batch)
-        self._drains -= 1  # in the same step as the last look at what waits: nothing can slip in between
-
-    async def _commit(self, batch: list[tuple[Request, asyncio.Future[Answer]]], tries: int = _TRIES) -> None:
-        requests = [request for request, _ in batch]
-        try:
-            answers = await self._database.write(lambda connection: self._work(connection, requests))
-            assert len(answers) == len(batch)
-        except StorageUnavailable as error:
-            _fail(batch, error)
-        except Exception as error:
-            if len(batch) > 1:
-                log.warning("batch_failed", size=len(batch), error=type(error).__name__)
-                for single in batch:
-                    await self._commit([single])
-            elif tries > 1 and _in_the_way(error):
-                await self._commit(batch, tries - 1)
-            else:
-                _fail(batch, error)
-        else:
-            for (_, future), answer in zip(batch, answers, strict=True):
-                if not future.done():
-                    future.set_result(answer)
-
-
-def _in_the_way(error: Exception) -> bool:
+def in_the_way(error: Exception) -> bool:
     """Whether another transaction was in the way of this one, which may be tried again."""
     return getattr(getattr(error, "orig", None), "sqlstate", None) in _TRY_AGAIN
-
-
-def _fail(batch: Sequence[tuple[Request, asyncio.Future[Answer]]], error: Exception) -> None:
-    for _, future in batch:
-        if not future.done():
-            future.set_exception(error)
 
 
 @contextlib.contextmanager
@@ -270,7 +143,7 @@ def translated_errors(file: str | None = None) -> Iterator[None]:
             raise StorageUnavailable(f"the database is not available: {_first_line(error)}") from error
         raise
     except (exc.DBAPIError, exc.TimeoutError) as error:
-        if _in_the_way(error):
+        if in_the_way(error):
             raise
         raise StorageUnavailable(_unavailable(error, file)) from error
 

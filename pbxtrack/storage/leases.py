@@ -48,13 +48,15 @@ _known_visitors = Prepared(
     .join_from(visitors, visits, visits.c.id == visitors.c.visit_id)
     .outerjoin(leases, leases.c.id == visitors.c.lease_id)
     .outerjoin(numbers, numbers.c.id == leases.c.number_id)
-    .where(Among(visitors.c.site_id, "site_ids"), Among(visitors.c.id, "visitors"))
+    .where(Among(visitors.c.site_id, "site_ids"), Among(visitors.c.id, "visitors")),
+    many=True,
 )
 _known_leases = Prepared(
     select(*VISIT_COLUMNS, *LEASE_COLUMNS, _held.label("held"))
     .join_from(leases, visits, visits.c.id == leases.c.visit_id)
     .outerjoin(numbers, numbers.c.id == leases.c.number_id)
-    .where(Among(leases.c.id, "leases"))
+    .where(Among(leases.c.id, "leases")),
+    many=True,
 )
 # PostgreSQL only: SQLite has one writer at a time anyway. Visitors are locked by name, since one who comes for the
 # first time, twice at once, has no row yet. Locks are taken in one order.
@@ -80,7 +82,8 @@ def _next(until: Any) -> Prepared:
         .where(numbers.c.pool_id == bindparam("pool"), numbers.c.removed_at.is_(None), until <= bindparam("now"))
         .order_by(until, numbers.c.id)
         .limit(bindparam("count", type_=Integer))
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True),
+        many=True,
     )
 
 
@@ -109,7 +112,7 @@ _see_visit = Gathered(
 _count_events = Gathered(
     update(visits).where(visits.c.id == bindparam("visit")).values(events=visits.c.events + bindparam("count"))
 )
-_events_so_far = Prepared(select(visits.c.id, visits.c.events).where(Among(visits.c.id, "visits")))
+_events_so_far = Prepared(select(visits.c.id, visits.c.events).where(Among(visits.c.id, "visits")), many=True)
 _add_visit, _add_lease = Gathered(visits.insert()), Gathered(leases.insert())
 _add_event = Gathered(visit_events.insert())
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
+import orjson
 from sqlalchemy import ARRAY, BigInteger, BindParameter, ColumnElement, Connection, Dialect, Executable, String, exc
 from sqlalchemy.dialects.sqlite import dialect as SQLiteDialect  # noqa: N812
 from sqlalchemy.ext.compiler import compiles
@@ -29,8 +30,13 @@ Row = Mapping[str, Any]
 class Prepared:
     """A query compiled once."""
 
-    def __init__(self, statement: Executable) -> None:
+    def __init__(self, statement: Executable, *, many: bool = False) -> None:
+        """``many`` rows are read at once: on SQLite, SQLAlchemy's connection gives them as one JSON document.
+
+        The driver gives up the interpreter's lock for each row, and beside a busy event loop waits for it each time.
+        """
         self._statement = statement
+        self._many = many
         self._sqlite: _OnSqlite | None = None
         self._elsewhere: _Elsewhere | None = None
 
@@ -44,7 +50,7 @@ class Prepared:
             return self._elsewhere.rows(reader, parameters)
         statement = self._on_sqlite()
         with translated(statement.text, reader.dialect):
-            return statement.rows(driver_of(reader), parameters)
+            return statement.rows(driver_of(reader), parameters, gathered=self._many)
 
     def one_or_none(self, reader: Reader, parameters: Row) -> Any:
         """The row of a statement that gives one at most."""
@@ -144,15 +150,23 @@ class _OnSqlite:
         columns = list(getattr(statement, "selected_columns", ()))
         names = [str(column.key) for column in columns]
         self._row: Callable[[list[Any]], Any] = namedtuple("Row", names)._make  # type: ignore[attr-defined]
+        listed = ", ".join(f"found.{name}" for name in names)
+        self._gathered = f"SELECT json_group_array(json_array({listed})) FROM ({self.text}) AS found"  # noqa: S608
         self._converts: list[tuple[int, Convert]] = []
         for index, column in enumerate(columns):
             found = column.type.dialect_impl(dialect).result_processor(dialect, None)
             if found:
                 self._converts.append((index, found))
 
-    def rows(self, driver: sqlite3.Connection, parameters: Row) -> list[Any]:
+    def rows(self, driver: sqlite3.Connection, parameters: Row, *, gathered: bool = False) -> list[Any]:
+        values = self._values(parameters)
+        if gathered:
+            ((document,),) = driver.execute(self._gathered, values).fetchall()
+            read = orjson.loads(document)
+        else:
+            read = driver.execute(self.text, values).fetchall()
         rows = []
-        for found in driver.execute(self.text, self._values(parameters)).fetchall():
+        for found in read:
             row = list(found)
             for index, convert in self._converts:
                 row[index] = convert(row[index])

@@ -264,6 +264,25 @@ async def test_a_failure_after_log_in_costs_only_itself() -> None:
         await asyncio.wait_for(task, 1)
 
 
+async def test_an_asterisk_silent_after_log_in_is_asked_anew_over_a_new_connection() -> None:
+    """Else its lines would stay as they are until somebody restarts it."""
+    asked: list[Message] = []
+
+    async def asks() -> None:
+        asked.append(await client.ask("DBGetTree"))
+
+    timing = replace(SHORT, ping_every=60)
+    async with FakeAsterisk() as fake:
+        fake.answers["DBGetTree"] = lambda action: None
+        client = AmiClient(Settings(fake.port), on_event=Ear().hear, on_login=asks, timing=timing)
+        task = asyncio.create_task(client.run())
+        await until(lambda: client.logins == 2)
+        del fake.answers["DBGetTree"]
+        await until(lambda: asked)
+        client.close()
+        await asyncio.wait_for(task, 1)
+
+
 async def test_it_knows_until_when_asterisk_was_there() -> None:
     async with FakeAsterisk() as fake, connected(fake, timing=replace(SHORT, ping_every=60)) as client:
         assert client.heard_before is None
