@@ -7,11 +7,11 @@ from datetime import datetime
 from itertools import chain
 
 from pbxtrack.ami.client import AmiClient
-from pbxtrack.ami.events import clean
 from pbxtrack.ami.messages import Message, text
 from pbxtrack.ami.translate import Translator
 from pbxtrack.calls.events import Fact, LegEnded, LegJoined, LineAnswered, LineDialled
 from pbxtrack.calls.lifecycle import Call, Leg
+from pbxtrack.calls.reading import clean
 
 OpenCalls = Callable[[], Awaitable[Sequence[Call]]]
 """The calls of one Asterisk that are not over, as far as the store knows."""

@@ -9,18 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from pbxtrack.ami.events import (
-    EventLeg,
-    MalformedEvent,
-    clean,
-    created_by,
-    is_id,
-    read_cause,
-    read_leg,
-    read_name,
-    read_number,
-    read_time,
-)
+from pbxtrack.ami.events import EventLeg, MalformedEvent, read_cause, read_leg, read_time
 from pbxtrack.ami.known import MAX_ENTERED, Entered, KnownCall, KnownCalls
 from pbxtrack.ami.messages import Message, text
 from pbxtrack.calls.events import (
@@ -39,6 +28,7 @@ from pbxtrack.calls.events import (
     RecordingStarted,
     call_id,
 )
+from pbxtrack.calls.reading import clean, created_by, is_id, read_name, read_number
 
 CALL, DID, FALLBACK = "PBXTRACK_CALL", "PBXTRACK_DID", "PBXTRACK_FALLBACK"
 PRESENTATION, RECORD = "PBXTRACK_PRES", "PBXTRACK_RECORD"

@@ -3,11 +3,11 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pbxtrack.ami.events import MAX_ID
 from pbxtrack.ami.messages import MAX_MESSAGE, Parser
 from pbxtrack.ami.translate import _PREFIXES, Translator
 from pbxtrack.calls.events import MAX_TEXT, details, restore
 from pbxtrack.calls.lifecycle import outcome, project
+from pbxtrack.calls.reading import MAX_ID
 
 NAMES = st.sampled_from([*_PREFIXES, "Newstate", "Cdr", ""])
 IDS = st.sampled_from(["1795322452.1", "1795322452.2", "1795322452.3", "pbx-1795322452.9", "x", ""])
