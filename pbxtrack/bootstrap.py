@@ -28,7 +28,7 @@ from pbxtrack.health import Check, Readiness
 from pbxtrack.numbers import mask, read_caller
 from pbxtrack.pool import service as leasing
 from pbxtrack.pool.model import LeaseGrant, LeaseRequest, Sign, SiteSettings
-from pbxtrack.pool.service import UnknownSite
+from pbxtrack.pool.service import ForeignSite, UnknownSite
 from pbxtrack.settings import AmiSettings
 from pbxtrack.storage import migrate
 from pbxtrack.storage.calls import SqlCalls
@@ -72,7 +72,7 @@ class Application:
         self._acquire: GroupCommit[LeaseRequest, LeaseGrant | UnknownSite] = GroupCommit(
             self.database, self._lease_numbers, patience=_LEASE_DEADLINE
         )
-        self._renew: GroupCommit[Sign, LeaseGrant | None] = GroupCommit(
+        self._renew: GroupCommit[Sign, LeaseGrant | ForeignSite | None] = GroupCommit(
             self.database, self._renew_leases, patience=_LEASE_DEADLINE
         )
         self._arrivals: set[asyncio.Task[None]] = set()
@@ -131,8 +131,11 @@ class Application:
         return answer
 
     async def renew(self, sign: Sign) -> LeaseGrant | None:
-        """Note a sign of life; None when the lease is gone."""
-        return await self._renew.submit(sign)
+        """Note a sign of life; None when the lease is gone. Raises ForeignSite or StorageUnavailable."""
+        answer = await self._renew.submit(sign)
+        if isinstance(answer, PbxtrackError):
+            raise answer
+        return answer
 
     async def site(self, key: str) -> SiteSettings | None:
         """A site as it is in force; None for a key that is none's."""
@@ -260,7 +263,7 @@ class Application:
         store = SqlLeases(connection, self._sites)
         return leasing.acquire(store, requests, store.now())
 
-    def _renew_leases(self, connection: Connection, signs: Sequence[Sign]) -> Sequence[LeaseGrant | None]:
+    def _renew_leases(self, connection: Connection, signs: Sequence[Sign]) -> Sequence[LeaseGrant | ForeignSite | None]:
         store = SqlLeases(connection, self._sites)
         return leasing.renew(store, signs, store.now())
 

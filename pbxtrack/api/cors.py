@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from aiohttp import hdrs, web
 
 from pbxtrack.api.problems import Problem
@@ -31,8 +33,19 @@ async def admit_to(request: web.Request, site: str) -> None:
     """Let a request pass that was admitted, if its origin is one of this very site's."""
     origin = request.get(_ALLOWED)
     if origin is not None and not await request.app[ORIGINS].of_site(origin, site):
-        del request[_ALLOWED]
-        raise _foreign()
+        raise refuse(request)
+
+
+async def sites(request: web.Request) -> Collection[str] | None:
+    """The keys of the sites that a request which was admitted may speak for; None: of any."""
+    origin = request.get(_ALLOWED)
+    return None if origin is None else await request.app[ORIGINS].sites_of(origin)
+
+
+def refuse(request: web.Request) -> Problem:
+    """The answer to a request that was admitted and asks for another site than its own: its page is not to read it."""
+    request.pop(_ALLOWED, None)
+    return _foreign()
 
 
 async def preflight(request: web.Request) -> web.Response:

@@ -19,7 +19,7 @@ from pbxtrack.api.services import ADDRESS_LIMITER, ADDRESSES, SERVICES, SHARES, 
 from pbxtrack.numbers import Number
 from pbxtrack.pool.model import EventKind, LeaseGrant, LeaseRequest, Sign
 from pbxtrack.pool.policy import HEARTBEAT
-from pbxtrack.pool.service import UnknownSite
+from pbxtrack.pool.service import ForeignSite, UnknownSite
 from pbxtrack.sources.bots import is_bot
 from pbxtrack.storage.times import rfc3339
 
@@ -61,11 +61,14 @@ async def renew(request: web.Request, body: RenewBody) -> web.Response:
     services = request.app[SERVICES]
     lease_id = request.match_info["lease"]
     # An id of another form was never given out: the database need not see it.
-    sign = Sign(lease_id, EventKind(body.event) if body.event else None, body.page or "")
-    grant = await services.renew(sign) if _LEASE_ID.fullmatch(lease_id) else None
+    event = EventKind(body.event) if body.event else None
+    sign = Sign(lease_id, event, body.page or "", sites=await cors.sites(request))
+    try:
+        grant = await services.renew(sign) if _LEASE_ID.fullmatch(lease_id) else None
+    except ForeignSite:
+        raise cors.refuse(request) from None
     if grant is None:
         raise Problem("lease-gone", _GONE)
-    await cors.admit_to(request, grant.site.key)
     if peer := _peer(request):
         _note(request.app, peer, grant)
     log.debug("lease_renewed", site=grant.site.key, visit=grant.visit.id, sign=body.event)

@@ -18,7 +18,7 @@ _select_origins = select(sites.c.key, sites.c.origins).where(sites.c.removed_at.
 @dataclass(frozen=True, slots=True)
 class _Known:
     by_site: Mapping[str, frozenset[str]]
-    every: frozenset[str]
+    by_origin: Mapping[str, frozenset[str]]  # keys of sites
 
 
 class Origins:
@@ -32,12 +32,16 @@ class Origins:
 
     async def anywhere(self, origin: str) -> bool:
         """Whether the origin is one of any site."""
-        return normal_origin(origin) in (await self._known.get()).every
+        return normal_origin(origin) in (await self._known.get()).by_origin
 
     async def of_site(self, origin: str, site: str) -> bool:
         """Whether the origin is one of this site. True for a site that does not exist: that is another error."""
         own = (await self._known.get()).by_site.get(site)
         return own is None or normal_origin(origin) in own
+
+    async def sites_of(self, origin: str) -> frozenset[str]:
+        """The keys of the sites that the origin is one of."""
+        return (await self._known.get()).by_origin.get(normal_origin(origin), frozenset())
 
 
 def normal_origin(origin: str) -> str:
@@ -49,4 +53,8 @@ def normal_origin(origin: str) -> str:
 
 def _read(connection: Connection) -> _Known:
     by_site = {row.key: frozenset(map(normal_origin, row.origins)) for row in connection.execute(_select_origins)}
-    return _Known(by_site, frozenset().union(*by_site.values()))
+    by_origin: dict[str, set[str]] = {}
+    for key, own in by_site.items():
+        for origin in own:
+            by_origin.setdefault(origin, set()).add(key)
+    return _Known(by_site, {origin: frozenset(keys) for origin, keys in by_origin.items()})

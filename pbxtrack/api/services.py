@@ -29,8 +29,9 @@ def utc_now() -> datetime:
 class Services:
     """Everything that the API needs.
 
-    ``acquire`` raises :class:`pbxtrack.pool.service.UnknownSite`; ``renew`` gives None for a lease that is gone, and
-    ``site`` for a key that is no site's; all may raise StorageUnavailable. ``default_region`` (ISO 3166) says how
+    ``acquire`` raises :class:`pbxtrack.pool.service.UnknownSite`; ``renew`` gives None for a lease that is gone and
+    raises :class:`pbxtrack.pool.service.ForeignSite`; ``site`` gives None for a key that is no site's; all may raise
+    StorageUnavailable. ``default_region`` (ISO 3166) says how
     numbers are read and shown. ``trusted_proxies`` may tell the visitor's address in X-Forwarded-For. A rate of None
     lifts that limit of new leases; ``trust_local`` lifts both, and an address's fair share of the numbers, for programs
     on this machine, which may as well ask for others.

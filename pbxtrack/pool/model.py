@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -141,13 +141,15 @@ class LeaseRequest:
 class Sign:
     """A page's sign of life: for which lease, and what happened there. A mere heartbeat has no ``event``.
 
-    ``at`` where it is not now: a call tells of its visitor's life at the time of the call.
+    ``at`` where it is not now: a call tells of its visitor's life at the time of the call. ``sites``: the keys of those
+    whose leases it may hold on, since a website's page may speak for its own only; None: any.
     """
 
     lease: str
     event: EventKind | None = None
     page: str = ""
     at: datetime | None = None
+    sites: Collection[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

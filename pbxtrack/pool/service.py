@@ -33,6 +33,10 @@ class UnknownSite(PbxtrackError):
     """No site has this key."""
 
 
+class ForeignSite(PbxtrackError):
+    """The lease is another site's than those that the sign of life may speak for."""
+
+
 def acquire(store: LeaseStore, requests: Sequence[LeaseRequest], now: datetime) -> list[LeaseGrant | UnknownSite]:
     """Give each visitor a number to be shown, and hold it for them.
 
@@ -46,11 +50,14 @@ def acquire(store: LeaseStore, requests: Sequence[LeaseRequest], now: datetime) 
     return [answers[index] for index in range(len(requests))]
 
 
-def renew(store: LeaseStore, signs: Sequence[Sign], now: datetime) -> list[LeaseGrant | None]:
-    """Note signs of life: each hold begins anew. None for a lease that is gone: expired, taken, or never was."""
+def renew(store: LeaseStore, signs: Sequence[Sign], now: datetime) -> list[LeaseGrant | ForeignSite | None]:
+    """Note signs of life: each hold begins anew. None for a lease that is gone: expired, taken, or never was.
+
+    One that may not speak for the lease's site changes nothing.
+    """
     known = store.leases({sign.lease for sign in signs})
     changes = Changes()
-    grants: list[LeaseGrant | None] = []
+    grants: list[LeaseGrant | ForeignSite | None] = []
     renewed: dict[str, Lease] = {}
     for sign in signs:
         grants.append(None)
@@ -59,7 +66,11 @@ def renew(store: LeaseStore, signs: Sequence[Sign], now: datetime) -> list[Lease
         if found is None or found.lease is None or site is None:
             continue
         lease, at = renewed.get(sign.lease, found.lease), sign.at or now
-        if lease.live(at) and (lease.overflow or found.held):
+        if not lease.live(at) or not (lease.overflow or found.held):
+            continue
+        if sign.sites is not None and site.key not in sign.sites:
+            grants[-1] = ForeignSite(f"the lease is the site {site.key!r}'s")
+        else:
             renewed[lease.id] = lease = policy.renewed(lease, site, at)
             if sign.at is None:
                 _see(changes, found.visit, at, sign.event, sign.page)

@@ -42,6 +42,8 @@ def services(database: Database, **changes: Any) -> Services:
         (answer,) = await database.write(
             lambda connection: service.renew(SqlLeases(connection), signs, datetime.now(UTC))
         )
+        if isinstance(answer, service.ForeignSite):
+            raise answer
         return answer
 
     async def site(key: str) -> SiteSettings | None:

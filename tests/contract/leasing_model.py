@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from pbxtrack.pool.model import LeaseRequest, Sign
 
@@ -228,13 +229,16 @@ class Model:
         if event and len(visit.events) < self._max_events:
             visit.events.append((at, event, page))
 
-    def renew(self, signs: Sequence[Sign], now: datetime) -> list[Lease | None]:
-        """The lease that each sign holds on; None where it is gone."""
-        answers: list[Lease | None] = []
+    def renew(self, signs: Sequence[Sign], now: datetime) -> list[Lease | Literal["foreign"] | None]:
+        """The lease that each sign holds on; None where it is gone, "foreign" where it is a site's it may not."""
+        answers: list[Lease | Literal["foreign"] | None] = []
         for sign in signs:
             at = sign.at or now
             lease = next((lease for lease in self.leases if lease.id == sign.lease and lease.live(at)), None)
             if lease and lease.visit.visitor.site in self.sites and (lease.number is None or self._has(lease)):
+                if sign.sites is not None and lease.visit.visitor.site not in sign.sites:
+                    answers.append("foreign")
+                    continue
                 self._hold_on(lease, at)
                 if sign.at is None:
                     self._see(lease.visit, at, sign.event, sign.page)

@@ -10,7 +10,7 @@ from typing import Protocol
 from sqlalchemy import delete, select
 
 from pbxtrack.pool.model import LeaseGrant, LeaseRequest, Sign, SiteSettings
-from pbxtrack.pool.service import UnknownSite, acquire, renew
+from pbxtrack.pool.service import ForeignSite, UnknownSite, acquire, renew
 from pbxtrack.sitefile.model import Channel, Pool, Site
 from pbxtrack.storage import sites, tables
 from pbxtrack.storage.database import Database
@@ -20,6 +20,7 @@ from pbxtrack.testing.memory import MemoryLeases
 from tests.contract.leasing_model import LONG_AGO, Place, Rules
 
 Answers = Sequence[LeaseGrant | UnknownSite]
+Renewals = Sequence[LeaseGrant | ForeignSite | None]
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Shops(Protocol):
 
     def acquire(self, requests: Sequence[LeaseRequest], now: datetime) -> Answers: ...
 
-    def renew(self, signs: Sequence[Sign], now: datetime) -> Sequence[LeaseGrant | None]: ...
+    def renew(self, signs: Sequence[Sign], now: datetime) -> Renewals: ...
 
     def rows(self) -> Rows: ...
 
@@ -92,7 +93,7 @@ class InMemory:
             answers.update(zip(mine, acquire(store, [requests[index] for index in mine], now), strict=True))
         return [answers[index] for index in range(len(requests))]
 
-    def renew(self, signs: Sequence[Sign], now: datetime) -> Sequence[LeaseGrant | None]:
+    def renew(self, signs: Sequence[Sign], now: datetime) -> Renewals:
         by_store = [renew(store, signs, now) for store in self._stores.values()]
         return [next((grant for grant in grants if grant), None) for grants in zip(*by_store, strict=True)]
 
@@ -137,7 +138,7 @@ class InDatabase:
         with self._database.transaction() as connection:
             return acquire(SqlLeases(connection, self._known), requests, now)
 
-    def renew(self, signs: Sequence[Sign], now: datetime) -> Sequence[LeaseGrant | None]:
+    def renew(self, signs: Sequence[Sign], now: datetime) -> Renewals:
         with self._database.transaction() as connection:
             return renew(SqlLeases(connection, self._known), signs, now)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from pbxtrack.api.limits import Rate
 from pbxtrack.storage import tables
@@ -92,14 +93,28 @@ async def test_only_a_sites_own_pages_lease_its_numbers(database: Database, orig
 
 
 @pytest.mark.asyncio
-async def test_another_sites_page_cannot_read_a_lease(database: Database) -> None:
+async def test_another_sites_page_can_neither_read_nor_hold_a_lease(database: Database) -> None:
     with database.transaction() as connection:
         a_site(connection, key="other", origins=["https://other.example"])
     async with running(database) as client:
         lease = await (await client.post(LEASES, json=BODY)).json()
-        response = await client.post(f"{LEASES}/{lease['lease']}/renew", headers={"Origin": "https://other.example"})
+        before = _kept(database)
+        renew, other = f"{LEASES}/{lease['lease']}/renew", {"Origin": "https://other.example"}
+        response = await client.post(renew, json={"event": "tap", "page": "/"}, headers=other)
         assert_problem(response, 403, await response.json())
         assert "Access-Control-Allow-Origin" not in response.headers
+        assert _kept(database) == before
+        gone = await client.post(f"{LEASES}/{'0' * 26}/renew", headers=other)
+        assert_problem(gone, 410, await gone.json())
+        assert (await client.post(renew, headers=FROM_SHOP)).status == 200
+    assert _kept(database) != before
+
+
+def _kept(database: Database) -> Sequence[Sequence[Any]]:
+    """All that a sign of life may change."""
+    changed = (tables.leases, tables.visits, tables.numbers, tables.visit_events)
+    with database.transaction() as connection:
+        return [connection.execute(select(table)).all() for table in changed]
 
 
 @pytest.mark.asyncio

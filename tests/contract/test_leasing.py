@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pbxtrack.pool.model import LeaseGrant, LeaseRequest, Sign, SiteSettings
+from pbxtrack.pool.model import EventKind, LeaseGrant, LeaseRequest, Sign, SiteSettings
 from pbxtrack.pool.ports import LeaseStore
-from pbxtrack.pool.service import UnknownSite, acquire, renew
+from pbxtrack.pool.service import ForeignSite, UnknownSite, acquire, renew
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.leases import SqlLeases
 from pbxtrack.testing.memory import MemoryLeases
@@ -37,7 +37,9 @@ def ask(stores: Stores, now: datetime = NOW, visitor: str | None = None, page: s
 
 def beat(stores: Stores, grant: LeaseGrant, now: datetime) -> LeaseGrant | None:
     with stores() as store:
-        return renew(store, [Sign(grant.lease.id)], now)[0]
+        (answer,) = renew(store, [Sign(grant.lease.id)], now)
+    assert not isinstance(answer, ForeignSite)
+    return answer
 
 
 def in_database(database: Database, numbers: Sequence[str]) -> Stores:
@@ -146,12 +148,23 @@ def test_of_two_pages_opened_at_once_the_later_may_be_done_first(shop: Stores) -
 def test_a_lease_ends_with_its_hold(shop: Stores) -> None:
     grant = ask(shop)
     assert beat(shop, grant, NOW + 30 * MINUTE) is None
-    assert renew_unknown(shop) is None
+    with shop() as store:
+        assert renew(store, [Sign("nothing")], NOW) == [None]
 
 
-def renew_unknown(stores: Stores) -> LeaseGrant | None:
-    with stores() as store:
-        return renew(store, [Sign("nothing")], NOW)[0]
+def test_a_sign_of_life_from_another_sites_page_changes_nothing(shop: Stores) -> None:
+    grant, later = ask(shop), NOW + 20 * MINUTE
+    sign = Sign(grant.lease.id, EventKind.TAP, "/order", sites={"other"})
+    with shop() as store:
+        foreign, own = renew(store, [sign, replace(sign, sites={"demo", "other"})], NOW + MINUTE)
+    assert isinstance(foreign, ForeignSite)
+    assert isinstance(own, LeaseGrant)
+    with shop() as store:
+        assert isinstance(renew(store, [sign], later)[0], ForeignSite)
+    with shop() as store:
+        known = store.leases([grant.lease.id])[grant.lease.id]
+        assert (known.lease, known.visit.seen_at) == (own.lease, NOW + MINUTE)
+        assert renew(store, [sign], own.lease.ends_at) == [None], "a lease that is over is no site's"
 
 
 def test_an_unknown_site_is_said(shop: Stores) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from pbxtrack.pool.model import EventKind, LeaseGrant, LeaseRequest, Sign
+from pbxtrack.pool.service import ForeignSite
 from pbxtrack.storage.database import Database
 from tests.contract.leasing_model import Lease, Model, Place, Rules
 from tests.contract.leasing_promises import (
@@ -74,12 +75,16 @@ class Asking(NamedTuple):
 
 
 class Beating(NamedTuple):
-    """``lease``: how many leases ago, None for one that never was; ``ago``: for a call, how long ago it was."""
+    """``lease``: how many leases ago, None for one that never was; ``ago``: for a call, how long ago it was.
+
+    ``sites``: those that the page may speak for, None for any.
+    """
 
     lease: int | None
     event: EventKind | None
     page: str
     ago: timedelta | None
+    sites: frozenset[str] | None
 
 
 class End(NamedTuple):
@@ -112,6 +117,7 @@ BEATING = st.builds(
     event=st.none() | st.sampled_from(list(EventKind)),
     page=PAGES,
     ago=st.sampled_from([None, None, None]) | AGO,
+    sites=st.sampled_from([None, None, None, frozenset({"shop"}), frozenset({"cafe"}), frozenset()]),
 )
 PAUSES = st.sampled_from([0, 0, 0, 0, 0, 1, 60, 179, 180, 181, 600, 1_200, 1_800, 1_801, 3_600, 7_200]).map(
     lambda seconds: timedelta(seconds=seconds)
@@ -234,14 +240,16 @@ class Leasing(RuleBasedStateMachine):
                 one.event,
                 one.page,
                 None if one.ago is None else now - one.ago,
+                one.sites,
             )
             for one in beating
         ]
         expected = self.model.renew(signs, now)
         grants = self.shops.renew(signs, now)
         for lease, grant in zip(expected, grants, strict=True):
+            assert isinstance(grant, ForeignSite) == (lease == "foreign")
             assert bool(grant) == bool(lease)
-            if lease and grant:
+            if isinstance(lease, Lease) and isinstance(grant, LeaseGrant):
                 assert grant.renewed
                 self._same(lease, grant)
 
