@@ -49,6 +49,9 @@ class CallStore(Directory, Protocol):
     def load(self, call_ids: Collection[str]) -> Mapping[str, CallRecord]:
         """Those of the calls that exist."""
 
+    def facts(self, node: str, linkedid: str) -> Sequence[Fact]:
+        """Every fact of a call, by time."""
+
     def save(self, records: Sequence[CallRecord]) -> None:
         """Keep the calls, new or changed."""
 

@@ -1,0 +1,96 @@
+"""Asterisk's own records against ours: what we did not hear is added, what we know already is left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from pbxtrack.calls.events import CallArrived, Fact, LegJoined, LegLeft
+from pbxtrack.calls.lifecycle import Outcome, outcome, project
+from pbxtrack.calls.ports import CallRecord, CallStore
+from pbxtrack.calls.service import record
+
+_SAME = timedelta(milliseconds=100)
+"""An event told by two of Asterisk's parts has times that differ by less: each takes the time for itself."""
+
+
+@dataclass(slots=True)
+class Reconciled:
+    """What became of the calls that were compared."""
+
+    added: list[CallRecord] = field(default_factory=list)  # we knew nothing of them
+    mended: list[CallRecord] = field(default_factory=list)
+    agreed: int = 0
+
+    def __iadd__(self, other: Reconciled) -> Reconciled:
+        self.added += other.added
+        self.mended += other.mended
+        self.agreed += other.agreed
+        return self
+
+
+def reconcile(
+    store: CallStore, told: Sequence[Sequence[Fact]], now: datetime, region: str, *, exact: bool
+) -> Reconciled:
+    """Compare calls, each given by its facts, with what is known, and add what is missing.
+
+    ``exact``: the times are Asterisk's own of each event (CEL), and a call that differs from them is mended. Otherwise
+    (CDR) only calls are mended whose end nobody heard.
+    """
+    by_id = {facts[0].call_id: facts for facts in told if facts}
+    store.lock(by_id.keys())
+    known = store.load(by_id.keys())
+    result = Reconciled()
+    news: list[Fact] = []
+    for call_id, facts in by_id.items():
+        before = known.get(call_id)
+        if before is None:
+            news += facts
+        elif _agree(before, outcome(project(facts)), exact):
+            result.agreed += 1
+        elif missing := _missing(before, store.facts(facts[0].node, facts[0].linkedid), facts):
+            news += missing
+        else:
+            result.agreed += 1
+    for changed in record(store, news, now, region) if news else []:
+        (result.mended if changed.call.id in known else result.added).append(changed)
+    return result
+
+
+def _agree(known: CallRecord, told: Outcome, exact: bool) -> bool:
+    ours = known.outcome
+    if not ours.status.over or any(leg.unseen for leg in known.call.legs.values()):
+        return False
+    if known.attribution is None or not exact:
+        return known.attribution is not None
+    return (
+        ours.status is told.status
+        and ours.answered_by == told.answered_by
+        and _near(ours.answered_at, told.answered_at)
+        and _near(ours.ended_at, told.ended_at)
+        and abs(ours.talk_seconds - told.talk_seconds) < _SAME.total_seconds()
+    )
+
+
+def _near(one: datetime | None, other: datetime | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return abs(one - other) < _SAME
+
+
+def _missing(known: CallRecord, heard: Sequence[Fact], told: Sequence[Fact]) -> list[Fact]:
+    """The facts that nobody told us. A CDR names a line's leg by its channel; we may know it by its id."""
+    ids = {leg.name: leg_id for leg_id, leg in known.call.legs.items() if leg.name}
+    told = [replace(fact, leg=ids.get(fact.leg, fact.leg)) for fact in told]
+    return [fact for fact in told if not any(_same(fact, other) for other in heard)]
+
+
+def _same(one: Fact, other: Fact) -> bool:
+    if one.kind != other.kind or one.leg != other.leg:
+        return False
+    if isinstance(one, CallArrived):
+        return True
+    if isinstance(one, LegJoined | LegLeft) and isinstance(other, LegJoined | LegLeft) and one.bridge != other.bridge:
+        return False
+    return abs(one.at - other.at) < _SAME and getattr(one, "unseen", False) == getattr(other, "unseen", False)

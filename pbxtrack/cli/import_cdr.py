@@ -1,0 +1,109 @@
+"""``pbxtrack import-cdr``: calls that were missed, from Asterisk's own files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, tzinfo
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from pbxtrack.calls.events import Fact
+from pbxtrack.calls.reconcile import Reconciled, reconcile
+from pbxtrack.cli.common import json_option, now, open_database, print_json
+from pbxtrack.config import load
+from pbxtrack.ledger.files import LedgerFile, lines, opened
+from pbxtrack.storage.calls import SqlCalls
+from pbxtrack.storage.database import Database
+
+_BATCH = 500  # calls of a transaction: others write between
+
+
+class Zone(click.ParamType[tzinfo]):
+    """A time zone by its name; this machine's where none is given."""
+
+    name = "zone"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tzinfo:
+        if isinstance(value, tzinfo):
+            return value
+        try:
+            return ZoneInfo(str(value))
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            self.fail(f"there is no time zone {value!r}; write it as Europe/Moscow", param, ctx)
+
+
+@click.command("import-cdr")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--node", help="Which Asterisk wrote them: its `node` in the settings. The first one unless given.")
+@click.option("--time-zone", "zone", type=Zone(), help="Of times without one: Asterisk's. This machine's unless given.")
+@json_option
+def import_cdr(files: Sequence[Path], node: str | None, zone: tzinfo | None, as_json: bool) -> None:
+    """Add calls that were missed, from Asterisk's CEL or CDR FILES; never one twice.
+
+    Each call that went through pbxtrack's dialplan is compared with the call log: one that is missing is added, with
+    the attribution that it would have had then; one that was not heard to its end is completed. The files may be packed
+    by gzip. CEL files are exact; CDR files know less: see `docs/ledger.md`.
+    """
+    settings = load()
+    nodes = [ami.node for ami in settings.ami]
+    if node is not None and node not in nodes:
+        known = ", ".join(nodes)
+        raise click.BadParameter(f"the settings name no such node; there is {known}", param_hint="--node")
+    found: list[dict[str, Any]] = []
+    with open_database(settings) as database:
+        for path in files:
+            with opened(path) as file:
+                ledger = LedgerFile(lines(file), str(path), node or nodes[0], zone or _here())
+                result = _import(database, ledger, path, settings.numbers.default_region, quiet=as_json)
+            found.append(
+                {
+                    "file": str(path),
+                    "kind": "cel" if ledger.exact else "cdr",
+                    "added": len(result.added),
+                    "mended": len(result.mended),
+                    "known": result.agreed,
+                    "malformed_lines": ledger.malformed,
+                }
+            )
+    if as_json:
+        print_json(found)
+        return
+    for one in found:
+        strange = f"; {one['malformed_lines']} lines were not understood" if one["malformed_lines"] else ""
+        click.echo(
+            f"{one['file']}: {one['added']} calls added, {one['mended']} completed, {one['known']} known{strange}"
+        )
+
+
+def _import(database: Database, ledger: LedgerFile, path: Path, region: str, *, quiet: bool) -> Reconciled:
+    total = Reconciled()
+    console = Console(stderr=True)
+    with Progress(transient=True, console=console, disable=quiet or not console.is_terminal) as progress:
+        task = progress.add_task(path.name, total=None)
+        for batch in _batches(ledger.calls()):
+            with database.transaction() as connection:
+                total += reconcile(SqlCalls(connection), batch, now(), region, exact=ledger.exact)
+            progress.advance(task, len(batch))
+    return total
+
+
+def _batches(calls: Iterator[Sequence[Fact]]) -> Iterator[list[Sequence[Fact]]]:
+    while batch := list(islice(calls, _BATCH)):
+        yield batch
+
+
+def _here() -> tzinfo:
+    """This machine's time zone, with its rules, so that summer and winter are told apart."""
+    try:
+        with Path("/etc/localtime").open("rb") as file:
+            return ZoneInfo.from_file(file, key="local")
+    except (OSError, ValueError):
+        zone = datetime.now().astimezone().tzinfo
+        assert zone is not None
+        return zone

@@ -1,0 +1,263 @@
+"""CEL, Asterisk's log of channel events, to facts. Pure.
+
+CEL says nearly all that AMI says, to the microsecond, whether anybody listens or not. What it does not say: that a line
+rings (ringing is then counted from the moment it was dialled), and the variables that our dialplan set. A call is ours
+if one of its legs was in our context of the dialplan; the number that was dialled is the extension there.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections import OrderedDict, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from pbxtrack.calls.events import (
+    CallArrived,
+    CallTransferred,
+    Fact,
+    HangupRequested,
+    LegEnded,
+    LegJoined,
+    LegLeft,
+    LineAnswered,
+    LineDialled,
+    LineFailed,
+    RecordingStarted,
+)
+from pbxtrack.calls.reading import clean, is_id, read_epoch, read_name, read_number
+
+HEARD = "cel"
+CONTEXT = "pbxtrack"  # asterisk-conf/extensions_pbxtrack.conf
+
+_OURS, _SAMPLE = 19, 20  # columns: as asterisk-conf/cel_custom_pbxtrack.conf has them; as Asterisk's sample does
+_AMAFLAGS = 12  # the column that only the sample has
+_EVENT = re.compile(r"[A-Z][A-Z_]{2,31}")
+_PLACEHOLDERS = frozenset({"0", "i", "s", "T", "h"})  # extensions of our context that are no numbers
+_DIALLED_BY = frozenset({"AppDial", "AppQueue"})
+_BUSY, _ELSEWHERE = 17, 26  # Q.850 and Asterisk's "answered elsewhere"
+_LATE = timedelta(seconds=2)  # what is still said of a call after its end
+_MAX_ROWS = 5_000  # of a call
+_MAX_CALLS = 50_000  # at once
+
+
+@dataclass(frozen=True, slots=True)
+class CelRow:
+    """A line of the file, as far as it is used. ``extra`` is an object of JSON, or empty."""
+
+    event: str
+    at: datetime
+    name: str
+    number: str
+    dnid: str
+    exten: str
+    context: str
+    channel: str
+    app: str
+    appdata: str
+    uniqueid: str
+    linkedid: str
+    extra: str
+
+
+def read_row(line: str) -> CelRow | None:
+    """The row of a line; None for what is none."""
+    try:
+        columns = next(csv.reader([line], strict=True), [])
+    except csv.Error:
+        return None
+    if len(columns) == _SAMPLE:
+        del columns[_AMAFLAGS]
+    if len(columns) != _OURS:
+        return None
+    at = read_epoch(columns[1])
+    if at is None or not _EVENT.fullmatch(columns[0]) or not is_id(columns[13]) or not is_id(columns[14]):
+        return None
+    return CelRow(
+        event=columns[0], at=at, name=columns[2], number=columns[3], dnid=columns[6], exten=columns[7],
+        context=columns[8], channel=columns[9], app=columns[10], appdata=columns[11], uniqueid=columns[13],
+        linkedid=columns[14], extra=columns[18],
+    )  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Gathered:
+    rows: list[CelRow] = field(default_factory=list)
+    ours: bool = False
+
+
+class CelReader:
+    """The lines of one Asterisk's file, in their order, to the facts of one call after another.
+
+    A call is given once, some time after its end: events of different legs are not written in perfect order.
+    ``malformed`` counts lines that are no rows, ``forgotten`` calls let go because there were too many at once.
+    """
+
+    def __init__(self, node: str) -> None:
+        self._node = node
+        self._calls: OrderedDict[str, _Gathered] = OrderedDict()  # by linkedid
+        self._homes: dict[str, str] = {}  # linkedid by leg
+        self._ended: deque[tuple[datetime, str]] = deque()
+        self.malformed = 0
+        self.forgotten = 0
+
+    def feed(self, line: str) -> Iterator[Sequence[Fact]]:
+        """The facts of each call that is over by now."""
+        row = read_row(line)
+        if row is None:
+            self.malformed += bool(line.strip())
+            return
+        linkedid = self._home(row)
+        call = self._calls.get(linkedid)
+        if call is None:
+            call = self._calls[linkedid] = _Gathered()
+            if len(self._calls) > _MAX_CALLS:
+                self._drop(next(iter(self._calls)))
+                self.forgotten += 1
+        if len(call.rows) < _MAX_ROWS:
+            call.rows.append(row)
+        call.ours = call.ours or row.context == CONTEXT
+        self._homes[row.uniqueid] = linkedid
+        if row.event == "LINKEDID_END":
+            self._ended.append((row.at, linkedid))
+        while self._ended and row.at - self._ended[0][0] > _LATE:
+            yield from self._give(self._ended.popleft()[1])
+
+    def ended(self) -> Iterator[Sequence[Fact]]:
+        """The facts of the calls that are over: nothing more is said of them."""
+        while self._ended:
+            yield from self._give(self._ended.popleft()[1])
+
+    def rest(self) -> Iterator[Sequence[Fact]]:
+        """The facts of every call: the file ends here."""
+        yield from self.ended()
+        for linkedid in list(self._calls):
+            yield from self._give(linkedid)
+
+    def _home(self, row: CelRow) -> str:
+        """The call that the row is of: Asterisk changes a leg's linkedid when calls are joined."""
+        now, before = row.linkedid, self._homes.get(row.uniqueid, row.linkedid)
+        if now == before or ((call := self._calls.get(now)) is not None and call.ours):
+            return now
+        former = self._calls.get(before)
+        return before if former is not None and former.ours else now
+
+    def _give(self, linkedid: str) -> Iterator[Sequence[Fact]]:
+        call = self._drop(linkedid)
+        if call is not None and call.ours and (facts := facts_of(self._node, linkedid, call.rows)):
+            yield facts
+
+    def _drop(self, linkedid: str) -> _Gathered | None:
+        call = self._calls.pop(linkedid, None)
+        for leg in {row.uniqueid for row in call.rows} if call else ():
+            if self._homes.get(leg) == linkedid:
+                del self._homes[leg]
+        return call
+
+
+def facts_of(node: str, linkedid: str, rows: Sequence[CelRow]) -> list[Fact]:
+    """The facts of a call of ours; none where it does not say who was called."""
+    arrived = next((row for row in rows if row.context == CONTEXT), None)
+    if arrived is None:
+        return []
+    return _Call(node, linkedid, arrived, rows).facts()
+
+
+class _Call:
+    def __init__(self, node: str, linkedid: str, arrived: CelRow, rows: Sequence[CelRow]) -> None:
+        self._common = {"node": node, "linkedid": linkedid}
+        self._rows = rows
+        self._caller = arrived.uniqueid
+        self._came_in = next((row for row in rows if row.uniqueid == self._caller), arrived)
+        self._arrived = arrived
+        self._answered: set[str] = set()
+        self._ended: set[str] = set()
+        ends = [_extra(row) for row in rows if row.event == "HANGUP" and row.uniqueid == self._caller]
+        self._dialstatus = clean(str(ends[-1].get("dialstatus") or ""), 32).upper() if ends else ""
+
+    def facts(self) -> list[Fact]:
+        return [self._arrival(), *(fact for row in self._rows for fact in self._facts(row))]
+
+    def _arrival(self) -> Fact:
+        number, withheld = read_number(self._came_in.number)
+        name = read_name(self._came_in.name)
+        if withheld and name and read_number(name)[1]:  # "Anonymous"
+            name = None
+        row = self._arrived
+        return CallArrived(
+            **self._common,
+            at=self._came_in.at,
+            leg=self._caller,
+            dialled=clean(row.dnid if row.exten in _PLACEHOLDERS else row.exten),
+            caller=number,
+            caller_name=name,
+            withheld=withheld,
+            heard=HEARD,
+        )
+
+    def _facts(self, row: CelRow) -> Iterator[Fact]:
+        leg: dict[str, Any] = {**self._common, "at": row.at, "leg": row.uniqueid}
+        name = clean(row.channel)
+        match row.event:
+            case "CHAN_START" if self._is_line(row):
+                yield LineDialled(**leg, name=name)
+            case "ANSWER" if row.app in _DIALLED_BY:
+                self._answered.add(row.uniqueid)
+                yield LineAnswered(**leg, name=name)
+            case "BRIDGE_ENTER" | "BRIDGE_EXIT" if bridge := clean(str(_extra(row).get("bridge_id") or ""), 64):
+                if row.event == "BRIDGE_EXIT":
+                    yield LegLeft(**leg, bridge=bridge)
+                else:
+                    yield LegJoined(**leg, name=name, bridge=bridge)
+            case "HANGUP":
+                yield from self._hangup(row, leg, name)
+            case "CHAN_END" if row.uniqueid not in self._ended:
+                yield LegEnded(**leg)
+            case "BLINDTRANSFER" | "ATTENDEDTRANSFER":
+                how = "blind" if row.event == "BLINDTRANSFER" else "attended"
+                yield CallTransferred(**leg, how=how, target=_target(row))
+            case "APP_START" if row.app == "MixMonitor" and row.uniqueid == self._caller and row.context == CONTEXT:
+                yield RecordingStarted(**leg, file=clean(row.appdata.partition(",")[0]))
+
+    def _is_line(self, row: CelRow) -> bool:
+        """A leg that began in the call is one that was dialled; of a Local pair, the half that faces the caller."""
+        return row.uniqueid != self._caller and not row.channel.endswith(";2")
+
+    def _hangup(self, row: CelRow, leg: dict[str, Any], name: str) -> Iterator[Fact]:
+        extra = _extra(row)
+        cause = extra.get("hangupcause")
+        cause = cause if isinstance(cause, int) and 0 <= cause <= 999 else None
+        if row.channel and extra.get("hangupsource") == row.channel:
+            yield HangupRequested(**leg, cause=cause)
+        if self._is_line(row) and row.uniqueid not in self._answered and row.app in _DIALLED_BY:
+            yield LineFailed(**leg, name=name, status=self._failure(cause))
+        self._ended.add(row.uniqueid)
+        yield LegEnded(**leg, cause=cause)
+
+    def _failure(self, cause: int | None) -> str:
+        """CEL tells what Dial() came to of the caller's leg only, and of each line why it ended."""
+        if cause == _BUSY:
+            return "BUSY"
+        if cause == _ELSEWHERE or self._dialstatus in ("", "ANSWER"):
+            return "CANCEL"
+        return self._dialstatus
+
+
+def _extra(row: CelRow) -> dict[str, Any]:
+    try:
+        found = json.loads(row.extra) if row.extra else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _target(row: CelRow) -> str:
+    extra = _extra(row)
+    for name in ("extension", "transfer_target_channel_name", "channel2_name", "app"):
+        if isinstance(extra.get(name), str) and extra[name]:
+            return clean(extra[name], 128)
+    return ""

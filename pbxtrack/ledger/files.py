@@ -1,0 +1,75 @@
+"""Asterisk's CEL and CDR files, of any age: which of the two one is, and the calls in it."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import tzinfo
+from itertools import chain, islice
+from pathlib import Path
+from typing import IO
+
+from pbxtrack.calls.events import Fact
+from pbxtrack.errors import PbxtrackError
+from pbxtrack.ledger import cdr, cel
+from pbxtrack.ledger.cdr import CdrReader
+from pbxtrack.ledger.cel import CelReader
+
+MAX_LINE = 64 * 1024  # bytes; a longer one is none of Asterisk's
+_LOOKED_AT = 100  # lines, to find out what a file is
+
+
+class NotALedger(PbxtrackError):
+    """The file is neither CEL nor CDR."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """The file, unpacked where it is gzip's. Raises PbxtrackError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path, "rb") if packed else path.open("rb") as file:
+            yield file  # type: ignore[misc]
+    except (OSError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise PbxtrackError(f"{path} cannot be read: {reason}") from None
+
+
+def lines(file: IO[bytes]) -> Iterator[str]:
+    """The lines of a file; of one that is too long, an empty one."""
+    whole = True
+    while data := file.readline(MAX_LINE):
+        ends = data.endswith(b"\n")
+        yield text(data) if whole and (ends or len(data) < MAX_LINE) else ""
+        whole = ends
+
+
+def text(line: bytes) -> str:
+    """A line of a file, without its end. Names are what the network sent, so the bytes may be any."""
+    return line.rstrip(b"\r\n").decode("utf-8", "replace")
+
+
+class LedgerFile:
+    """A whole file. ``exact`` where it is CEL; ``malformed`` counts lines that say nothing."""
+
+    def __init__(self, source: Iterable[str], name: str, node: str, zone: tzinfo) -> None:
+        """``zone`` is that of times without one. Raises NotALedger."""
+        iterator = iter(source)
+        first = list(islice(iterator, _LOOKED_AT))
+        self._lines = chain(first, iterator)
+        self.exact = any(cel.read_row(line) for line in first)
+        if not self.exact and not any(cdr.read_row(line, zone) for line in first):
+            raise NotALedger(f"{name} is not one of Asterisk's CEL or CDR files" if any(first) else f"{name} is empty")
+        self._reader: CelReader | CdrReader = CelReader(node) if self.exact else CdrReader(node, zone)
+
+    @property
+    def malformed(self) -> int:
+        return self._reader.malformed
+
+    def calls(self) -> Iterator[Sequence[Fact]]:
+        """The facts of one call after another."""
+        for line in self._lines:
+            yield from self._reader.feed(line)
+        yield from self._reader.rest()
