@@ -13,7 +13,17 @@ from pbxtrack.api.limits import Limiter
 from pbxtrack.api.origins import Origins
 from pbxtrack.api.page import PAGE, render
 from pbxtrack.api.routing import Audience
-from pbxtrack.api.services import ADDRESS_LIMITER, ADDRESSES, ORIGINS, SERVICES, SHARES, SITE_LIMITER, Services
+from pbxtrack.api.services import (
+    ADDRESS_LIMITER,
+    ADDRESSES,
+    ORIGINS,
+    RENEW_ADDRESS_LIMITER,
+    RENEW_LEASE_LIMITER,
+    SERVICES,
+    SHARES,
+    SITE_LIMITER,
+    Services,
+)
 from pbxtrack.api.shares import Shares
 from pbxtrack.api.snippet import route as snippet
 
@@ -38,6 +48,8 @@ def create_app(services: Services) -> web.Application:
     app[snippet.PAGES] = Kept(services.database, snippet.read_pages)
     app[ADDRESS_LIMITER] = Limiter(services.address_rate)
     app[SITE_LIMITER] = Limiter(services.site_rate)
+    app[RENEW_ADDRESS_LIMITER] = Limiter(services.renew_address_rate)
+    app[RENEW_LEASE_LIMITER] = Limiter(services.renew_lease_rate)
     app[SHARES] = Shares()
     app[ADDRESSES] = ClientAddresses(services.trusted_proxies)
     app[openapi.DOCUMENT] = openapi.describe(ROUTES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -11,11 +12,20 @@ from aiohttp import hdrs, web
 
 from pbxtrack.api import cors
 from pbxtrack.api.client_address import is_local
-from pbxtrack.api.limits import Verdict
+from pbxtrack.api.limits import Limiter
 from pbxtrack.api.problems import Problem
 from pbxtrack.api.routing import Answer, Audience, Route, answer
 from pbxtrack.api.schemas import LeaseAnswer, LeaseBody, RenewBody
-from pbxtrack.api.services import ADDRESS_LIMITER, ADDRESSES, SERVICES, SHARES, SITE_LIMITER, Services
+from pbxtrack.api.services import (
+    ADDRESS_LIMITER,
+    ADDRESSES,
+    RENEW_ADDRESS_LIMITER,
+    RENEW_LEASE_LIMITER,
+    SERVICES,
+    SHARES,
+    SITE_LIMITER,
+    Services,
+)
 from pbxtrack.numbers import Number
 from pbxtrack.pool.model import EventKind, LeaseGrant, LeaseRequest, Sign
 from pbxtrack.pool.policy import HEARTBEAT
@@ -35,7 +45,8 @@ async def acquire(request: web.Request, body: LeaseBody) -> web.Response:
     if is_bot(request.headers.get(hdrs.USER_AGENT, ""), from_page=hdrs.ORIGIN in request.headers):
         return await _bot(services, body)
     peer = _peer(request)
-    headers = _count(request.app, peer, body.site).headers if peer else {}
+    app = request.app
+    headers = _count((app[ADDRESS_LIMITER], peer), (app[SITE_LIMITER], body.site)) if peer else {}
     shares, now = request.app[SHARES], services.now()
     with shares.asking(body.site, peer, now) if peer else nullcontext(0) as others:
         wanted = LeaseRequest(
@@ -58,21 +69,23 @@ async def acquire(request: web.Request, body: LeaseBody) -> web.Response:
 
 
 async def renew(request: web.Request, body: RenewBody) -> web.Response:
-    services = request.app[SERVICES]
-    lease_id = request.match_info["lease"]
-    # An id of another form was never given out: the database need not see it.
+    app, services = request.app, request.app[SERVICES]
+    lease_id, peer = request.match_info["lease"], _peer(request)
+    headers = _count((app[RENEW_ADDRESS_LIMITER], peer), (app[RENEW_LEASE_LIMITER], lease_id)) if peer else {}
+    if not _LEASE_ID.fullmatch(lease_id):  # it was never given out: the database need not see it
+        raise Problem("lease-gone", _GONE, headers=headers)
     event = EventKind(body.event) if body.event else None
     sign = Sign(lease_id, event, body.page or "", sites=await cors.sites(request))
     try:
-        grant = await services.renew(sign) if _LEASE_ID.fullmatch(lease_id) else None
+        grant = await services.renew(sign)
     except ForeignSite:
         raise cors.refuse(request) from None
     if grant is None:
-        raise Problem("lease-gone", _GONE)
-    if peer := _peer(request):
-        _note(request.app, peer, grant)
+        raise Problem("lease-gone", _GONE, headers=headers)
+    if peer:
+        _note(app, peer, grant)
     log.debug("lease_renewed", site=grant.site.key, visit=grant.visit.id, sign=body.event)
-    return answer(_lease(grant, services.default_region))
+    return answer(_lease(grant, services.default_region), headers=headers)
 
 
 async def _bot(services: Services, body: LeaseBody) -> web.Response:
@@ -105,16 +118,19 @@ def _note(app: web.Application, peer: str, grant: LeaseGrant) -> None:
         app[SHARES].holds(grant.site.key, peer, grant.lease.id, grant.lease.ends_at)
 
 
-def _count(app: web.Application, peer: str, site: str) -> Verdict:
-    """Count a request against its address, then against its site; a Problem where that is one too many."""
-    verdict = app[ADDRESS_LIMITER].take(peer)
-    if verdict.allowed:
-        by_site = app[SITE_LIMITER].take(site)
-        verdict = verdict if by_site.allowed else by_site
-    if not verdict.allowed:
-        wait = verdict.headers[hdrs.RETRY_AFTER]
-        raise Problem("too-many-requests", f"Try again in {wait} s.", headers=verdict.headers)
-    return verdict
+def _count(by_address: tuple[Limiter, str], by_other: tuple[Limiter, str]) -> Mapping[str, str]:
+    """Count a request by its address, then by its site or lease; a Problem where that is one too many.
+
+    The headers tell of the limit of the address, or of the one that was met.
+    """
+    verdicts = []
+    for limiter, key in (by_address, by_other):
+        verdict = limiter.take(key)
+        if not verdict.allowed:
+            wait = verdict.headers[hdrs.RETRY_AFTER]
+            raise Problem("too-many-requests", f"Try again in {wait} s.", headers=verdict.headers)
+        verdicts.append(verdict)
+    return verdicts[0].headers
 
 
 def _lease(grant: LeaseGrant, region: str) -> dict[str, Any]:
@@ -160,6 +176,6 @@ ROUTES = (
         body_optional=True,
         path_parameters={"lease": "`lease` of the answer that gave the number."},
         answer=Answer(200, "The lease with its new times.", LeaseAnswer),
-        problems=("lease-gone",),
+        problems=("lease-gone", "too-many-requests"),
     ),
 )

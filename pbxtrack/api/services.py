@@ -19,6 +19,8 @@ from pbxtrack.storage.database import Database
 
 ADDRESS_RATE = Rate(120, 60.0)
 SITE_RATE = Rate(6_000, 60.0)
+RENEW_ADDRESS_RATE = Rate(1_200, 60.0)  # an office: each of its pages one a minute, and pages seen, taps and copies
+RENEW_LEASE_RATE = Rate(120, 60.0)  # a visitor with several tabs, or a page that changes its address at each key
 
 
 def utc_now() -> datetime:
@@ -33,8 +35,9 @@ class Services:
     raises :class:`pbxtrack.pool.service.ForeignSite`; ``site`` gives None for a key that is no site's; all may raise
     StorageUnavailable. ``default_region`` (ISO 3166) says how
     numbers are read and shown. ``trusted_proxies`` may tell the visitor's address in X-Forwarded-For. A rate of None
-    lifts that limit of new leases; ``trust_local`` lifts both, and an address's fair share of the numbers, for programs
-    on this machine, which may as well ask for others.
+    lifts that limit: of new leases by address and by site, of renewals by address and by lease. ``trust_local`` lifts
+    all of them, and an address's fair share of the numbers, for programs on this machine, which may as well ask for
+    others.
     """
 
     database: Database
@@ -46,6 +49,8 @@ class Services:
     trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()
     address_rate: Rate | None = ADDRESS_RATE
     site_rate: Rate | None = SITE_RATE
+    renew_address_rate: Rate | None = RENEW_ADDRESS_RATE
+    renew_lease_rate: Rate | None = RENEW_LEASE_RATE
     trust_local: bool = True
     now: Callable[[], datetime] = utc_now
 
@@ -55,4 +60,6 @@ ADDRESSES = web.AppKey("ADDRESSES", ClientAddresses)
 ORIGINS = web.AppKey("ORIGINS", Origins)
 ADDRESS_LIMITER = web.AppKey("ADDRESS_LIMITER", Limiter)
 SHARES = web.AppKey("SHARES", Shares)
+RENEW_ADDRESS_LIMITER = web.AppKey("RENEW_ADDRESS_LIMITER", Limiter)
+RENEW_LEASE_LIMITER = web.AppKey("RENEW_LEASE_LIMITER", Limiter)
 SITE_LIMITER = web.AppKey("SITE_LIMITER", Limiter)

@@ -60,6 +60,39 @@ async def test_a_site_has_a_limit_of_its_own(database: Database) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("limit", ["address", "lease"])
+async def test_renewals_are_limited_by_address_and_by_lease(database: Database, limit: str) -> None:
+    rates = {"renew_address_rate": None, "renew_lease_rate": None, f"renew_{limit}_rate": Rate(2, 60.0)}
+    async with running(database, **rates, trust_local=False) as client:
+        leases = [(await (await client.post(LEASES, json=BODY)).json())["lease"] for _ in range(2)]
+        renew, other = (f"{LEASES}/{lease}/renew" for lease in leases)
+        answers = [await client.post(renew, headers=FROM_SHOP) for _ in range(3)]
+        document = await answers[2].json()
+        before = _kept(database)
+        assert (await client.post(renew, json={"event": "tap"})).status == 429
+        assert _kept(database) == before
+        assert (await client.post(other)).status == (429 if limit == "address" else 200)
+        assert (await client.post(LEASES, json=BODY)).status == 201, "new leases are counted apart"
+    assert [answer.status for answer in answers] == [200, 200, 429]
+    assert 1 <= int(answers[2].headers["Retry-After"]) <= 30
+    assert answers[2].headers["RateLimit-Remaining"] == "0"
+    assert answers[2].headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert_problem(answers[2], 429, document)
+    if limit == "address":
+        assert [answer.headers["RateLimit-Remaining"] for answer in answers[:2]] == ["1", "0"]
+
+
+@pytest.mark.asyncio
+async def test_renewals_of_leases_that_never_were_count_too(database: Database) -> None:
+    async with running(database, renew_address_rate=Rate(1, 60.0), trust_local=False) as client:
+        statuses = [(await client.post(f"{LEASES}/{lease}/renew")).status for lease in ("x", "y")]
+    async with running(database, renew_address_rate=Rate(1, 60.0)) as client:
+        local = [(await client.post(f"{LEASES}/x/renew")).status for _ in range(2)]
+    assert statuses == [410, 429]
+    assert local == [410, 410], "a program on this machine asks for others"
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("origin", "allowed"),
     [

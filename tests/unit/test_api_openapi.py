@@ -39,6 +39,9 @@ def test_every_filter_is_a_parameter(document: dict[str, Any]) -> None:
 def test_every_operation_tells_its_errors(document: dict[str, Any]) -> None:
     acquire = document["paths"]["/api/v1/leases"]["post"]["responses"]
     assert sorted(acquire) == ["200", "201", "400", "403", "404", "408", "413", "415", "422", "429", "500", "503"]
+    renew = document["paths"]["/api/v1/leases/{lease}/renew"]["post"]["responses"]
+    assert sorted(renew) == ["200", "400", "403", "408", "410", "413", "415", "422", "429", "500", "503"]
+    assert {"Retry-After", "RateLimit-Reset"} <= renew["429"]["headers"].keys()
     for path, item in document["paths"].items():
         for operation in item.values():
             assert "500" in operation["responses"]
