@@ -69,6 +69,7 @@ class Application:
             self.database, self._record, parallel=1, gather=_GATHER
         )
         self._sites = KnownSites()
+        self._called = KnownSites()  # the same, of numbers that are called: the leases' reads are another shape
         self._acquire: GroupCommit[LeaseRequest, LeaseGrant | UnknownSite] = GroupCommit(
             self.database, self._lease_numbers, patience=_LEASE_DEADLINE
         )
@@ -254,7 +255,7 @@ class Application:
 
     def _record(self, connection: Connection, requests: Sequence[Sequence[Fact]]) -> Sequence[None]:
         facts = [fact for request in requests for fact in request]
-        recording.record(SqlCalls(connection), facts, datetime.now(UTC), self._region)
+        recording.record(SqlCalls(connection, self._called), facts, datetime.now(UTC), self._region)
         return [None] * len(requests)
 
     def _lease_numbers(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, ClassVar
 
 MAX_TEXT = 512  # characters of any text from outside that a fact keeps
@@ -175,7 +176,12 @@ def microseconds(at: datetime) -> int:
 
 def details(fact: Fact) -> dict[str, Any]:
     """What a fact says beyond node, call, time and leg, as JSON can hold it."""
-    return {field.name: getattr(fact, field.name) for field in fields(fact) if field.name not in _COMMON}
+    return {name: getattr(fact, name) for name in _own_fields(type(fact))}
+
+
+@cache
+def _own_fields(kind: type[Fact]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind) if field.name not in _COMMON)
 
 
 def restore(kind: str, *, node: str, linkedid: str, at: datetime, leg: str, data: Mapping[str, Any]) -> Fact:

@@ -28,7 +28,8 @@ def read_epoch(value: str) -> datetime | None:
     found = _TIME.fullmatch(value)
     if not found:
         return None
-    return _EPOCH + timedelta(seconds=int(found[1]), microseconds=int((found[2] or "0").ljust(6, "0")[:6]))
+    microsecond = int((found[2] or "").ljust(6, "0")[:6])
+    return datetime.fromtimestamp(int(found[1]), UTC).replace(microsecond=microsecond)
 
 
 def created_by(linkedid: str, at: datetime) -> datetime:

@@ -20,6 +20,7 @@ from pbxtrack.config import load
 from pbxtrack.ledger.files import LedgerFile, lines, opened
 from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database
+from pbxtrack.storage.known import KnownSites
 
 _BATCH = 500  # calls of a transaction: others write between
 
@@ -82,13 +83,13 @@ def import_cdr(files: Sequence[Path], node: str | None, zone: tzinfo | None, as_
 
 
 def _import(database: Database, ledger: LedgerFile, path: Path, region: str, *, quiet: bool) -> Reconciled:
-    total = Reconciled()
+    total, known = Reconciled(), KnownSites()
     console = Console(stderr=True)
     with Progress(transient=True, console=console, disable=quiet or not console.is_terminal) as progress:
         task = progress.add_task(path.name, total=None)
         for batch in _batches(ledger.calls()):
             with database.transaction() as connection:
-                total += reconcile(SqlCalls(connection), batch, now(), region, exact=ledger.exact)
+                total += reconcile(SqlCalls(connection, known), batch, now(), region, exact=ledger.exact)
             progress.advance(task, len(batch))
     return total
 

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Row, bindparam, func, select
+from sqlalchemy import Connection, Table, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pbxtrack.calls.attribution import Attribution, Candidate, Method
@@ -19,21 +19,29 @@ from pbxtrack.calls.ports import CallRecord
 from pbxtrack.pool.model import Sign
 from pbxtrack.pool.service import renew
 from pbxtrack.storage.directory import SqlDirectory
+from pbxtrack.storage.gathered import Gathered
+from pbxtrack.storage.known import KnownSites
 from pbxtrack.storage.leases import SqlLeases
+from pbxtrack.storage.prepared import Among, Prepared
 from pbxtrack.storage.rows import VISIT_COLUMNS, visit_of
 from pbxtrack.storage.tables import call_facts, calls, contacts, sites, visits
 
 _TOUCH = ("source", "medium", "campaign", "term", "content")
 _STATE: TypeAdapter[Call] = TypeAdapter(Call)
-_load = (
+_load = Prepared(
     select(calls, sites.c.target_seconds, *VISIT_COLUMNS)
     .outerjoin_from(calls, sites, sites.c.id == calls.c.site_id)
     .outerjoin(visits, visits.c.id == calls.c.visit_id)
-    .where(calls.c.id.in_(bindparam("ids", expanding=True)))
+    .where(Among(calls.c.id, "ids")),
+    many=True,
 )
-_contact = select(contacts.c.id).where(
-    contacts.c.site_id == bindparam("site_id"), contacts.c.caller == bindparam("caller")
+_contact = Prepared(
+    select(contacts.c.id, contacts.c.first_at).where(
+        contacts.c.site_id == bindparam("site_id"), contacts.c.caller == bindparam("caller")
+    )
 )
+_came_earlier = update(contacts).where(contacts.c.id == bindparam("contact")).values(first_at=bindparam("at"))
+_not_first = update(calls).where(calls.c.contact_id == bindparam("contact"), calls.c.first).values(first=False)
 _open = select(calls.c.state).where(calls.c.node == bindparam("node"), calls.c.ended_at.is_(None))
 _facts = (
     select(call_facts)
@@ -46,8 +54,8 @@ _lock = select(func.pg_advisory_xact_lock(func.hashtext(bindparam("id"))))
 class SqlCalls(SqlDirectory):
     """:class:`~pbxtrack.calls.ports.CallStore` on a connection."""
 
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection)
+    def __init__(self, connection: Connection, known: KnownSites | None = None) -> None:
+        super().__init__(connection, known)
         self._connection = connection
 
     def lock(self, call_ids: Collection[str]) -> None:
@@ -56,43 +64,44 @@ class SqlCalls(SqlDirectory):
                 self._connection.execute(_lock, {"id": call_id})
 
     def append(self, facts: Sequence[Fact], now: datetime) -> None:
-        if not facts:
-            return
-        self._connection.execute(
-            _add_facts(self._connection.dialect.name),
-            [
-                {
-                    "node": fact.node,
-                    "linkedid": fact.linkedid,
-                    "kind": fact.kind,
-                    "at": fact.at,
-                    "leg": fact.leg,
-                    "key": fact.key,
-                    "data": details(fact),
-                    "recorded_at": now,
-                }
-                for fact in facts
-            ],
-        )
+        rows = [
+            {
+                "node": fact.node,
+                "linkedid": fact.linkedid,
+                "kind": fact.kind,
+                "at": fact.at,
+                "leg": fact.leg,
+                "key": fact.key,
+                "data": details(fact),
+                "recorded_at": now,
+            }
+            for fact in facts
+        ]
+        _add_facts(self._connection.dialect.name).run(self._connection, rows)
 
     def load(self, call_ids: Collection[str]) -> Mapping[str, CallRecord]:
         if not call_ids:
             return {}
-        return {row.id: _record(row) for row in self._connection.execute(_load, {"ids": list(call_ids)})}
+        return {row.id: _record(row) for row in _load.all(self._connection, {"ids": call_ids})}
 
     def save(self, records: Sequence[CallRecord]) -> None:
-        if records:
-            statement = _save(self._connection.dialect.name)
-            self._connection.execute(statement, [_values(record) for record in records])
+        _save(self._connection.dialect.name).run(self._connection, [_values(record) for record in records])
 
     def contact(self, site_id: int, caller: str, at: datetime) -> tuple[int, bool]:
         key = {"site_id": site_id, "caller": caller}
-        insert = _add_contact(self._connection.dialect.name)
-        made: int | None = self._connection.execute(insert, {**key, "first_at": at}).scalar()
-        if made is not None:
-            return made, True
-        known: int = self._connection.execute(_contact, key).scalar_one()
-        return known, False
+        known = _contact.one_or_none(self._connection, key)
+        if known is None:
+            insert = _add_contact(self._connection.dialect.name)
+            made: int | None = self._connection.execute(insert, {**key, "first_at": at}).scalar()
+            if made is not None:
+                return made, True
+            known = _contact.one_or_none(self._connection, key)
+        if at >= known.first_at:
+            return known.id, False
+        # A call that nobody heard at the time, found later in Asterisk's files: it was the first.
+        self._connection.execute(_came_earlier, {"contact": known.id, "at": at})
+        self._connection.execute(_not_first, {"contact": known.id})
+        return known.id, True
 
     def prolong(self, signs: Sequence[Sign]) -> None:
         if signs:
@@ -113,26 +122,28 @@ class SqlCalls(SqlDirectory):
 
 # Statements are built once for each dialect: building one costs more than running it.
 @cache
-def _add_facts(dialect: str) -> Any:
-    return _insert(dialect, call_facts).on_conflict_do_nothing()
+def _add_facts(dialect: str) -> Gathered:
+    return Gathered(_insert(dialect, call_facts, but="id").on_conflict_do_nothing())
 
 
 @cache
 def _add_contact(dialect: str) -> Any:
-    return _insert(dialect, contacts).on_conflict_do_nothing().returning(contacts.c.id)
+    return _insert(dialect, contacts, but="id").on_conflict_do_nothing().returning(contacts.c.id)
 
 
 @cache
-def _save(dialect: str) -> Any:
+def _save(dialect: str) -> Gathered:
     """The upsert of a whole call; what people wrote on it (tags, note) stays."""
-    statement = _insert(dialect, calls)
+    statement = _insert(dialect, calls, but="note")
     kept = {"id", "node", "linkedid", "tags", "note"}
     changed = {column.name: statement.excluded[column.name] for column in calls.c if column.name not in kept}
-    return statement.on_conflict_do_update(index_elements=[calls.c.id], set_=changed)
+    return Gathered(statement.on_conflict_do_update(index_elements=[calls.c.id], set_=changed))
 
 
-def _insert(dialect: str, table: Any) -> Any:
-    return (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table)
+def _insert(dialect: str, table: Table, *, but: str) -> Any:
+    """Insert rows with values for every column but one."""
+    columns = {column.name: bindparam(column.name, type_=column.type) for column in table.c if column.name != but}
+    return (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table).values(columns)
 
 
 def _values(record: CallRecord) -> dict[str, Any]:
@@ -173,7 +184,7 @@ def _values(record: CallRecord) -> dict[str, Any]:
     }
 
 
-def _record(row: Row[Any]) -> CallRecord:
+def _record(row: Any) -> CallRecord:
     attribution = None
     if row.method:
         attribution = Attribution(
