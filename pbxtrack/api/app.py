@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from aiohttp import hdrs, web
+from multidict import istr
 
 from pbxtrack.api import calls, cors, leases, openapi, problems, routing, status
 from pbxtrack.api.client_address import ClientAddresses
@@ -13,6 +15,7 @@ from pbxtrack.api.limits import Limiter
 from pbxtrack.api.origins import Origins
 from pbxtrack.api.page import PAGE, render
 from pbxtrack.api.routing import Audience
+from pbxtrack.api.server import HEAD_SECONDS, Runner, room_for_connections
 from pbxtrack.api.services import (
     ADDRESS_LIMITER,
     ADDRESSES,
@@ -31,11 +34,11 @@ ROUTES = (*snippet.ROUTES, *leases.ROUTES, *calls.ROUTES, *status.ROUTES)
 
 _KEEP_ALIVE = 75.0  # seconds
 _DRAIN = 5.0  # seconds that requests under way are given when the service stops
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+_HEADERS: Mapping[str, str] = {
+    istr("X-Content-Type-Options"): "nosniff",
+    istr("X-Frame-Options"): "DENY",
+    istr("Referrer-Policy"): "no-referrer",
+    istr("Content-Security-Policy"): "default-src 'none'; frame-ancestors 'none'",
     hdrs.CACHE_CONTROL: "no-store",
 }
 
@@ -66,14 +69,22 @@ _SILENT = logging.getLogger("pbxtrack.api.refused")
 _SILENT.setLevel(logging.CRITICAL + 1)
 
 
-def create_runner(app: web.Application) -> web.AppRunner:
+def create_runner(
+    app: web.Application, *, head_seconds: float = HEAD_SECONDS, connections: int | None = None
+) -> web.AppRunner:
     """A runner without an access log (a page's address may hold personal data), and that leaves signals alone.
+
+    It takes so many ``connections`` at once (None: what the process has room for), and gives each ``head_seconds`` for
+    the headers of a request.
 
     aiohttp logs a request that is no HTTP with a traceback that quotes it, tokens and numbers included, for anybody
     who sends one; our own middleware logs what is worth it.
     """
-    return web.AppRunner(
+    return Runner(
         app,
+        headers=_HEADERS,
+        head_seconds=head_seconds,
+        most=connections or room_for_connections(),
         access_log=None,
         logger=_SILENT,
         auto_decompress=False,  # a few bytes that are gigabytes inside would keep everybody waiting

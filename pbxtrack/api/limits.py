@@ -1,4 +1,4 @@
-"""Rate limits in memory: a bucket of tokens for each address, site or lease, the least recently used forgotten first."""
+"""Rate limits in memory: a bucket of tokens for each address, site or lease; the least recently used goes first."""
 
 from __future__ import annotations
 

@@ -13,13 +13,16 @@ from pbxtrack import __version__
 from pbxtrack.api import problems
 from pbxtrack.api.routing import MAX_BODY, Answer, Audience, Route
 from pbxtrack.api.schemas import ProblemAnswer
+from pbxtrack.api.server import HEAD_SECONDS
 
 DOCUMENT = web.AppKey("DOCUMENT", dict[str, Any])
 
 _REF = "#/components/schemas/{model}"
 _DESCRIPTION = (
     "Which advertising brought each call. Times are RFC 3339 in UTC, ids are opaque, errors are problem documents "
-    "(RFC 9457), lists come in pages: ask again with `cursor` set to `next` until that is null."
+    "(RFC 9457), lists come in pages: ask again with `cursor` set to `next` until that is null. What is no HTTP, or "
+    "has too long a first line or too long headers, is answered so, too: 400, `bad-request`. A connection on which the "
+    f"headers of a request take more than {HEAD_SECONDS:.0f} seconds is closed."
 )
 _RATE_HEADERS = {
     "RateLimit-Policy": "The limit: requests and, after `w=`, seconds.",

@@ -72,7 +72,7 @@ class Problem(Exception):
         self.headers = headers or {}
         self.more = more
 
-    def response(self) -> web.Response:
+    def response(self, kind: type[web.Response] = web.Response) -> web.Response:
         document: dict[str, Any] = {
             "type": self.kind.uri,
             "title": self.kind.title,
@@ -80,7 +80,7 @@ class Problem(Exception):
             **({"detail": self.detail} if self.detail else {}),
             **self.more,
         }
-        return _respond(document, self.headers)
+        return _respond(document, self.headers, kind)
 
 
 @web.middleware
@@ -93,7 +93,7 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return _of_http_error(error).response() if error.status in _BY_STATUS else _plain(error)
+        return of_http_error(error)
     except StorageUnavailable as error:
         # The driver's own words may name hosts and users: they are for the log.
         log.warning("storage_unavailable", route=_route(request), reason=str(error))
@@ -105,21 +105,22 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
         return Problem("internal-error", f"The log of pbxtrack has more under {error_id}.", id=error_id).response()
 
 
-def _of_http_error(error: web.HTTPException) -> Problem:
+def of_http_error(error: web.HTTPException) -> web.Response:
+    """One of aiohttp's own errors as a problem document; ``about:blank`` where we have no words for it."""
     allowed = error.headers.get("Allow")
     if allowed:
-        return Problem("method-not-allowed", f"Use {allowed.replace(',', ', ')}.", headers={"Allow": allowed})
-    return Problem(_BY_STATUS[error.status])
-
-
-def _plain(error: web.HTTPException) -> web.Response:
-    """One of aiohttp's errors that we have no words of our own for."""
+        detail = f"Use {allowed.replace(',', ', ')}."
+        return Problem("method-not-allowed", detail, headers={"Allow": allowed}).response()
+    if error.status in _BY_STATUS:
+        return Problem(_BY_STATUS[error.status]).response()
     return _respond({"type": "about:blank", "title": HTTPStatus(error.status).phrase, "status": error.status}, {})
 
 
-def _respond(document: dict[str, Any], headers: Mapping[str, str]) -> web.Response:
+def _respond(
+    document: dict[str, Any], headers: Mapping[str, str], kind: type[web.Response] = web.Response
+) -> web.Response:
     body = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
-    return web.Response(body=body, status=document["status"], content_type=CONTENT_TYPE, headers=headers)
+    return kind(body=body, status=document["status"], content_type=CONTENT_TYPE, headers=headers)
 
 
 def _route(request: web.Request) -> str:

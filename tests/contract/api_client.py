@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.web import BaseRunner
 from sqlalchemy import func, select
 
-from pbxtrack.api.app import create_app
+from pbxtrack.api.app import create_app, create_runner
 from pbxtrack.api.services import Services
 from pbxtrack.calls.events import CallArrived, Fact, LegEnded, LineAnswered, LineDialled, LineRang
 from pbxtrack.calls.service import record
@@ -60,8 +61,15 @@ def services(database: Database, **changes: Any) -> Services:
 async def running(database: Database, **changes: Any) -> AsyncIterator[TestClient[Any, Any]]:
     """A client of a running API."""
     app = create_app(services(database, **changes))
-    async with TestClient(TestServer(app)) as client:
+    async with TestClient(_Server(app)) as client:
         yield client
+
+
+class _Server(TestServer):
+    """On the runner that serves."""
+
+    async def _make_runner(self, **_: Any) -> BaseRunner:
+        return create_runner(self.app)
 
 
 def a_token(database: Database) -> dict[str, str]:
