@@ -7,7 +7,10 @@ from pathlib import Path
 
 from pbxtrack.errors import ConfigError
 
-FILES = ("extensions_pbxtrack.conf", "manager.d/pbxtrack.conf", "stasis_pbxtrack.conf")
+_DIALPLAN, _MANAGER = "extensions_pbxtrack.conf", "manager.d/pbxtrack.conf"
+_AS_THEY_ARE = (
+    "cel_pbxtrack.conf", "cel_custom_pbxtrack.conf", "cdr_custom_pbxtrack.conf", "stasis_pbxtrack.conf"
+)  # fmt: skip
 _SECRET = re.compile(r"[^\s;,\"'\\]{8,}")  # what manager.conf takes without quoting
 
 
@@ -38,10 +41,10 @@ def render(
     """
     if not _SECRET.fullmatch(ami_secret):
         raise ConfigError("ami.secret needs 8 characters or more, and none of: space ; , quotes backslash")
-    dialplan, manager, stasis = ((source / name).read_text("utf-8") for name in FILES)
-    return {
-        FILES[0]: _replace(
-            dialplan,
+    texts = {name: (source / name).read_text("utf-8") for name in (_DIALPLAN, _MANAGER, *_AS_THEY_ARE)}
+    return texts | {
+        _DIALPLAN: _replace(
+            texts[_DIALPLAN],
             {
                 "agi://127.0.0.1:4573/": f"agi://{agi}/",
                 "PBXTRACK_CALL=pbx1-": f"PBXTRACK_CALL={node}-",
@@ -51,15 +54,14 @@ def render(
                 "line/7${PBXTRACK_KEY}": f"line/{country_code}${{PBXTRACK_KEY}}",
             },
         ),
-        FILES[1]: _replace(
-            manager,
+        _MANAGER: _replace(
+            texts[_MANAGER],
             {
                 "[pbxtrack]": f"[{ami_user}]",
                 "secret = change-me": f"secret = {ami_secret}",
                 "permit = 127.0.0.1/255.255.255.255": f"permit = {permit}",
             },
         ),
-        FILES[2]: stasis,
     }
 
 

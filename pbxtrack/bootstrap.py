@@ -7,6 +7,7 @@ import os
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from ipaddress import ip_network
+from pathlib import Path
 from typing import TypeVar
 
 import structlog
@@ -22,15 +23,18 @@ from pbxtrack.api.services import Services
 from pbxtrack.calls import service as recording
 from pbxtrack.calls.events import CallArrived, Fact
 from pbxtrack.calls.lifecycle import Call
+from pbxtrack.calls.reconcile import Reconciled, reconcile
 from pbxtrack.config import Settings
 from pbxtrack.errors import PbxtrackError, StorageUnavailable
 from pbxtrack.health import Check, Readiness
+from pbxtrack.ledger.follow import Position
+from pbxtrack.ledger.reconciler import Reconciler
 from pbxtrack.numbers import mask, read_caller
 from pbxtrack.pool import service as leasing
 from pbxtrack.pool.model import LeaseGrant, LeaseRequest, Sign, SiteSettings
 from pbxtrack.pool.service import ForeignSite, UnknownSite
 from pbxtrack.settings import AmiSettings
-from pbxtrack.storage import migrate
+from pbxtrack.storage import ledger, migrate
 from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.group_commit import GroupCommit
@@ -79,6 +83,9 @@ class Application:
         self._arrivals: set[asyncio.Task[None]] = set()
         self.agi = AgiProcess(self._agi_setup(), settings.agi.listen, self._arrived)
         self.listeners = {ami.node: self._listener(ami) for ami in settings.ami}
+        self.reconcilers = {
+            ami.node: self._reconciler(ami.node, ami.cel_file) for ami in settings.ami if ami.cel_file is not None
+        }
         self._api: web.AppRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -92,6 +99,7 @@ class Application:
             await self._start_api()
         if "ami" in self.services:
             self._tasks += [asyncio.create_task(listener.run()) for listener in self.listeners.values()]
+            self._tasks += [asyncio.create_task(reconciler.run()) for reconciler in self.reconcilers.values()]
 
     async def stop(self) -> bool:
         """Take nothing new, finish what is under way, write down what was heard.
@@ -221,6 +229,23 @@ class Application:
             return await self.database.read(line_directory)
 
         return AmiListener(ami, record=self.record, open_calls=open_calls, lines=lines)
+
+    def _reconciler(self, node: str, file: Path) -> Reconciler:
+        async def since() -> Position | None:
+            kept = await self.database.read(lambda connection: ledger.position(connection, node))
+            return Position(*kept) if kept else None
+
+        async def reconcile_with_log(calls: Sequence[Sequence[Fact]], position: Position | None) -> Reconciled:
+            def work(connection: Connection) -> Reconciled:
+                store = SqlCalls(connection, self._called)
+                found = reconcile(store, calls, datetime.now(UTC), self._region, exact=True)
+                if position is not None:
+                    ledger.keep_position(connection, node, position.file, position.offset)
+                return found
+
+            return await self.database.write(work)
+
+        return Reconciler(file, node, reconcile=reconcile_with_log, since=since)
 
     def _agi_setup(self) -> Setup:
         settings = self.settings

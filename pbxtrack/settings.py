@@ -118,13 +118,18 @@ class AgiSettings(_Section):
 
 
 class AmiSettings(_Section):
-    """One Asterisk. ``node`` names it in every call, so it must not change later."""
+    """One Asterisk. ``node`` names it in every call, so it must not change later.
+
+    ``cel_file`` is where this machine finds the file that Asterisk writes by ``cel_custom_pbxtrack.conf``: what happens
+    while pbxtrack does not listen is taken from there.
+    """
 
     node: str = Field(default="pbx1", pattern=r"^[a-z0-9]{1,32}$")
     host: Annotated[str, BeforeValidator(_host)] = "127.0.0.1"
     port: int = Field(default=5038, ge=1, le=65_535)
     username: str = Field(default="pbxtrack", pattern=r"^[^\r\n]+$")
     secret: SecretStr = SecretStr("")
+    cel_file: Path | None = None
 
 
 class MailSettings(_Section):

@@ -176,12 +176,12 @@ def microseconds(at: datetime) -> int:
 
 def details(fact: Fact) -> dict[str, Any]:
     """What a fact says beyond node, call, time and leg, as JSON can hold it."""
-    return {name: getattr(fact, name) for name in _own_fields(type(fact))}
+    return {name: getattr(fact, name) for name in _own_fields(fact.kind)}
 
 
 @cache
-def _own_fields(kind: type[Fact]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind) if field.name not in _COMMON)
+def _own_fields(kind: str) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(KINDS[kind]) if field.name not in _COMMON)
 
 
 def restore(kind: str, *, node: str, linkedid: str, at: datetime, leg: str, data: Mapping[str, Any]) -> Fact:

@@ -21,7 +21,9 @@ Next:
   1. extensions.conf:  #include "extensions_pbxtrack.conf"
      manager.conf:     enabled = yes in [general]; and at its end, unless it includes manager.d/*.conf already:
                        #include "manager.d/pbxtrack.conf"
-     stasis.conf:      #include "stasis_pbxtrack.conf"    (optional, and needs a restart: see the file)
+     cel.conf:         #include "cel_pbxtrack.conf"           } Asterisk's own record of calls; see the files, and
+     cel_custom.conf:  #include "cel_custom_pbxtrack.conf"    } needs a restart: core restart when convenient
+     stasis.conf:      #include "stasis_pbxtrack.conf"        (optional, and needs a restart: see the file)
   2. asterisk -rx "manager reload"
   3. asterisk -rx "dialplan reload"
   4. pbxtrack doctor"""

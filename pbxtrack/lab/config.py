@@ -128,6 +128,7 @@ host = "{host}"
 port = {port}
 username = "{AMI_USER}"
 secret = "{secrets.ami}"
+cel_file = "{folders.log}/cel-custom/pbxtrack.csv"
 
 [numbers]
 default_region = "RU"

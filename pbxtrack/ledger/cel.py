@@ -37,17 +37,18 @@ CONTEXT = "pbxtrack"  # asterisk-conf/extensions_pbxtrack.conf
 
 _OURS, _SAMPLE = 19, 20  # columns: as asterisk-conf/cel_custom_pbxtrack.conf has them; as Asterisk's sample does
 _AMAFLAGS = 12  # the column that only the sample has
-_UNUSED = '"APP_END",'  # a sixth of all lines
+_UNUSED = ('"APP_END",', '"CHAN_END",')  # a quarter of all lines, where somebody keeps them
 _TIME = re.compile(r"[0-9]{9,11}\.[0-9]{1,9}")
 _EVENT = re.compile(r"[A-Z][A-Z_]{2,31}")
 _PLACEHOLDERS = frozenset({"0", "i", "s", "T", "h"})  # extensions of our context that are no numbers
 _TOLD = frozenset({
-    "CHAN_START", "ANSWER", "BRIDGE_ENTER", "BRIDGE_EXIT", "HANGUP", "CHAN_END", "BLINDTRANSFER", "ATTENDEDTRANSFER",
+    "CHAN_START", "ANSWER", "BRIDGE_ENTER", "BRIDGE_EXIT", "HANGUP", "BLINDTRANSFER", "ATTENDEDTRANSFER",
     "APP_START",
 })  # fmt: skip
 _DIALLED_BY = frozenset({"AppDial", "AppQueue"})
 _BUSY, _ELSEWHERE = 17, 26  # Q.850 and Asterisk's "answered elsewhere"
 _LATE = 2.0  # s; what is still said of a call after its end
+_STALE = 86_400.0  # s; no call lasts as long
 _MAX_ROWS = 5_000  # of a call
 _MAX_CALLS = 50_000  # at once
 
@@ -100,6 +101,8 @@ def read_row(line: str) -> CelRow | None:
 
 @dataclass(slots=True)
 class _Gathered:
+    place: int
+    since: float
     rows: list[CelRow] = field(default_factory=list)
     ours: bool = False
 
@@ -119,8 +122,13 @@ class CelReader:
         self.malformed = 0
         self.forgotten = 0
 
-    def feed(self, line: str) -> Iterator[Sequence[Fact]]:
-        """The facts of each call that is over by now."""
+    @property
+    def oldest(self) -> int | None:
+        """The place of the first line of the calls that are not given yet; None when there are none."""
+        return next((call.place for call in self._calls.values()), None)
+
+    def feed(self, line: str, place: int = 0) -> Iterator[Sequence[Fact]]:
+        """The facts of each call that is over by now. ``place`` is where the line stands, for :attr:`oldest`."""
         if line.startswith(_UNUSED):
             return
         row = read_row(line)
@@ -130,7 +138,7 @@ class CelReader:
         linkedid = self._home(row)
         call = self._calls.get(linkedid)
         if call is None:
-            call = self._calls[linkedid] = _Gathered()
+            call = self._calls[linkedid] = _Gathered(place, float(row.time))
             if len(self._calls) > _MAX_CALLS:
                 self._drop(next(iter(self._calls)))
                 self.forgotten += 1
@@ -142,6 +150,9 @@ class CelReader:
             self._ended.append((float(row.time), linkedid))
         while self._ended and float(row.time) - self._ended[0][0] > _LATE:
             yield from self._give(self._ended.popleft()[1])
+        first, begun = next(iter(self._calls.items()))
+        if float(row.time) - begun.since > _STALE:  # Asterisk was killed while it lasted: nothing tells its end
+            yield from self._give(first)
 
     def ended(self) -> Iterator[Sequence[Fact]]:
         """The facts of the calls that are over: nothing more is said of them."""
@@ -191,7 +202,6 @@ class _Call:
         self._came_in = next((row for row in rows if row.uniqueid == self._caller), arrived)
         self._arrived = arrived
         self._answered: set[str] = set()
-        self._ended: set[str] = set()
         ends = [_extra(row) for row in rows if row.event == "HANGUP" and row.uniqueid == self._caller]
         self._dialstatus = clean(str(ends[-1].get("dialstatus") or ""), 32).upper() if ends else ""
 
@@ -233,8 +243,6 @@ class _Call:
                     yield LegJoined(**leg, name=name, bridge=bridge)
             case "HANGUP":
                 yield from self._hangup(row, leg, name)
-            case "CHAN_END" if row.uniqueid not in self._ended:
-                yield LegEnded(**leg)
             case "BLINDTRANSFER" | "ATTENDEDTRANSFER":
                 how = "blind" if row.event == "BLINDTRANSFER" else "attended"
                 yield CallTransferred(**leg, how=how, target=_target(row))
@@ -253,7 +261,6 @@ class _Call:
             yield HangupRequested(**leg, cause=cause)
         if self._is_line(row) and row.uniqueid not in self._answered and row.app in _DIALLED_BY:
             yield LineFailed(**leg, name=name, status=self._failure(cause))
-        self._ended.add(row.uniqueid)
         yield LegEnded(**leg, cause=cause)
 
     def _failure(self, cause: int | None) -> str:

@@ -121,12 +121,20 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class LeaseRequest:
-    """A website asks for a number.
+class Others:
+    """The numbers that visitors of the same address hold already: how many, and of which pools as far as is known."""
 
-    ``visitor`` is what the browser remembers, None for a new one; ``others`` how many numbers are held already by
-    visitors of the same address, as far as is known.
-    """
+    count: int = 0
+    by_pool: Mapping[int, int] = field(default_factory=dict)
+
+    def of(self, pool_id: int) -> int:
+        """How many may be the pool's: those whose pool is not known count for each."""
+        return self.count - sum(self.by_pool.values()) + self.by_pool.get(pool_id, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRequest:
+    """A website asks for a number. ``visitor`` is what the browser remembers, None for a new one."""
 
     site_key: str
     page: str
@@ -134,7 +142,7 @@ class LeaseRequest:
     visitor: str | None = None
     region: str = ""
     client_ids: Mapping[str, str] = field(default_factory=dict)
-    others: int = 0
+    others: Others = Others()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +162,17 @@ class Sign:
 
 @dataclass(frozen=True, slots=True)
 class LeaseGrant:
-    """What the website is given: the lease and what to show. ``number`` is None where nothing can be shown."""
+    """What the website is given: the lease and what to show. ``number`` is None where nothing can be shown.
+
+    ``pool`` is that of the lease's number.
+    """
 
     lease: Lease
     site: SiteSettings
     visit: Visit
     number: str | None
     renewed: bool = False
+    pool: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,10 @@ EARLIER_HOLDERS = 5
 """How many former holders of a number are looked at when a call cannot be tied to the present one."""
 
 FAIR_PART, FAIR_LEAST = 4, 3
-"""An address's visitors may hold one number in so many, and at least so many."""
+"""An address's visitors may hold one number of a site in so many, and at least so many."""
+
+FAIR_PART_OF_POOL = 2
+"""They may hold one number of a pool in so many, and at least one."""
 
 MAX_EVENTS = 200
 """Events of one visit that are kept: pages, taps, copies. A visit with more is no person's."""
@@ -65,3 +68,8 @@ def fair_share(numbers: int) -> int:
     Enough for an office behind one address; one that asks for ever more new visitors leaves most for the others.
     """
     return max(FAIR_LEAST, numbers // FAIR_PART)
+
+
+def fair_share_of_pool(numbers: int) -> int:
+    """How many of a pool's: a small pool of one region is not to be one address's alone."""
+    return max(1, numbers // FAIR_PART_OF_POOL)

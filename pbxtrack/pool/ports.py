@@ -17,6 +17,7 @@ class FreeNumber:
     id: int
     e164: str
     seq: int
+    pool: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,16 @@ class PoolInfo:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A visit and its visitor's latest lease. ``held``: the number is in the site's pools, and nobody had it since."""
+    """A visit and its visitor's latest lease. ``pool``: the number's, if nobody had it since and the pool is the site's."""
 
     visit: Visit
     lease: Lease | None
-    held: bool
+    pool: int | None
+
+    @property
+    def held(self) -> bool:
+        """Whether the number is the visitor's to have on."""
+        return self.pool is not None
 
 
 @dataclass(slots=True)

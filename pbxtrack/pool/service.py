@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
+from itertools import zip_longest
 
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.ids import new_id
@@ -74,7 +75,8 @@ def renew(store: LeaseStore, signs: Sequence[Sign], now: datetime) -> list[Lease
             renewed[lease.id] = lease = policy.renewed(lease, site, at)
             if sign.at is None:
                 _see(changes, found.visit, at, sign.event, sign.page)
-            grants[-1] = LeaseGrant(lease, site, found.visit, lease.number or site.overflow_number, renewed=True)
+            shown = lease.number or site.overflow_number
+            grants[-1] = LeaseGrant(lease, site, found.visit, shown, renewed=True, pool=found.pool)
     changes.renewed += renewed.values()
     store.save(changes)
     return grants
@@ -100,13 +102,13 @@ def _turns(requests: Sequence[LeaseRequest]) -> Iterator[list[int]]:
 
 @dataclass(slots=True)
 class _Asked:
-    """A request on its way. ``last`` is the visitor's latest lease; ``held``: its number is theirs to have on."""
+    """A request on its way. ``last`` is the visitor's latest lease; ``pool``, if its number is theirs to have on, its."""
 
     request: LeaseRequest
     site: SiteSettings
     visit: Visit
     last: Lease | None
-    held: bool
+    pool: int | None
     goes_on: bool = False  # the visit is one that was
     grant: LeaseGrant | None = None
 
@@ -123,7 +125,7 @@ class _Turn:
         sites = {key: self._store.site(key) for key in {request.site_key for request in requests}}
         asked = self._read(requests, sites)
         for one in asked.values():
-            if one.last is not None and one.held:
+            if one.last is not None and one.pool is not None:
                 self._keep(one, one.last)
         if needy := [one for one in asked.values() if one.grant is None]:
             self._save()  # first: a number that its visitor came back to is not free any more
@@ -151,11 +153,11 @@ class _Turn:
             found = known.get((site.id, request.visitor or ""))
             if found and policy.same_visit(found.visit, touch, self._now):
                 _see(self._changes, found.visit, self._now, EventKind.VIEW, request.page)
-                asked[index] = _Asked(request, site, found.visit, found.lease, found.held, goes_on=True)
+                asked[index] = _Asked(request, site, found.visit, found.lease, found.pool, goes_on=True)
             else:
                 visit = self._begin(request, site, touch)
-                last, held = (found.lease, found.held) if found else (None, False)
-                asked[index] = _Asked(request, site, visit, last, held)
+                last, pool = (found.lease, found.pool) if found else (None, None)
+                asked[index] = _Asked(request, site, visit, last, pool)
         return asked
 
     def _begin(self, request: LeaseRequest, site: SiteSettings, touch: Touch) -> Visit:
@@ -178,36 +180,42 @@ class _Turn:
         if own.live(now) and one.goes_on:
             lease = policy.renewed(own, one.site, now)
             self._changes.renewed.append(lease)
-            one.grant = LeaseGrant(lease, one.site, one.visit, lease.number, renewed=True)
+            one.grant = LeaseGrant(lease, one.site, one.visit, lease.number, renewed=True, pool=one.pool)
             return
         if own.live(now):
             self._changes.ended.append(replace(own, ends_at=now))
-        elif not self._fair(one):
+        elif one.pool in self._closed(one):
             return
+        assert one.pool is not None
         assert own.number_id is not None
         assert own.number is not None
-        number = FreeNumber(own.number_id, own.number, own.seq + 1)
+        number = FreeNumber(own.number_id, own.number, own.seq + 1, one.pool)
         self._changes.kept.append(self._grant(one, number, now))
 
     def _hand_out(self, needy: Sequence[_Asked]) -> None:
-        """Numbers for those who have none, by site and region; what is left over is an overflow."""
-        groups: dict[tuple[int, str], list[_Asked]] = {}
+        """Numbers for those who have none, by site, region and pools; what is left over is an overflow."""
+        groups: dict[tuple[int, str, frozenset[int]], list[_Asked]] = {}
         for one in needy:
-            groups.setdefault((one.site.id, one.visit.region), []).append(one)
-        for (site_id, region), group in groups.items():
-            pools = self._store.pools(site_id)
-            fair = [one for one in group if self._fair(one)]
-            numbers = iter(self._take(group[0].site, pools, region, len(fair)))
-            for one in fair:
-                if number := next(numbers, None):
+            groups.setdefault((one.site.id, one.visit.region, self._closed(one)), []).append(one)
+        for (site_id, region, closed), group in groups.items():
+            pools = [pool for pool in self._store.pools(site_id) if pool.id not in closed]
+            numbers = self._take(group[0].site, pools, region, len(group))
+            for one, number in zip_longest(group, numbers):
+                if number:
                     self._changes.leases.append(self._grant(one, number, self._now))
-            for one in group:
-                if one.grant is None:
+                else:
                     self._overflow(one)
 
-    def _fair(self, one: _Asked) -> bool:
-        """Whether one more number leaves enough to visitors of other addresses."""
-        return one.request.others < policy.fair_share(sum(pool.size for pool in self._store.pools(one.site.id)))
+    def _closed(self, one: _Asked) -> frozenset[int]:
+        """The pools of which one more number would leave too few to visitors of other addresses."""
+        others = one.request.others
+        if not others.count:
+            return frozenset()
+        pools = self._store.pools(one.site.id)
+        all_of_them = others.count >= policy.fair_share(sum(pool.size for pool in pools))
+        return frozenset(
+            pool.id for pool in pools if all_of_them or others.of(pool.id) >= policy.fair_share_of_pool(pool.size)
+        )
 
     def _take(self, site: SiteSettings, pools: Sequence[PoolInfo], region: str, count: int) -> list[FreeNumber]:
         """Free numbers that suit the region, else those of visitors who are gone, else of other regions."""
@@ -245,7 +253,8 @@ class _Turn:
             guaranteed_until=hold.guaranteed_until,
             ends_at=hold.ends_at,
         )
-        one.grant = LeaseGrant(lease, one.site, one.visit, lease.number or one.site.overflow_number)
+        shown = lease.number or one.site.overflow_number
+        one.grant = LeaseGrant(lease, one.site, one.visit, shown, pool=number.pool if number else None)
         return lease
 
 

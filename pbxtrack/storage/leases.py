@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Integer, and_, bindparam, func, select, update
+from sqlalchemy import Connection, Integer, and_, bindparam, case, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pbxtrack.ids import new_id
@@ -36,15 +36,19 @@ _pools = Prepared(
     .order_by(pools.c.position, pools.c.id)
 )
 
-# Whether a lease's number is its visitor's to have on: nobody had it since, and it is still in a pool of the site.
-_held = and_(
-    numbers.c.seq == leases.c.seq,
-    numbers.c.site_id == leases.c.site_id,
-    numbers.c.pool_id.is_not(None),
-    numbers.c.removed_at.is_(None),
-)
+# The pool of a lease's number, if that is its visitor's to have on: nobody had it since, and the pool is the site's.
+_pool = case(
+    (
+        and_(
+            numbers.c.seq == leases.c.seq,
+            numbers.c.site_id == leases.c.site_id,
+            numbers.c.removed_at.is_(None),
+        ),
+        numbers.c.pool_id,
+    )
+).label("pool")
 _known_visitors = Prepared(
-    select(*VISIT_COLUMNS, *LEASE_COLUMNS, _held.label("held"))
+    select(*VISIT_COLUMNS, *LEASE_COLUMNS, _pool)
     .join_from(visitors, visits, visits.c.id == visitors.c.visit_id)
     .outerjoin(leases, leases.c.id == visitors.c.lease_id)
     .outerjoin(numbers, numbers.c.id == leases.c.number_id)
@@ -52,7 +56,7 @@ _known_visitors = Prepared(
     many=True,
 )
 _known_leases = Prepared(
-    select(*VISIT_COLUMNS, *LEASE_COLUMNS, _held.label("held"))
+    select(*VISIT_COLUMNS, *LEASE_COLUMNS, _pool)
     .join_from(leases, visits, visits.c.id == leases.c.visit_id)
     .outerjoin(numbers, numbers.c.id == leases.c.number_id)
     .where(Among(leases.c.id, "leases")),
@@ -197,7 +201,7 @@ class SqlLeases:
                 for row in rows
             ],
         )
-        return [FreeNumber(row.id, row.e164, row.seq + 1) for row in rows]
+        return [FreeNumber(row.id, row.e164, row.seq + 1, pool_id) for row in rows]
 
     def save(self, changes: Changes) -> None:
         connection = self._connection
@@ -282,7 +286,7 @@ def _event_id(event: VisitEvent, place: int) -> str:
 
 
 def _known(row: Any) -> Known:
-    return Known(visit_of(row), lease_of(row) if row.id else None, bool(row.held))
+    return Known(visit_of(row), lease_of(row) if row.id else None, row.pool)
 
 
 def _visit_values(visit: Visit, client_ids: Mapping[str, str]) -> dict[str, Any]:

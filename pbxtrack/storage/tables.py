@@ -291,6 +291,14 @@ calls = Table(
 _not_over = calls.c.ended_at.is_(None)
 Index("ix_calls_open", calls.c.node, postgresql_where=_not_over, sqlite_where=_not_over)
 
+ledger_positions = Table(
+    "ledger_positions",
+    metadata,
+    Column("node", String(32), primary_key=True),
+    Column("file", String(64), nullable=False),  # device and inode: it may be renamed
+    Column("position", BigInteger, nullable=False),  # bytes of it that are known
+)
+
 contacts = Table(
     "contacts",
     metadata,

@@ -78,8 +78,8 @@ class MemoryLeases:
 
     def _known(self, visit: str, lease_id: str) -> Known:
         lease = self._leases[lease_id]
-        held = lease.number_id is not None and self._numbers[lease.number_id].seq == lease.seq
-        return Known(self._visits[visit], lease, held)
+        number = self._numbers[lease.number_id] if lease.number_id is not None else None
+        return Known(self._visits[visit], lease, number.pool_id if number and number.seq == lease.seq else None)
 
     def take(self, pool_id: int, count: int, hold: Hold, *, deserted: bool) -> Sequence[FreeNumber]:
         def free_from(number: _Number) -> datetime:
@@ -93,7 +93,7 @@ class MemoryLeases:
                 self._leases[last.id] = replace(last, ends_at=hold.since)
             number.seq += 1
             number.free_at, number.guaranteed_until = hold.ends_at, hold.guaranteed_until
-        return [FreeNumber(number.id, number.e164, number.seq) for number in taken]
+        return [FreeNumber(number.id, number.e164, number.seq, pool_id) for number in taken]
 
     def save(self, changes: Changes) -> None:
         for visit, _ in changes.visits:
