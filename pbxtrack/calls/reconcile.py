@@ -66,7 +66,7 @@ def _agree(known: CallRecord, told: Outcome, exact: bool) -> bool:
         return known.attribution is not None
     return (
         ours.status is told.status
-        and ours.answered_by == told.answered_by
+        and (ours.answered_by, ours.hung_up_by) == (told.answered_by, told.hung_up_by)
         and _near(ours.answered_at, told.answered_at)
         and _near(ours.ended_at, told.ended_at)
         and abs(ours.talk_seconds - told.talk_seconds) < _SAME.total_seconds()
@@ -80,9 +80,10 @@ def _near(one: datetime | None, other: datetime | None) -> bool:
 
 
 def _missing(known: CallRecord, heard: Sequence[Fact], told: Sequence[Fact]) -> list[Fact]:
-    """The facts that nobody told us. A CDR names a line's leg by its channel; we may know it by its id."""
+    """The facts that nobody told us. A CDR names a line's leg by its channel, the others do by its id."""
+    names = {fact.leg: name for fact in told if (name := getattr(fact, "name", ""))}
     ids = {leg.name: leg_id for leg_id, leg in known.call.legs.items() if leg.name}
-    told = [replace(fact, leg=ids.get(fact.leg, fact.leg)) for fact in told]
+    told = [replace(fact, leg=ids.get(names.get(fact.leg, ""), fact.leg)) for fact in told]
     return [fact for fact in told if not any(_same(fact, other) for other in heard)]
 
 

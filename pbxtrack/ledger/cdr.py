@@ -1,7 +1,7 @@
 """CDR, Asterisk's records for billing, to facts. Pure. For whoever has no CEL: it knows less.
 
-A CDR does not tell who hung up, a queue's is not exact, and a transferred call may have lost the number that was
-dialled. That a caller gave up is seen from what does not follow: our dialplan goes on after a Dial() that nobody
+A CDR does not tell who hung up, a queue's is not exact, and a transferred call's may have lost the number that was
+dialled, and with it that the call is ours. That a caller gave up is seen from what does not follow: our dialplan goes on after a Dial() that nobody
 answered, and that leaves a second record.
 """
 
@@ -12,7 +12,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from pbxtrack.calls.events import (
@@ -45,6 +45,7 @@ _SAMPLE = (None, 16, 0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 13)  # the mapping in Asteri
 _LAYOUTS = ((_OURS, range(20, 21)), (_CSV, range(17, 19)), (_SAMPLE, range(17, 20)))
 _PLACEHOLDERS = frozenset({"0", "i", "s", "T", "h"})
 _CLID = re.compile(r'\s*"?(.*?)"?\s*<[^<>]*>\s*', re.DOTALL)
+_SECOND = timedelta(seconds=1)  # times and ids are cut to whole ones
 _LATE = 5_000  # records after which no more is said of a call
 _MAX_ROWS = 1_000  # of a call
 
@@ -97,7 +98,10 @@ def _row(given: dict[str, str], zone: tzinfo) -> CdrRow | None:
 
 
 def _time(text: str, zone: tzinfo, uniqueid: str) -> datetime | None:
-    """Seconds since 1970, or a date and time of that zone. Of an hour that comes twice, the one that the id is of."""
+    """Seconds since 1970, or a date and time of that zone.
+
+    Of an hour that comes twice, the first one, unless the call had not begun by then, as its id tells.
+    """
     if (at := read_epoch(text)) is not None:
         return at
     try:
@@ -107,7 +111,7 @@ def _time(text: str, zone: tzinfo, uniqueid: str) -> datetime | None:
     if local.tzinfo is not None:
         return local.astimezone(UTC)
     first, second = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
-    return second if first != second and created_by(uniqueid, second) > first else first
+    return first if first == second or first >= created_by(uniqueid, second) - _SECOND else second
 
 
 class CdrReader:

@@ -101,7 +101,7 @@ def read_row(line: str) -> CelRow | None:
 
 @dataclass(slots=True)
 class _Gathered:
-    place: int
+    place: object
     since: float
     rows: list[CelRow] = field(default_factory=list)
     ours: bool = False
@@ -123,11 +123,11 @@ class CelReader:
         self.forgotten = 0
 
     @property
-    def oldest(self) -> int | None:
+    def oldest(self) -> object:
         """The place of the first line of the calls that are not given yet; None when there are none."""
         return next((call.place for call in self._calls.values()), None)
 
-    def feed(self, line: str, place: int = 0) -> Iterator[Sequence[Fact]]:
+    def feed(self, line: str, place: object = None) -> Iterator[Sequence[Fact]]:
         """The facts of each call that is over by now. ``place`` is where the line stands, for :attr:`oldest`."""
         if line.startswith(_UNUSED):
             return

@@ -53,8 +53,8 @@ class CelFollower:
         """Where to begin again; None before anything was read."""
         if not self._name:
             return self._since
-        began = self._reader.oldest
-        return Position(self._name, self._read if began is None else began)
+        oldest = self._reader.oldest
+        return oldest if isinstance(oldest, Position) else Position(self._name, self._read)
 
     def step(self) -> list[Sequence[Fact]]:
         """The calls that are over, of what was written since the last step. Raises OSError."""
@@ -70,8 +70,8 @@ class CelFollower:
             self._quiet = False
             return calls
         if self._replaced():
-            # Asterisk keeps writing to the old file until it is told to reopen: only at its end the new one is begun.
-            calls += self._reader.rest()
+            # Asterisk writes to the old file until it is told to reopen: only at its end the new one is begun. Calls
+            # that go on are continued there.
             self.close()
             self._since = None
         elif self._quiet:
@@ -109,7 +109,7 @@ class CelFollower:
             if not data.endswith(b"\n") and len(data) < MAX_LINE:
                 file.seek(self._read)  # half a line: the rest will come
                 break
-            calls += self._reader.feed(text(data), self._read)
+            calls += self._reader.feed(text(data), Position(self._name, self._read))
             self._read += len(data)
         return calls, self._read > begin
 
