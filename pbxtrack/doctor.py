@@ -10,6 +10,7 @@ import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import aiohttp
@@ -19,6 +20,8 @@ from pbxtrack.ami.client import AmiClient
 from pbxtrack.ami.link import AmiError, AmiLost, AmiRefused, Phase
 from pbxtrack.ami.messages import Message, text
 from pbxtrack.errors import PbxtrackError
+from pbxtrack.ledger.cel import read_row
+from pbxtrack.ledger.files import text as text_of
 from pbxtrack.numbers import shorten
 from pbxtrack.settings import Address, AmiSettings, Settings
 from pbxtrack.storage import migrate
@@ -28,6 +31,7 @@ from pbxtrack.storage.sites import line_directory
 _PATIENCE = 5.0  # s for any one answer
 _CLOCK_LIMIT = 2.0  # s between Asterisk's clock and ours
 _DISK_LIMIT = 1024**3  # bytes free
+_LOOKED_AT = 100  # lines of a file, to see what it is
 _FAMILY = "pbxtrack/line"
 _AGI = re.compile(r"agi://([^/]+)/resolve(?:,(\w+))?")
 _PING = "agi_network_script: ping\nagi_request: agi://doctor/ping\nagi_uniqueid: doctor\n\n"
@@ -61,6 +65,7 @@ async def _looks(settings: Settings) -> AsyncIterator[Finding]:
     for ami in settings.ami:
         async for finding in _asterisk(ami, settings.agi.listen, lines):
             yield finding
+        yield _ledger(ami)
 
 
 async def _database(settings: Settings) -> AsyncIterator[Finding]:
@@ -163,6 +168,27 @@ async def _asterisk(ami: AmiSettings, agi: Address, lines: Mapping[str, str]) ->
             yield await _directory(client, name, lines)
     except AmiError as error:
         yield Finding(f"{name}: AMI", False, str(error), _mend_ami(error))
+
+
+def _ledger(ami: AmiSettings) -> Finding:
+    """Asterisk's own record of calls. Without one all is well as long as pbxtrack runs, so that is no fault."""
+    name = f"Asterisk {ami.node}: records"
+    if ami.cel_file is None:
+        return Finding(name, True, "none: calls while pbxtrack does not listen are not in the log; see docs/ledger.md")
+    mend = "see docs/ledger.md: the folder must be there and Asterisk's own, and CEL be on and loaded"
+    try:
+        with ami.cel_file.open("rb") as file:
+            first = [text_of(line) for line in islice(file, _LOOKED_AT)]
+    except FileNotFoundError:
+        made = ami.cel_file.parent.is_dir()
+        return Finding(name, made, f"{ami.cel_file} is not there" + (" yet; the first call makes it" * made), mend)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return Finding(name, False, f"{ami.cel_file} cannot be read: {reason}", "let pbxtrack's user read it")
+    if first and not any(read_row(line) for line in first):
+        return Finding(name, False, f"{ami.cel_file} is not as pbxtrack reads it", mend)
+    written = datetime.fromtimestamp(ami.cel_file.stat().st_mtime, UTC)
+    return Finding(name, True, f"{ami.cel_file}, last written {written:%Y-%m-%d %H:%M:%S} UTC")
 
 
 def _mend_ami(error: AmiError) -> str:
