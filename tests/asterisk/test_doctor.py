@@ -48,3 +48,23 @@ def test_each_fault_is_found(pbxtrack: Pbxtrack) -> None:
         assert "→" in output
     finally:
         pbxtrack.lab.start_asterisk()
+
+
+def test_asterisks_own_records_are_looked_at(pbxtrack: Pbxtrack) -> None:
+    records = "Asterisk pbx1: records"
+    pbxtrack.place(to="+74951230001")
+    pbxtrack.until(lambda: not broken(pbxtrack))
+    folder = pbxtrack.lab.log_dir / "cel-custom"
+    aside = folder.with_name("aside")
+    folder.rename(aside)
+    try:
+        assert broken(pbxtrack) == {records}
+        folder.mkdir()
+        assert not broken(pbxtrack), "the first call makes it"
+        (folder / "pbxtrack.csv").write_text("a,b\n")
+        assert broken(pbxtrack) == {records}
+        (folder / "pbxtrack.csv").unlink()
+        folder.rmdir()
+    finally:
+        aside.rename(folder)
+    assert not broken(pbxtrack)
