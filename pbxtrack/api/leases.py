@@ -27,7 +27,7 @@ from pbxtrack.api.services import (
     Services,
 )
 from pbxtrack.numbers import Number
-from pbxtrack.pool.model import EventKind, LeaseGrant, LeaseRequest, Sign
+from pbxtrack.pool.model import EventKind, LeaseGrant, LeaseRequest, Others, Sign
 from pbxtrack.pool.policy import HEARTBEAT
 from pbxtrack.pool.service import ForeignSite, UnknownSite
 from pbxtrack.sources.bots import is_bot
@@ -48,7 +48,7 @@ async def acquire(request: web.Request, body: LeaseBody) -> web.Response:
     app = request.app
     headers = _count((app[ADDRESS_LIMITER], peer), (app[SITE_LIMITER], body.site)) if peer else {}
     shares, now = request.app[SHARES], services.now()
-    with shares.asking(body.site, peer, now) if peer else nullcontext(0) as others:
+    with shares.asking(body.site, peer, now) if peer else nullcontext(Others()) as others:
         wanted = LeaseRequest(
             site_key=body.site,
             page=body.page,
@@ -114,8 +114,8 @@ def _peer(request: web.Request) -> str | None:
 
 
 def _note(app: web.Application, peer: str, grant: LeaseGrant) -> None:
-    if not grant.lease.overflow:
-        app[SHARES].holds(grant.site.key, peer, grant.lease.id, grant.lease.ends_at)
+    if grant.pool is not None:
+        app[SHARES].holds(grant.site.key, peer, grant.visit.visitor, grant.pool, grant.lease.ends_at)
 
 
 def _count(by_address: tuple[Limiter, str], by_other: tuple[Limiter, str]) -> Mapping[str, str]:

@@ -2,44 +2,50 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from pbxtrack.pool.model import Others
+
 
 @dataclass(slots=True)
 class _Share:
     asking: int = 0
-    ends: OrderedDict[str, datetime] = field(default_factory=OrderedDict)  # by lease, the first to end first
+    held: OrderedDict[str, tuple[datetime, int]] = field(default_factory=OrderedDict)
+    """Until when a number of which pool is held, by visitor; the first to end first."""
 
 
 class Shares:
-    """What this process gave out by site and address, in memory; the address that asked longest ago goes first."""
+    """What this process gave out by site and address, in memory; the address that asked longest ago goes first.
+
+    Other processes count for themselves, and a restart forgets: see docs/architecture.md.
+    """
 
     def __init__(self, addresses: int = 20_000) -> None:
         self._most = addresses
         self._shares: OrderedDict[tuple[str, str], _Share] = OrderedDict()
 
     @contextmanager
-    def asking(self, site: str, address: str, now: datetime) -> Iterator[int]:
-        """How many the address holds, or is about to be given; while the block lasts it is about to have one more."""
+    def asking(self, site: str, address: str, now: datetime) -> Iterator[Others]:
+        """What the address holds, or is about to be given; while the block lasts it is about to have one more."""
         share = self._share(site, address)
-        while share.ends and next(iter(share.ends.values())) <= now:
-            share.ends.popitem(last=False)
-        held = len(share.ends) + share.asking
+        while share.held and next(iter(share.held.values()))[0] <= now:
+            share.held.popitem(last=False)
+        others = Others(len(share.held) + share.asking, Counter(pool for _, pool in share.held.values()))
         share.asking += 1
         try:
-            yield held
+            yield others
         finally:
             share.asking -= 1
 
-    def holds(self, site: str, address: str, lease: str, until: datetime) -> None:
-        """Note that a lease is held for the address until then."""
-        ends = self._share(site, address).ends
-        ends[lease] = until
-        ends.move_to_end(lease)
+    def holds(self, site: str, address: str, visitor: str, pool: int, until: datetime) -> None:
+        """Note that a number of the pool is held for a visitor of the address until then: one for each visitor."""
+        held = self._share(site, address).held
+        held[visitor] = until, pool
+        held.move_to_end(visitor)
 
     def _share(self, site: str, address: str) -> _Share:
         key = (site, address)

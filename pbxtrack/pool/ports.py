@@ -31,7 +31,7 @@ class PoolInfo:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A visit and its visitor's latest lease. ``pool``: the number's, if nobody had it since and the pool is the site's."""
+    """A visit and its visitor's latest lease. ``pool``: its number's, if nobody had it since and it is the site's."""
 
     visit: Visit
     lease: Lease | None

@@ -102,7 +102,7 @@ def _turns(requests: Sequence[LeaseRequest]) -> Iterator[list[int]]:
 
 @dataclass(slots=True)
 class _Asked:
-    """A request on its way. ``last`` is the visitor's latest lease; ``pool``, if its number is theirs to have on, its."""
+    """A request on its way. ``last``: the visitor's latest lease; ``pool``: its number's, if that is theirs to have."""
 
     request: LeaseRequest
     site: SiteSettings

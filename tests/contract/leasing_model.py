@@ -9,6 +9,9 @@ from typing import Literal
 
 from pbxtrack.pool.model import LeaseRequest, Sign
 
+Others = Mapping["Place | None", int]
+"""How many numbers of which pool; None: of one that is not known."""
+
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 VISIT_GAP = timedelta(minutes=30)
 
@@ -104,35 +107,32 @@ class Model:
         self._max_events = max_events
         self._fair_part = fair_part
 
-    def acquire(self, requests: Sequence[LeaseRequest], now: datetime) -> list[Lease | None]:
-        """The lease that each request gets; None where there is no such site."""
+    def acquire(self, requests: Sequence[LeaseRequest], others: Sequence[Others], now: datetime) -> list[Lease | None]:
+        """The lease that each request gets; None where there is no such site.
+
+        ``others``: what visitors of its address hold already; those of the requests themselves name pools by their ids.
+        """
         answers: dict[int, Lease] = {}
         waiting = [index for index, request in enumerate(requests) if request.site_key in self.sites]
         while waiting:  # a visitor who asks twice has the second answer after everybody has one
             turn: dict[object, int] = {}
             for index in waiting:
                 turn.setdefault((requests[index].site_key, requests[index].visitor or index), index)
-            served = self._serve([requests[index] for index in turn.values()], now)
+            served = self._serve([(requests[index], others[index]) for index in turn.values()], now)
             answers.update(zip(turn.values(), served, strict=True))
             waiting = [index for index in waiting if index not in answers]
         return [answers.get(index) for index in range(len(requests))]
 
-    def _serve(self, requests: Sequence[LeaseRequest], now: datetime) -> list[Lease]:
-        visits = [self._visit(request, now) for request in requests]
-        leases = [
-            self._go_on(visit, now, fairly=request.others < self._fair_share(request.site_key))
-            for visit, request in zip(visits, requests, strict=True)
-        ]
+    def _serve(self, asked: Sequence[tuple[LeaseRequest, Others]], now: datetime) -> list[Lease]:
+        visits = [self._visit(request, now) for request, _ in asked]
+        pools = [self._open(request.site_key, others) for request, others in asked]
+        leases = [self._go_on(visit, now, own) for visit, own in zip(visits, pools, strict=True)]
+        wants = [(visit.visitor.site, visit.region, own) for visit, own in zip(visits, pools, strict=True)]
         needy = [index for index, lease in enumerate(leases) if lease is None]
-        while needy:  # those of one site and region together
-            first = visits[needy[0]]
-            group = [
-                i for i in needy if (visits[i].visitor.site, visits[i].region) == (first.visitor.site, first.region)
-            ]
-            fair = self._fair_share(first.visitor.site)
+        while needy:  # those of one site, region and share together
+            group = [index for index in needy if wants[index] == wants[needy[0]]]
             for index in group:
-                fairly = requests[index].others < fair
-                number = self._best(first.visitor.site, first.region, now) if fairly else None
+                number = self._best(visits[index].region, pools[index], now)
                 leases[index] = (
                     self._begin(visits[index], number, now) if number else self._overflow(visits[index], now)
                 )
@@ -153,8 +153,8 @@ class Model:
         self.visits.append(visitor.visit)
         return visitor.visit
 
-    def _go_on(self, visit: Visit, now: datetime, *, fairly: bool) -> Lease | None:
-        """The lease of the number that is the visitor's; or was and nobody had it since, if they may have one more."""
+    def _go_on(self, visit: Visit, now: datetime, pools: Sequence[Place]) -> Lease | None:
+        """The lease of the number that is the visitor's; or was and nobody had it since, if it is in these pools."""
         last = visit.visitor.lease
         if last is None or last.number is None or not self._has(last):
             return None
@@ -164,7 +164,7 @@ class Model:
                 self._hold_on(last, now)
                 return last
             last.ends_at = now
-        elif not fairly:
+        elif last.number.place not in pools:
             return None
         return self._begin(visit, last.number, now)
 
@@ -175,9 +175,8 @@ class Model:
             return False
         return number.place.pool and number.place.site == lease.visit.visitor.site
 
-    def _best(self, site: str, region: str, now: datetime) -> Number | None:
+    def _best(self, region: str, pools: Sequence[Place], now: datetime) -> Number | None:
         """Of the region's, then of anyone's pools, else of others': free for longest, else deserted for longest."""
-        pools = [place for place in self.places if place.site == site and place.pool]
         theirs = [place for place in pools if region and place.region == region]
         anyones = [place for place in pools if not place.region]
         foreign = [place for place in pools if place.region and place not in theirs]
@@ -192,9 +191,16 @@ class Model:
                     return min(left, key=lambda number: number.guaranteed_until)
         return None
 
-    def _fair_share(self, site: str) -> int:
-        numbers = [n for n in self.numbers.values() if n.place and n.place.pool and n.place.site == site]
-        return max(1, len(numbers) // self._fair_part)
+    def _open(self, site: str, others: Others) -> Sequence[Place]:
+        """The site's pools of which an address may have one more: up to a part of the site's, and half of a pool's."""
+        pools = {place: 0 for place in self.places if place.site == site and place.pool}
+        for number in self.numbers.values():
+            if number.place in pools:
+                pools[number.place] += 1
+        if sum(others.values()) >= max(1, sum(pools.values()) // self._fair_part):
+            return []
+        unknown = others.get(None, 0)
+        return [place for place, size in pools.items() if unknown + others.get(place, 0) < max(1, size // 2)]
 
     def _overflow(self, visit: Visit, now: datetime) -> Lease:
         last = visit.visitor.lease

@@ -64,6 +64,8 @@ class Shops(Protocol):
 
     def renew(self, signs: Sequence[Sign], now: datetime) -> Renewals: ...
 
+    def pool_id(self, place: Place) -> int | None: ...
+
     def rows(self) -> Rows: ...
 
 
@@ -72,6 +74,7 @@ class InMemory:
 
     def __init__(self, rules: Mapping[str, Rules], places: Sequence[Place], numbers: Mapping[str, Place]) -> None:
         self._stores = {}
+        self._pools: dict[tuple[str, str], int] = {}
         for index, (key, rule) in enumerate(rules.items()):
             site = SiteSettings(
                 id=index,
@@ -83,6 +86,7 @@ class InMemory:
                 overflow_number=rule.overflow_number,
             )
             pools = {place.region: _at(place, numbers) for place in places if place.site == key and place.pool}
+            self._pools |= {(key, region): index for index, region in enumerate(pools)}
             self._stores[key] = MemoryLeases(site, pools)
 
     def acquire(self, requests: Sequence[LeaseRequest], now: datetime) -> Answers:
@@ -96,6 +100,9 @@ class InMemory:
     def renew(self, signs: Sequence[Sign], now: datetime) -> Renewals:
         by_store = [renew(store, signs, now) for store in self._stores.values()]
         return [next((grant for grant in grants if grant), None) for grants in zip(*by_store, strict=True)]
+
+    def pool_id(self, place: Place) -> int | None:
+        return self._pools.get((place.site, place.region))
 
     def rows(self) -> Rows:
         leases, numbers, visits = {}, {}, {}
@@ -166,6 +173,13 @@ class InDatabase:
             pools=tuple(Pool(p.name, _at(p, numbers), (p.region,) if p.region else ()) for p in mine if p.pool),
             channels=tuple(Channel(p.name, {}, _at(p, numbers)) for p in mine if not p.pool),
         )
+
+    def pool_id(self, place: Place) -> int | None:
+        pools, sites = tables.pools, tables.sites
+        wanted = select(pools.c.id).join(sites).where(sites.c.key == place.site, pools.c.name == place.name)
+        with self._database.transaction() as connection:
+            found: int | None = connection.scalar(wanted)
+        return found
 
     def rows(self) -> Rows:
         numbers, leases, visits, events = tables.numbers, tables.leases, tables.visits, tables.visit_events

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,9 +14,15 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def a_site(
-    connection: Connection, *, key: str = "demo", pool: Sequence[str] = (), static: Sequence[str] = (), **values: Any
+    connection: Connection,
+    *,
+    key: str = "demo",
+    pool: Sequence[str] = (),
+    regions: Mapping[str, Sequence[str]] | None = None,
+    static: Sequence[str] = (),
+    **values: Any,
 ) -> int:
-    """Put a site in, with pool numbers and static ones of a channel "Billboard"; its id."""
+    """Put a site in, with pool numbers for anyone and by regions, and static ones of a channel "Billboard"; its id."""
     site = {
         "key": key,
         "name": "Demo shop",
@@ -41,6 +47,11 @@ def a_site(
     )
     for number in pool:
         _number(connection, number, site_id, kind="pool", pool_id=pool_id)
+    for position, (region, numbers) in enumerate((regions or {}).items(), 1):
+        own = {"site_id": site_id, "name": region, "regions": [region], "position": position}
+        pool_id = _insert(connection, tables.pools, own)
+        for number in numbers:
+            _number(connection, number, site_id, kind="pool", pool_id=pool_id)
     for number in static:
         _number(connection, number, site_id, kind="static", channel_id=channel_id)
     return site_id

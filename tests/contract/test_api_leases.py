@@ -7,6 +7,7 @@ import json
 import zlib
 from datetime import datetime
 from ipaddress import ip_network
+from typing import Any
 
 import aiohttp
 import pytest
@@ -273,6 +274,30 @@ async def test_one_address_cannot_use_up_the_pool_and_its_pages_do_not_notice(da
     assert not other["overflow"]
     assert again["lease"] == documents[0]["lease"], "who has a number keeps it"
     assert not any(document["overflow"] for document in local), "a program on this machine asks for others"
+
+
+@pytest.mark.asyncio
+async def test_one_address_leaves_half_of_a_regions_numbers_to_others(database: Database) -> None:
+    north, south = [f"+781212301{n:02}" for n in range(4)], [f"+786312301{n:02}" for n in range(8)]
+    with database.transaction() as connection:
+        a_site(connection, key="regional", regions={"812": north, "863": south})
+    everybody = [ip_network("127.0.0.0/8")]
+    body = {**BODY, "site": "regional", "region": "812"}
+
+    async def ask(address: str, **more: str) -> Any:
+        response = await client.post(LEASES, json=body | more, headers={"X-Forwarded-For": address})
+        return await response.json()
+
+    async with running(database, trusted_proxies=everybody) as client:
+        greedy = [await ask("203.0.113.7") for _ in range(4)]
+        page = "https://shop.example/?utm_source=vk&utm_medium=cpc"
+        again = [await ask("203.0.113.7", visitor=greedy[0]["visitor"], page=page) for _ in range(2)]
+        others = [await ask(f"203.0.113.{n}") for n in (8, 9)]
+    assert [document["number"] in north for document in greedy] == [True, True, False, False]
+    assert greedy[2]["number"] in south, "a foreign code beats no number at all"
+    assert greedy[3]["overflow"]
+    assert {document["number"] for document in again} == {greedy[0]["number"]}, "who has a number keeps it"
+    assert all(document["number"] in north for document in others)
 
 
 @pytest.mark.asyncio

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pbxtrack.pool.model import EventKind, LeaseGrant, LeaseRequest, Sign, SiteSettings
+from pbxtrack.pool.model import EventKind, LeaseGrant, LeaseRequest, Others, Sign, SiteSettings
 from pbxtrack.pool.ports import LeaseStore
 from pbxtrack.pool.service import ForeignSite, UnknownSite, acquire, renew
 from pbxtrack.storage.database import Database
@@ -24,6 +24,7 @@ NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 AD = "https://shop.example/?utm_source=yandex&utm_medium=cpc&utm_campaign=autumn"
 POOL = ["+74951230100", "+74951230101", "+74951230102"]
+NORTH, SOUTH = [f"+7812123010{index}" for index in range(4)], [f"+7863123010{index}" for index in range(8)]
 
 
 Stores = Callable[[], AbstractContextManager[LeaseStore]]
@@ -54,7 +55,8 @@ def in_database(database: Database, numbers: Sequence[str]) -> Stores:
     return opened
 
 
-def in_memory(numbers: Sequence[str]) -> Stores:
+def in_memory(*pools: Sequence[str]) -> Stores:
+    """``pools``: one for anybody; or more, each for the region that is its place."""
     site = SiteSettings(
         id=1,
         key="demo",
@@ -64,7 +66,8 @@ def in_memory(numbers: Sequence[str]) -> Stores:
         hold_guaranteed=3 * MINUTE,
         overflow_number="+74950000000",
     )
-    store = MemoryLeases(site, {"": numbers})
+    regions = map(str, range(len(pools))) if len(pools) > 1 else [""]
+    store = MemoryLeases(site, dict(zip(regions, pools, strict=True)))
     return lambda: nullcontext(store)
 
 
@@ -235,7 +238,28 @@ def test_an_address_that_holds_its_share_gets_no_number_back_either(shop: Stores
     first, second = ask(shop), ask(shop)
     later = NOW + 40 * MINUTE
     with shop() as store:
-        greedy = LeaseRequest("demo", AD, visitor=first.visit.visitor, others=3)
+        greedy = LeaseRequest("demo", AD, visitor=first.visit.visitor, others=Others(1))
         assert one(store, greedy, later).lease.overflow
-        modest = replace(greedy, visitor=second.visit.visitor, others=2)
+        modest = replace(greedy, visitor=second.visit.visitor, others=Others())
         assert one(store, modest, later).number == second.number
+
+
+@pytest.mark.parametrize(
+    ("others", "pool"),
+    [
+        (Others(), NORTH),
+        (Others(1), NORTH),
+        (Others(2), SOUTH),  # which may be two of the four of the north
+        (Others(2, {0: 2}), SOUTH),
+        (Others(2, {0: 1, 1: 1}), NORTH),
+        (Others(2, {1: 2}), NORTH),
+        (Others(3), []),  # of twelve in all
+    ],
+)
+def test_an_address_has_at_most_half_of_a_pool(others: Others, pool: Sequence[str]) -> None:
+    with in_memory(POOL)() as store:
+        assert one(store, LeaseRequest("demo", AD, others=Others(1)), NOW).lease.overflow, "one of three"
+    with in_memory(NORTH, SOUTH)() as store:
+        grant = one(store, LeaseRequest("demo", AD, region="0", others=others), NOW)
+    assert (grant.lease.number in pool) if pool else grant.lease.overflow
+    assert grant.pool == {NORTH[0]: 0, SOUTH[0]: 1, "": None}[pool[0] if pool else ""]

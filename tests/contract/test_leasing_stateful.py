@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from pbxtrack.pool.model import EventKind, LeaseGrant, LeaseRequest, Sign
+from pbxtrack.pool.model import EventKind, LeaseGrant, LeaseRequest, Others, Sign
 from pbxtrack.pool.service import ForeignSite
 from pbxtrack.storage.database import Database
 from tests.contract.leasing_model import Lease, Model, Place, Rules
@@ -71,7 +71,10 @@ class Asking(NamedTuple):
     site: str
     page: str
     region: str
-    others: int
+    others: Mapping[Place | None, int]
+
+    def of_its_site(self) -> Mapping[Place | None, int]:
+        return {place: count for place, count in self.others.items() if place is None or place.site == self.site}
 
 
 class Beating(NamedTuple):
@@ -108,7 +111,19 @@ ASKING = st.builds(
     site=st.sampled_from(["shop", "shop", "shop", "cafe", "nobody's"]),
     page=PAGES,
     region=REGIONS,
-    others=st.sampled_from([0, 0, 0, 0, 1, 2, 3]),
+    others=st.sampled_from(
+        [
+            *[{}] * 8,
+            {None: 1},
+            {None: 3},
+            {MOSCOW: 1},
+            {ANY: 1},
+            {ANY: 1, MOSCOW: 1},
+            {PETERSBURG: 1},
+            {TABLES: 1},
+            {ANY: 1, None: 1},
+        ]
+    ),
 )
 AGO = st.sampled_from([timedelta(), INSTANT, MINUTE, 3 * MINUTE, 20 * MINUTE, 45 * MINUTE])
 BEATING = st.builds(
@@ -194,11 +209,11 @@ class Leasing(RuleBasedStateMachine):
                 one.page,
                 visitor=OWN_IDS.get(one.person) or self.told.get((one.site, one.person)),
                 region=one.region,
-                others=one.others,
+                others=self._others(one),
             )
             for one in asking
         ]
-        expected = self.model.acquire(requests, now)
+        expected = self.model.acquire(requests, [one.of_its_site() for one in asking], now)
         answers = self.shops.acquire(requests, now)
         for one, lease, answer in zip(asking, expected, answers, strict=True):
             assert isinstance(answer, LeaseGrant) == bool(lease)
@@ -206,8 +221,16 @@ class Leasing(RuleBasedStateMachine):
                 self._meet(lease, answer)
                 self._same(lease, answer)
                 self.told[one.site, one.person] = answer.visit.visitor
-                if answer.lease.overflow and one.others == 0:
+                if answer.lease.overflow and not one.of_its_site():
                     self.overflowed[one.site] = now
+
+    def _others(self, one: Asking) -> Others:
+        others = one.of_its_site()
+        by_pool = {place: self.shops.pool_id(place) for place in others if place}
+        return Others(
+            sum(others.values()),
+            {pool: others[place] for place, pool in by_pool.items() if pool is not None},
+        )
 
     def _meet(self, lease: Lease, grant: LeaseGrant) -> None:
         """Learn the ids of what is new."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 
 import pytest
@@ -9,7 +10,10 @@ import pytest
 from pbxtrack.api.client_address import ClientAddresses
 from pbxtrack.api.limits import Limiter, Rate
 from pbxtrack.api.origins import normal_origin
+from pbxtrack.api.shares import Shares
+from pbxtrack.pool.model import Others
 
+NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("::1/128")]
 
 
@@ -54,6 +58,21 @@ def test_no_rate_is_no_limit() -> None:
     limiter = Limiter(None)
     assert all(limiter.take("a").allowed for _ in range(1000))
     assert limiter.take("a").headers == {}
+
+
+def test_a_share_is_of_a_site_an_address_and_a_pool_and_counts_each_visitor_once() -> None:
+    shares = Shares()
+    until = NOW + timedelta(minutes=30)
+    for visitor, pool in (("a", 1), ("b", 2), ("b", 2)):
+        shares.holds("shop", "x", visitor, pool, until)
+    shares.holds("shop", "y", "c", 1, until)
+    shares.holds("cafe", "x", "d", 1, until)
+    with shares.asking("shop", "x", NOW) as first, shares.asking("shop", "x", NOW) as second:
+        assert first == Others(2, {1: 1, 2: 1})
+        assert second == Others(3, {1: 1, 2: 1})
+        assert [second.of(pool) for pool in (1, 2, 3)] == [2, 2, 1], "what is asked for may be any pool's"
+    with shares.asking("shop", "x", until) as later:
+        assert later == Others()
 
 
 @pytest.mark.parametrize(
