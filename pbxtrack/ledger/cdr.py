@@ -1,8 +1,8 @@
 """CDR, Asterisk's records for billing, to facts. Pure. For whoever has no CEL: it knows less.
 
 A CDR does not tell who hung up, a queue's is not exact, and a transferred call's may have lost the number that was
-dialled, and with it that the call is ours. That a caller gave up is seen from what does not follow: our dialplan goes on after a Dial() that nobody
-answered, and that leaves a second record.
+dialled, and with it that the call is ours. That a caller gave up is seen from what does not follow: our dialplan goes
+on after a Dial() that nobody answered, and that leaves a second record.
 """
 
 from __future__ import annotations
