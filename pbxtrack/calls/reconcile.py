@@ -23,12 +23,6 @@ class Reconciled:
     mended: list[CallRecord] = field(default_factory=list)
     agreed: int = 0
 
-    def __iadd__(self, other: Reconciled) -> Reconciled:
-        self.added += other.added
-        self.mended += other.mended
-        self.agreed += other.agreed
-        return self
-
 
 def reconcile(
     store: CallStore, told: Sequence[Sequence[Fact]], now: datetime, region: str, *, exact: bool

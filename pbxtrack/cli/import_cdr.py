@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
 from itertools import islice
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from pbxtrack.calls.events import Fact
-from pbxtrack.calls.reconcile import Reconciled, reconcile
+from pbxtrack.calls.reconcile import reconcile
 from pbxtrack.cli.common import json_option, now, open_database, print_json
 from pbxtrack.config import load
 from pbxtrack.ledger.files import LedgerFile, lines, opened
@@ -61,14 +62,14 @@ def import_cdr(files: Sequence[Path], node: str | None, zone: tzinfo | None, as_
         for path in files:
             with opened(path) as file:
                 ledger = LedgerFile(lines(file), str(path), node or nodes[0], zone or _here())
-                result = _import(database, ledger, path, settings.numbers.default_region, quiet=as_json)
+                counts = _import(database, ledger, path, settings.numbers.default_region, quiet=as_json)
             found.append(
                 {
                     "file": str(path),
                     "kind": "cel" if ledger.exact else "cdr",
-                    "added": len(result.added),
-                    "mended": len(result.mended),
-                    "known": result.agreed,
+                    "added": counts["added"],
+                    "mended": counts["mended"],
+                    "known": counts["known"],
                     "malformed_lines": ledger.malformed,
                 }
             )
@@ -82,16 +83,17 @@ def import_cdr(files: Sequence[Path], node: str | None, zone: tzinfo | None, as_
         )
 
 
-def _import(database: Database, ledger: LedgerFile, path: Path, region: str, *, quiet: bool) -> Reconciled:
-    total, known = Reconciled(), KnownSites()
+def _import(database: Database, ledger: LedgerFile, path: Path, region: str, *, quiet: bool) -> Counter[str]:
+    counts, known = Counter[str](), KnownSites()
     console = Console(stderr=True)
     with Progress(transient=True, console=console, disable=quiet or not console.is_terminal) as progress:
         task = progress.add_task(path.name, total=None)
         for batch in _batches(ledger.calls()):
             with database.transaction() as connection:
-                total += reconcile(SqlCalls(connection, known), batch, now(), region, exact=ledger.exact)
+                result = reconcile(SqlCalls(connection, known), batch, now(), region, exact=ledger.exact)
+            counts.update(added=len(result.added), mended=len(result.mended), known=result.agreed)
             progress.advance(task, len(batch))
-    return total
+    return counts
 
 
 def _batches(calls: Iterator[Sequence[Fact]]) -> Iterator[list[Sequence[Fact]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import subprocess
@@ -16,6 +17,7 @@ from tests.asterisk.service import Pbxtrack
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 WIRING = (ROOT / "docs/wiring.md").read_text("utf-8")
+LEDGER = (ROOT / "docs/ledger.md").read_text("utf-8")
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -35,7 +37,7 @@ def run(*arguments: str, config: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("text", [README, WIRING], ids=["README", "wiring"])
+@pytest.mark.parametrize("text", [README, WIRING, LEDGER], ids=["README", "wiring", "ledger"])
 def test_every_command_that_is_named_exists(text: str) -> None:
     named = {match.group(1).split()[0] for match in re.finditer(r"`pbxtrack ([a-z][a-z -]*)", text)}
     assert named
@@ -61,7 +63,7 @@ def test_the_settings_and_the_site_file_of_the_readme_are_accepted(tmp_path: Pat
     assert "agi://127.0.0.1:4573/resolve,pbx1" in (tmp_path / "asterisk/extensions_pbxtrack.conf").read_text()
 
 
-@pytest.mark.parametrize("block", blocks(WIRING, "toml"))
+@pytest.mark.parametrize("block", blocks(WIRING, "toml") + blocks(LEDGER, "toml"))
 def test_the_settings_of_the_wiring_guide_are_accepted(block: str, tmp_path: Path) -> None:
     config = tmp_path / "pbxtrack.toml"
     secret = "" if "secret" in block else '\n[[ami]]\nsecret = "a-long-random-word"\n'
@@ -88,3 +90,13 @@ def test_the_dialplan_of_the_readme_and_of_the_wiring_guide_is_run_by_asterisk(p
     finally:
         extensions.write_text(shipped, "utf-8")
         pbxtrack.lab.asterisk("dialplan reload")
+
+
+def test_the_import_that_is_shown_says_what_it_says(pbxtrack: Pbxtrack, tmp_path: Path) -> None:
+    command, shown = blocks(LEDGER, "console")[0].splitlines()
+    name = command.split()[-1]
+    pbxtrack.place(to="+74951230001")
+    packed = tmp_path / Path(name).name
+    packed.write_bytes(gzip.compress((pbxtrack.lab.log_dir / "cel-custom" / "pbxtrack.csv").read_bytes()))
+    said = pbxtrack.command(*command.split()[2:-1], str(packed)).strip()
+    assert re.sub(r"\d+", "N", said.replace(str(packed), name)) == re.sub(r"\d+", "N", shown)
