@@ -32,18 +32,21 @@ def reconcile(
     ``exact``: the times are Asterisk's own of each event (CEL), and a call that differs from them is mended. Otherwise
     (CDR) only calls are mended whose end nobody heard.
     """
-    by_id = {facts[0].call_id: facts for facts in told if facts}
+    by_id: dict[str, list[Fact]] = {}
+    for facts in told:
+        for fact in facts:
+            by_id.setdefault(fact.call_id, []).append(fact)
     store.lock(by_id.keys())
     known = store.load(by_id.keys())
     result = Reconciled()
     news: list[Fact] = []
-    for call_id, facts in by_id.items():
+    for call_id, whole in by_id.items():
         before = known.get(call_id)
         if before is None:
-            news += facts
-        elif _agree(before, outcome(project(facts)), exact):
+            news += whole
+        elif _agree(before, outcome(project(whole)), exact):
             result.agreed += 1
-        elif missing := _missing(before, store.facts(facts[0].node, facts[0].linkedid), facts):
+        elif missing := _missing(before, store.facts(whole[0].node, whole[0].linkedid), whole):
             news += missing
         else:
             result.agreed += 1

@@ -61,7 +61,7 @@ def import_cdr(files: Sequence[Path], node: str | None, zone: tzinfo | None, as_
     with open_database(settings) as database:
         for path in files:
             with opened(path) as file:
-                ledger = LedgerFile(lines(file), str(path), node or nodes[0], zone or _here())
+                ledger = LedgerFile(lines(file), str(path), node or nodes[0], zone or _here(), now())
                 counts = _import(database, ledger, path, settings.numbers.default_region, quiet=as_json)
             found.append(
                 {
@@ -70,6 +70,7 @@ def import_cdr(files: Sequence[Path], node: str | None, zone: tzinfo | None, as_
                     "added": counts["added"],
                     "mended": counts["mended"],
                     "known": counts["known"],
+                    "going_on": ledger.going_on,
                     "malformed_lines": ledger.malformed,
                 }
             )
@@ -77,7 +78,8 @@ def import_cdr(files: Sequence[Path], node: str | None, zone: tzinfo | None, as_
         print_json(found)
         return
     for one in found:
-        strange = f"; {one['malformed_lines']} lines were not understood" if one["malformed_lines"] else ""
+        strange = f"; {one['going_on']} not over by its end" if one["going_on"] else ""
+        strange += f"; {one['malformed_lines']} lines were not understood" if one["malformed_lines"] else ""
         click.echo(
             f"{one['file']}: {one['added']} calls added, {one['mended']} completed, {one['known']} known{strange}"
         )

@@ -135,7 +135,9 @@ class CdrReader:
         while len(self._calls) > _LATE:
             yield from self._give()
 
-    def rest(self) -> Iterator[Sequence[Fact]]:
+    going_on = 0  # a CDR is written when it is over
+
+    def finish(self, now: float) -> Iterator[Sequence[Fact]]:
         """The facts of every call: the file ends here."""
         while self._calls:
             yield from self._give()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -39,6 +39,7 @@ _OURS, _SAMPLE = 19, 20  # columns: as asterisk-conf/cel_custom_pbxtrack.conf ha
 _AMAFLAGS = 12  # the column that only the sample has
 _UNUSED = ('"APP_END",', '"CHAN_END",')  # a quarter of all lines, where somebody keeps them
 _TIME = re.compile(r"[0-9]{9,11}\.[0-9]{1,9}")
+_ID = re.compile(r"(?:.*-)?([0-9]{9,11})\.([0-9]+)")
 _EVENT = re.compile(r"[A-Z][A-Z_]{2,31}")
 _PLACEHOLDERS = frozenset({"0", "i", "s", "T", "h"})  # extensions of our context that are no numbers
 _TOLD = frozenset({
@@ -101,16 +102,30 @@ def read_row(line: str) -> CelRow | None:
 
 @dataclass(slots=True)
 class _Gathered:
+    """A call on its way. ``up`` are the legs that did not hang up yet; without one, it is over."""
+
     place: object
     since: float
     rows: list[CelRow] = field(default_factory=list)
+    up: set[str] = field(default_factory=set)
     ours: bool = False
+
+    def add(self, row: CelRow) -> None:
+        if len(self.rows) >= _MAX_ROWS:  # a queue that rings its members for hours: how it began and ended matters
+            del self.rows[_MAX_ROWS // 4 : _MAX_ROWS // 2]
+        self.rows.append(row)
+        self.ours = self.ours or row.context == CONTEXT
+        if row.event == "HANGUP":
+            self.up.discard(row.uniqueid)
+        elif row.event == "CHAN_START" or len(self.rows) == 1:
+            self.up.add(row.uniqueid)
 
 
 class CelReader:
     """The lines of one Asterisk's file, in their order, to the facts of one call after another.
 
-    A call is given once, some time after its end: events of different legs are not written in perfect order.
+    A call is given once, some time after its last leg hung up: events of different legs are not written in perfect
+    order. One that Asterisk did not survive is given when that is noticed; its legs end, unseen, with its last row.
     ``malformed`` counts lines that are no rows, ``forgotten`` calls let go because there were too many at once.
     """
 
@@ -118,7 +133,9 @@ class CelReader:
         self._node = node
         self._calls: OrderedDict[str, _Gathered] = OrderedDict()  # by linkedid
         self._homes: dict[str, str] = {}  # linkedid by leg
-        self._ended: deque[tuple[float, str]] = deque()
+        self._ended: OrderedDict[str, float] = OrderedDict()
+        self._times: deque[float] = deque(maxlen=3)
+        self._newest = (0.0, 0)  # of the legs: when it was made, and which one it was since Asterisk started
         self.malformed = 0
         self.forgotten = 0
 
@@ -135,63 +152,105 @@ class CelReader:
         if row is None:
             self.malformed += bool(line.strip())
             return
+        if row.event == "CHAN_START" and self._restarted(row.uniqueid):
+            yield from self.rest()
+        now = self._clock(float(row.time))
         linkedid = self._home(row)
         call = self._calls.get(linkedid)
         if call is None:
-            call = self._calls[linkedid] = _Gathered(place, float(row.time))
+            call = self._calls[linkedid] = _Gathered(place, max(now, float(row.time)))
             if len(self._calls) > _MAX_CALLS:
                 self._drop(next(iter(self._calls)))
                 self.forgotten += 1
-        if len(call.rows) < _MAX_ROWS:
-            call.rows.append(row)
-        call.ours = call.ours or row.context == CONTEXT
+        call.add(row)
         self._homes[row.uniqueid] = linkedid
-        if row.event == "LINKEDID_END":
-            self._ended.append((float(row.time), linkedid))
-        while self._ended and float(row.time) - self._ended[0][0] > _LATE:
-            yield from self._give(self._ended.popleft()[1])
-        first, begun = next(iter(self._calls.items()))
-        if float(row.time) - begun.since > _STALE:  # Asterisk was killed while it lasted: nothing tells its end
-            yield from self._give(first)
+        if call.up:
+            self._ended.pop(linkedid, None)
+        else:
+            self._ended[linkedid] = now
+        yield from self._due(now)
 
     def ended(self) -> Iterator[Sequence[Fact]]:
         """The facts of the calls that are over: nothing more is said of them."""
         while self._ended:
-            yield from self._give(self._ended.popleft()[1])
+            yield from self._give(next(iter(self._ended)))
 
     def rest(self) -> Iterator[Sequence[Fact]]:
-        """The facts of every call: the file ends here."""
-        yield from self.ended()
+        """The facts of every call: nothing more is said of any."""
         for linkedid in list(self._calls):
             yield from self._give(linkedid)
 
+    def finish(self, now: float) -> Iterator[Sequence[Fact]]:
+        """The facts of the calls that are over at the end of a file; of others, if they cannot go on by ``now``."""
+        yield from self.ended()
+        for linkedid, call in list(self._calls.items()):
+            if now - call.since > _STALE:
+                yield from self._give(linkedid)
+
+    @property
+    def going_on(self) -> int:
+        """Calls of ours that are not given yet."""
+        return sum(call.ours for call in self._calls.values())
+
+    def _clock(self, time: float) -> float:
+        """The time by the file, which one odd row does not move."""
+        self._times.append(time)
+        return sorted(self._times)[len(self._times) // 2]
+
+    def _due(self, now: float) -> Iterator[Sequence[Fact]]:
+        # The distance counts, in either direction: clocks are set back, too.
+        while self._ended and abs(now - next(iter(self._ended.values()))) > _LATE:
+            yield from self._give(next(iter(self._ended)))
+        first = next(iter(self._calls.items()), None)
+        if first is not None and now - first[1].since > _STALE:
+            yield from self._give(first[0])
+
+    def _restarted(self, uniqueid: str) -> bool:
+        """Whether Asterisk was started anew: it counts its legs from 0 again. Ids are made in their order."""
+        found = _ID.fullmatch(uniqueid)
+        if not found:
+            return False
+        made, count = float(found[1]), int(found[2])
+        before, self._newest = self._newest, (made, count)
+        return count < before[1] and made > before[0] + 1
+
     def _home(self, row: CelRow) -> str:
-        """The call that the row is of: Asterisk changes a leg's linkedid when calls are joined."""
+        """The call that the row is of: Asterisk changes a leg's linkedid when calls are joined.
+
+        A leg of a call of ours stays with it; one of another's comes to ours.
+        """
         now, before = row.linkedid, self._homes.get(row.uniqueid, row.linkedid)
-        if now == before or ((call := self._calls.get(now)) is not None and call.ours):
+        if now == before:
             return now
         former = self._calls.get(before)
-        return before if former is not None and former.ours else now
+        if former is not None and former.ours:
+            return before
+        if former is not None:
+            former.up.discard(row.uniqueid)
+        return now
 
     def _give(self, linkedid: str) -> Iterator[Sequence[Fact]]:
         call = self._drop(linkedid)
-        if call is not None and call.ours and (facts := facts_of(self._node, linkedid, call.rows)):
+        if call is not None and call.ours and (facts := facts_of(self._node, linkedid, call.rows, call.up)):
             yield facts
 
     def _drop(self, linkedid: str) -> _Gathered | None:
         call = self._calls.pop(linkedid, None)
+        self._ended.pop(linkedid, None)
         for leg in {row.uniqueid for row in call.rows} if call else ():
             if self._homes.get(leg) == linkedid:
                 del self._homes[leg]
         return call
 
 
-def facts_of(node: str, linkedid: str, rows: Sequence[CelRow]) -> list[Fact]:
-    """The facts of a call of ours; none where it does not say who was called."""
+def facts_of(node: str, linkedid: str, rows: Sequence[CelRow], up: Collection[str] = ()) -> list[Fact]:
+    """The facts of a call of ours; none where it did not meet our dialplan. ``up``: legs whose end nothing tells."""
     arrived = next((row for row in rows if row.context == CONTEXT), None)
     if arrived is None:
         return []
-    return _Call(node, linkedid, arrived, rows).facts()
+    facts = _Call(node, linkedid, arrived, rows).facts()
+    last = max(row.at for row in rows)
+    return facts + [LegEnded(node=node, linkedid=linkedid, at=last, leg=leg, unseen=True) for leg in sorted(up)]
 
 
 class _Call:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO
@@ -54,8 +54,9 @@ def text(line: bytes) -> str:
 class LedgerFile:
     """A whole file. ``exact`` where it is CEL; ``malformed`` counts lines that say nothing."""
 
-    def __init__(self, source: Iterable[str], name: str, node: str, zone: tzinfo) -> None:
+    def __init__(self, source: Iterable[str], name: str, node: str, zone: tzinfo, now: datetime) -> None:
         """``zone`` is that of times without one. Raises NotALedger."""
+        self._now = now
         iterator = iter(source)
         first = list(islice(iterator, _LOOKED_AT))
         self._lines = chain(first, iterator)
@@ -72,4 +73,9 @@ class LedgerFile:
         """The facts of one call after another."""
         for line in self._lines:
             yield from self._reader.feed(line)
-        yield from self._reader.rest()
+        yield from self._reader.finish(self._now.timestamp())
+
+    @property
+    def going_on(self) -> int:
+        """Calls whose end is not in the file; known once :meth:`calls` is through."""
+        return self._reader.going_on

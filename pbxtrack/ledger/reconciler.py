@@ -80,6 +80,10 @@ class Reconciler:
         except OSError as error:
             self._complain(f"{self._path} cannot be read: {error.strerror}")
             return []
+        except Exception:
+            log.exception("Asterisk's own records could not be read", node=self._node)
+            self._reason = "an error inside pbxtrack; see the log"
+            return []
         self._reason = ""
         return calls
 

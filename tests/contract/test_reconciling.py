@@ -33,7 +33,7 @@ POOL, BILLBOARD = "+74951230100", "+74951230001"
 
 def told(name: str = "cel.csv") -> list[Sequence[Fact]]:
     with opened(FIXTURES / name) as file:
-        return list(LedgerFile(lines(file), name, "pbx1", UTC).calls())
+        return list(LedgerFile(lines(file), name, "pbx1", UTC, NOW).calls())
 
 
 def shape(name: str) -> Sequence[Fact]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -36,8 +37,16 @@ def test_it_says_what_it_added_and_adds_nothing_twice(files: Cli) -> None:
 def test_for_programs(files: Cli) -> None:
     (files.folder / "cel.csv").write_text((FIXTURES / "cel.csv").read_text() + "not a row\n")
     assert json.loads(files("import-cdr", "--json", "cel.csv").out) == [
-        {"file": "cel.csv", "kind": "cel", "added": 18, "mended": 0, "known": 0, "malformed_lines": 1}
+        {"file": "cel.csv", "kind": "cel", "added": 18, "mended": 0, "known": 0, "going_on": 0, "malformed_lines": 1}
     ]
+
+
+def test_a_call_that_goes_on_is_left_to_who_hears_its_end(files: Cli) -> None:
+    rows = (FIXTURES / "cel.csv").read_text().splitlines()
+    began = f"{time.time():.6f}"
+    rows = [row.replace(row.split('","')[1], began, 1) for row in rows[:5]]
+    (files.folder / "now.csv").write_text("\n".join(rows) + "\n")
+    assert files("import-cdr", "now.csv").out == "now.csv: 0 calls added, 0 completed, 0 known; 1 not over by its end\n"
 
 
 def test_what_cannot_be_imported_is_said_in_a_line(files: Cli) -> None:

@@ -28,12 +28,13 @@ FIXTURES = Path(__file__).parents[1] / "fixtures" / "ledger"
 CEL = (FIXTURES / "cel.csv").read_text("utf-8").splitlines()
 CDR = (FIXTURES / "cdr.csv").read_text("utf-8").splitlines()
 HEARD: dict[str, dict[str, Any]] = json.loads((FIXTURES / "heard.json").read_text("utf-8"))
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MOSCOW = ZoneInfo("Europe/Moscow")
 
 
 def calls(reader: CelReader | CdrReader, given_lines: Sequence[str]) -> dict[str, Sequence[Fact]]:
     """The facts of each call, by its linkedid."""
-    found = [facts for line in given_lines for facts in reader.feed(line)] + list(reader.rest())
+    found = [facts for line in given_lines for facts in reader.feed(line)] + list(reader.finish(NOW.timestamp()))
     by_id = {facts[0].linkedid: facts for facts in found}
     assert len(by_id) == len(found), "each call once"
     return by_id
@@ -107,16 +108,100 @@ def test_a_call_is_given_once_it_is_over_and_not_before() -> None:
     assert found[0][0].linkedid == HEARD["answered_caller"]["linkedid"]
 
 
-def test_a_call_that_asterisk_did_not_survive_is_let_go_after_a_day() -> None:
+def rewritten(shape: str, *, seconds: int, number: int) -> list[str]:
+    """A call's lines, later, its legs counted from a number on."""
+    at = HEARD[shape]["linkedid"].partition(".")[0]
+    count = int(HEARD[shape]["linkedid"].partition(".")[2])
+    lines = of(shape)
+    for leg in range(count, count + 3):
+        lines = [line.replace(f'"{at}.{leg}"', f'"{int(at) + seconds}.{number + leg - count}"') for line in lines]
+    moved = []
+    for line in lines:
+        columns = line.split('","')
+        moved.append(line.replace(columns[1], f"{float(columns[1]) + seconds:.6f}", 1))
+    return moved
+
+
+def unfinished(shape: str) -> list[str]:
+    return [line for line in of(shape) if "HANGUP" not in line and "LINKEDID_END" not in line]
+
+
+def test_a_call_that_asterisk_did_not_survive_ends_with_what_was_last_told() -> None:
     reader = CelReader("pbx1")
-    unfinished = [line for line in of("answered_caller") if "HANGUP" not in line and "LINKEDID_END" not in line]
-    assert not [facts for line in unfinished for facts in reader.feed(line)]
-    at = unfinished[0].split('"')[3]
-    busy = of("busy")[0]
-    next_day = busy.replace(f'"{busy.split(chr(34))[3]}"', f'"{int(at[:10]) + 90_000}.000000"')
-    (facts,) = list(reader.feed(next_day))
-    assert facts[0].linkedid == HEARD["answered_caller"]["linkedid"]
-    assert outcome(project(facts)).ended_at is None
+    found = [facts for line in unfinished("name") for facts in reader.feed(line)]
+    # Asterisk is back, and counts its legs from 0 again.
+    found += [facts for line in rewritten("busy", seconds=60, number=0) for facts in reader.feed(line)]
+    (facts,) = found
+    result = outcome(project(facts))
+    assert (facts[0].linkedid, result.status) == (HEARD["name"]["linkedid"], "answered")
+    assert all(leg.unseen for leg in project(facts).legs.values())
+    assert result.ended_at == max(fact.at for fact in facts)
+
+
+def test_a_call_without_an_end_is_let_go_after_a_day() -> None:
+    reader = CelReader("pbx1")
+    found = [facts for line in unfinished("answered_caller") for facts in reader.feed(line)]
+    found += [facts for line in rewritten("name", seconds=90_000, number=500) for facts in reader.feed(line)]
+    assert [facts[0].linkedid for facts in found] == [HEARD["answered_caller"]["linkedid"]]
+
+
+def test_a_clock_that_is_set_back_holds_no_call_up() -> None:
+    reader = CelReader("pbx1")
+    found = [facts for line in rewritten("name", seconds=3_600, number=0) for facts in reader.feed(line)]
+    found += [facts for line in CEL for facts in reader.feed(line)]
+    assert len(found) >= len(HEARD) - 1, "of the last, something may still be said"
+
+
+def test_one_row_of_another_time_splits_no_call() -> None:
+    reader = CelReader("pbx1")
+    lines = of("answered_caller")
+    lines.insert(5, rewritten("busy", seconds=10_000_000, number=100)[0])
+    found = [facts for line in lines for facts in reader.feed(line)]
+    assert not found
+    (facts,) = reader.ended()
+    assert outcome(project(facts)).status == "answered"
+
+
+def test_a_call_joined_to_another_is_still_one() -> None:
+    """Asterisk gives its legs the older call's linkedid, and says that its own is at an end."""
+    mine = HEARD["answered_caller"]["linkedid"]
+    lines = of("answered_caller")
+    half = len(lines) // 2
+    its_end = lines[-1]
+    assert "LINKEDID_END" in its_end
+    columns = [line.split('","') for line in lines[half:-1]]
+    joined = ['","'.join([*row[:14], "1795300000.1", *row[15:]]) for row in columns]
+    older = rewritten("busy", seconds=-70_000, number=1)[:1]
+    found = calls(CelReader("pbx1"), [*older, *lines[:half], its_end, *joined])
+    result = outcome(project(found[mine]))
+    assert (result.status, set(found)) == ("answered", {mine})
+    assert result.talk_seconds == pytest.approx(HEARD["answered_caller"]["talk_seconds"], abs=0.02)
+
+
+def test_words_after_the_end_are_no_harm() -> None:
+    reader = CelReader("pbx1")
+    last = of("answered_caller")[-1]
+    late = [last.replace("LINKEDID_END", "HANGUP").replace(last.split('","')[1], "1795395460.5", 1)] * 3
+    after = rewritten("busy", seconds=600, number=300)
+    found = [facts for line in [*of("answered_caller"), *late, *after] for facts in reader.feed(line)]
+    assert [facts[0].linkedid for facts in found] == [HEARD["answered_caller"]["linkedid"]]
+    assert len(list(reader.rest())) == 1
+
+
+def test_of_a_call_with_very_many_rows_beginning_and_end_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cel, "_MAX_ROWS", 40)
+    lines = of("answered_caller")
+    dialled = [line for line in lines if "CHAN_START" in line][1]
+    tries = []
+    for index in range(100):
+        leg = dialled.replace(
+            dialled.split('","')[13], f"{HEARD['answered_caller']['linkedid'].partition('.')[0]}.{index + 900}"
+        )
+        tries += [leg, leg.replace("CHAN_START", "HANGUP")]
+    at = lines.index(dialled)
+    facts = the(CelReader("pbx1"), [*lines[:at], *tries, *lines[at:]])
+    assert outcome(project(facts)).status == "answered"
+    assert outcome(project(facts)).ended_at is not None
 
 
 def test_the_layout_of_asterisks_sample_is_understood_too() -> None:
@@ -184,7 +269,7 @@ def test_whatever_the_records_are_reading_goes_on(given_lines: list[str]) -> Non
     reader = CdrReader("pbx1")
     for line in given_lines:
         assert not list(reader.feed(line))
-    for facts in reader.rest():
+    for facts in reader.finish(0):
         outcome(project(facts))
 
 
@@ -199,7 +284,7 @@ def test_a_files_kind_is_found_out_and_gzip_unpacked(tmp_path: Path) -> None:
     packed.write_bytes(gzip.compress((FIXTURES / "cel.csv").read_bytes()))
     for path, exact, count in ((packed, True, len(HEARD)), (FIXTURES / "cdr.csv", False, len(HEARD) - len(_LOST))):
         with opened(path) as file:
-            ledger = LedgerFile(lines(file), "file", "pbx1", UTC)
+            ledger = LedgerFile(lines(file), "file", "pbx1", UTC, NOW)
             assert ledger.exact == exact
             assert len(list(ledger.calls())) == count
 
@@ -209,7 +294,7 @@ def test_what_is_no_ledger_is_said_to_be_none(tmp_path: Path, content: bytes, re
     path = tmp_path / "file.csv"
     path.write_bytes(content)
     with opened(path) as file, pytest.raises(PbxtrackError, match=reason):
-        LedgerFile(lines(file), str(path), "pbx1", UTC)
+        LedgerFile(lines(file), str(path), "pbx1", UTC, NOW)
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
