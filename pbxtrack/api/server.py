@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import resource
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from aiohttp import hdrs, web
@@ -99,8 +99,7 @@ class _Connection(web.RequestHandler):
             super().connection_made(transport)
         else:
             log.warning("too_many_connections")
-            assert isinstance(transport, asyncio.Transport)
-            transport.abort()
+            cast(asyncio.Transport, transport).abort()  # uvloop's is one, but does not inherit
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
