@@ -76,8 +76,129 @@ def test_a_page_that_writes_its_own_number_back_does_not_hang(tab: Tab, site: We
         })""",
         OWN,
     )
-    assert 1 <= writes <= 1_100
+    assert 1 <= writes <= 120
     assert tab.text("p") == OWN
+
+
+def test_a_page_that_writes_all_of_itself_back_does_not_hang(tab: Tab, site: Website) -> None:
+    tab.visit(site.put(f"<p>{OWN}</p>"))
+    writes = tab.page.evaluate(
+        """(html) => new Promise((done) => {
+            let writes = 0;
+            const write = () => { writes++; document.body.innerHTML = html; };
+            new MutationObserver((records) => {
+                if (!document.body.innerHTML.includes("123-45-67")) write();
+            }).observe(document.body, { childList: true, characterData: true, subtree: true });
+            write();
+            setTimeout(() => done(writes), 300);
+        })""",
+        f"{OWN}<p>{OWN}</p>",
+    )
+    assert 1 <= writes <= 120
+
+
+def test_late_content_is_swapped_however_much_has_changed_before(tab: Tab, site: Website) -> None:
+    number = tab.visit(site.put("<main></main>"))
+    tab.page.evaluate(
+        """async (own) => {
+            const add = (text) => document.querySelector("main").append(
+                Object.assign(document.createElement("p"), { textContent: text }));
+            for (let index = 0; index < 1100; index++) {
+                add(own);
+                if (index % 10 == 0) await new Promise((done) => setTimeout(done));
+            }
+            add(own);
+        }""",
+        OWN,
+    )
+    tab.settled()
+    assert set(tab.page.locator("p").all_text_contents()) == {f"8 {national(number)}"}
+
+
+def test_a_clock_in_the_body_does_not_have_all_of_it_searched(tab: Tab, site: Website) -> None:
+    items = "".join(f"<div>Item {index}</div>" for index in range(500))
+    tab.visit(site.put(f"{items}<span>12:00</span>{OWN}"))
+    looked = tab.page.evaluate(
+        """async () => {
+            let looked = 0;
+            const { get } = Object.getOwnPropertyDescriptor(Node.prototype, "textContent");
+            Object.defineProperty(Node.prototype, "textContent", { get() { looked++; return get.call(this); } });
+            for (let second = 0; second < 10; second++) {
+                document.querySelector("span").firstChild.data = "12:0" + second;
+                await new Promise((done) => setTimeout(done));
+            }
+            return looked;
+        }"""
+    )
+    assert looked < 100
+
+
+@pytest.mark.parametrize("seconds", [0.001, -1, 1e12, "soon", None, {}], ids=str)
+def test_the_heart_does_not_race_whatever_the_server_says(tab: Tab, site: Website, seconds: Any) -> None:
+    tab.page.clock.install()
+    site.amended = {"renew_after": seconds}
+    tab.visit(site.put(PHONE))
+    tab.page.clock.fast_forward(61_000)
+    site.until(site.signs)
+    tab.page.wait_for_timeout(300)
+    assert len(site.signs()) == 1
+
+
+@pytest.mark.parametrize("seconds", ["99999999999", "-5", "0.001", "Fri, 01 Jan 2100 00:00:00 GMT"])
+def test_the_rest_after_a_failure_has_bounds(tab: Tab, site: Website, seconds: str) -> None:
+    tab.page.clock.install()
+    site.trouble = Trouble(status=503, headers={"Retry-After": seconds})
+    tab.page.goto(site.put(PHONE))
+    site.until(site.leases)
+    tab.page.wait_for_function("() => JSON.parse(localStorage.pbxtrackdemo || '{}').q")
+    rest = tab.page.evaluate("() => (JSON.parse(localStorage.pbxtrackdemo).q - Date.now()) / 1000")
+    assert 5 < rest <= 4_000
+    tab.complaints.clear()
+
+
+@pytest.mark.parametrize(
+    "kept", ["null", "5", '"x"', "[1]", "{", '{"l": 5, "i": "x", "q": 9e99}', '{"l": null, "i": null, "q": null}']
+)
+def test_what_is_kept_may_be_anything(tab: Tab, site: Website, kept: str) -> None:
+    tab.page.add_init_script(f"localStorage.pbxtrackdemo = {json.dumps(kept)}")
+    number = tab.visit(site.put(PHONE))
+    assert tab.text(".phone") == f"8 {national(number)}"
+
+
+@pytest.mark.parametrize("element", ["img", "form", "iframe", "object"])
+def test_an_element_that_calls_itself_the_script_is_not_listened_to(tab: Tab, site: Website, element: str) -> None:
+    source = f"{site.origin('evil.example')}/s/x.js"
+    named = f'<{element} name="currentScript" src="{source}" data-region="x"></{element}>'
+    tag = site.tag('data-region="495"').replace("async ", "")
+    number = tab.visit(site.put(named + PHONE + tag, head=""))
+    assert tab.text(".phone") == f"8 {national(number)}"
+    assert site.leases()[0].body["region"] == "495"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        *(f"Array.prototype.{name}" for name in ("forEach", "map", "find", "push")),
+        *(f"String.prototype.{name}" for name in ("replace", "split", "slice")),
+        *(
+            "RegExp.prototype.exec",
+            "RegExp.prototype.test",
+            "JSON.stringify",
+            "JSON.parse",
+            "Date.now",
+            "Set",
+            "Promise",
+        ),
+        *("WeakMap", "MutationObserver", "AbortController", "fetch", "Reflect.get"),
+    ],
+)
+def test_a_page_that_breaks_the_language_keeps_its_own_number(tab: Tab, site: Website, broken: str) -> None:
+    harm = f"<script>{broken} = function () {{ throw new Error('{broken}'); }};</script>"
+    page = site.put(PHONE, head=harm + site.tag())
+    tab.page.goto(page, wait_until="load")
+    tab.page.wait_for_timeout(150)
+    assert tab.text(".phone").startswith("8 (495) 123-")
+    assert tab.complaints == []
 
 
 def test_a_single_page_application_tells_of_its_pages(tab: Tab, site: Website) -> None:

@@ -31,6 +31,8 @@ COMPANY = "+74951234567"
 TOLL_FREE = "+78005553535"
 EMAIL = "sales@shop.example"
 POOL = [f"+749512301{index:02}" for index in range(100)]
+ODD_EMAIL = "^a+b.c@shop.example"
+ODD = [f"+78005551{index:03}" for index in range(10)]
 BARE = [f"+78005550{index:03}" for index in range(10)]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -97,6 +99,7 @@ class Website:
                 pool=POOL,
             )
             a_site(connection, key="bare", origins=[self.origin()], replace=[], pool=BARE)
+            a_site(connection, key="odd", origins=[self.origin()], replace=[COMPANY], email=ODD_EMAIL, pool=ODD)
             a_site(connection, key="removed", removed_at=datetime.now(UTC))
 
     def stop(self) -> None:

@@ -1,9 +1,9 @@
-/** The function, with everything that it throws swallowed: whatever happens to us, the page must not notice. */
+/** The function, with everything that it throws swallowed, now or later: whatever happens to us, the page must not notice. */
 export const guard =
   <A extends unknown[]>(work: (...given: A) => unknown) =>
-  (...given: A): void => {
+  async (...given: A): Promise<void> => {
     try {
-      work(...given);
+      await work(...given);
     } catch {
       // The page keeps what it shows.
     }

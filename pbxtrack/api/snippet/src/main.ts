@@ -1,13 +1,13 @@
 /** Starts, and gives pages `window.pbxtrack`. */
 
 import { options } from "./site";
-import { guard } from "./guard";
-import { inform, type Lease, type Listener, listeners } from "./show";
 import { swap } from "./page";
 import { listen } from "./signs";
 import { begin, end, lease, view } from "./lease";
+import { guard } from "./guard";
+import { inform, type Lease, type Listener, listeners } from "./show";
 
-type Call = [name: "onnumber" | "swap" | "consent" | "view", ...given: never[]];
+type Call = [name: "onnumber" | "swap" | "consent" | "view", given?: never];
 
 interface Pbxtrack {
   readonly lease: Lease | null;
@@ -30,21 +30,21 @@ const page: Pbxtrack = {
   },
   onnumber(listener) {
     listeners.push(listener);
-    if (lease) inform(listener, lease);
+    inform(listener);
   },
   swap: guard(swap),
   consent: guard((given: boolean) => (given ? begin() : end())),
   view,
-  push([name, ...given]) {
-    (page[name] as (...given: unknown[]) => void)(...given);
+  push([name, given]) {
+    (page[name] as (given: unknown) => void)(given);
   },
 };
 
-guard(() => {
-  const queue = window.pbxtrack;
-  if (queue && (queue as Pbxtrack).swap) return; // the tag is on the page twice
+const queue = window.pbxtrack || [];
+// Otherwise the tag is on the page twice.
+if (!(queue as Pbxtrack).swap) {
   window.pbxtrack = page;
   listen();
   if (!options.consent) begin();
-  if (queue) (queue as Call[]).forEach(page.push);
-})();
+  (queue as Call[]).forEach(page.push);
+}

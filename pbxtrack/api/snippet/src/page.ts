@@ -1,98 +1,114 @@
 /** Swaps numbers in the page: text in place, node by node, and attributes; nothing is added, moved or parsed. */
 
 import { guard } from "./guard";
-import { EDGE, find, promising } from "./numbers";
+import { common, EDGE, promising, swapped } from "./numbers";
 import { numbers, options } from "./site";
 
 // Left alone with all that is below. A leased number takes calls and no messages: links that carry the company's
 // number to a messenger stay as they are, and so does what they say.
 const SKIP =
-  "script,style,title,noscript,textarea,select,[noswap],[contenteditable]" +
-  numbers.map((parts) => `,[href*="${parts[2]}"]:not([href^="tel:" i])`).join("");
+  "" +
+  [
+    "title,datalist,script,textarea,noscript,output,style,input,select,[noswap],[contenteditable]",
+    ...numbers.map((parts) => `[href*="${parts[2]}"]:not([href^="tel:"i])`),
+  ];
 // A number may go on from one of these to the next: texts, comments (which frameworks put between texts), elements.
 const INLINE = /^(#.*|[^P]|EM|FONT|S(MALL|PAN|TRONG)|WBR)$/;
-const ATTRIBUTES = ["href", "title", "alt", "aria-label"];
-const CHANGES = 999; // until the page is swapped as a whole again: with the next sign of life
+const ELSEWHERE = /^href(?!tel:|mailto:)/i;
+const ATTRIBUTES = ["title", "href", "aria-label", "alt"];
+// A page that writes its own number back each time must not keep us, and itself, busy for ever: what it has changed so
+// many times is left alone until the page is swapped as a whole again, with the next sign of life.
+const TRIES = 999;
 
-let wall: string; // between blocks
-let nodes: [node: Text, start: number][];
-let text: string;
-let left: number; // changes
+let nodes: { data: string }[]; // the texts of a line, and walls between blocks
+const wall = { data: "|" };
+let tries: WeakMap<Node, number>;
 
-const swapAttribute = (element: Element, name: string): void => {
-  let value = element.getAttribute(name) || "";
-  if (/^tel:/i.test(value)) value = unescape(value);
-  if (promising(value) && (name != "href" || /^(tel|mailto):/i.test(value)) && !element.closest(SKIP)) {
-    for (const [start, end, piece] of find(value)) {
-      value = value.slice(0, start) + piece + value.slice(end);
-      element.setAttribute(name, value);
-      left--;
-    }
-  }
-};
+const inline = (node: Node | null): boolean => INLINE.test(node?.nodeName!);
 
-/** Gather the text below. */
-const walk = (node: Node): void => {
-  if (node.nodeType == 3) {
-    nodes.push([node as Text, text.length]);
-    text += (node as Text).data + EDGE;
-    return;
-  }
-  const edge = INLINE.test(node.nodeName) ? "" : wall;
-  text += edge;
-  if ((edge && !promising(node.textContent)) || (node.nodeType == 1 && (node as Element).matches(SKIP))) return;
-  for (let child = node.firstChild; child; child = child.nextSibling) walk(child);
-  text += edge;
-};
-
-/** Swap all that is below an element, and its own attributes; or below a document or shadow root. */
-export const swap = (root: Element | Document | ShadowRoot, between = "|"): void => {
-  const element = "closest" in root && root;
-  if (element && element.closest(SKIP)) return;
+const swapAttributes = (element: Element): void => {
   for (const name of ATTRIBUTES) {
-    if (element) swapAttribute(element, name);
-    root.querySelectorAll(`[${name}]`).forEach((one) => swapAttribute(one, name));
-  }
-  nodes = [];
-  text = "";
-  wall = between;
-  walk(root);
-  let at = nodes.length - 1;
-  for (const [start, end, piece] of find(text)) {
-    const pieces = piece.split(EDGE);
-    for (; ; at--) {
-      const [node, from] = nodes[at];
-      if (from < end) {
-        const { data } = node;
-        const part = from > start ? (pieces[1] == null ? "" : pieces.pop()) : pieces[0];
-        node.data = data.substring(0, start - from) + part + data.substring(end - from);
-        left--;
-        if (from <= start) break;
-      }
-    }
+    const old = (element.getAttribute(name) || "").replace(/^tel:.*/i, unescape);
+    const value = swapped(old);
+    if (value != old && !ELSEWHERE.test(name + old) && !element.closest(SKIP))
+      element.setAttribute(name, value);
   }
 };
+
+/** Swap the attributes of a node and of all that is below it. */
+const swapBelow = (node: Node): void => {
+  // The browser finds few elements sooner than we look at many.
+  const few = ATTRIBUTES.map((name) => `[${name}]` + common.replace(/./g, `[${name}*="$&"]`));
+  if ((node as Partial<Element>).querySelectorAll)
+    [node as Element, ...(node as Element).querySelectorAll(few + ',[href*="@"]')].forEach(guard(swapAttributes));
+};
+
+/** Gather the texts below. */
+const walk = (node: Node): void => {
+  if (node.nodeType == 3) nodes.push(node as Text);
+  else {
+    const block = !inline(node) && wall.data;
+    if (block) nodes.push(wall);
+    if ((block && !promising(node.textContent)) || (node as Partial<Element>).matches?.(SKIP)) return;
+    for (let child = node.firstChild; child; child = child.nextSibling) walk(child);
+    if (block) nodes.push(wall);
+  }
+};
+
+/** Where the line begins that a node is in: other nodes than blocks, one after the other; or the block. */
+const lineOf = (node: Node): Node => {
+  let before;
+  while ((before = inline(node) && [node.previousSibling, node.parentNode].find(inline))) node = before;
+  return node;
+};
+
+/** Swap the text of a line. */
+const swapLine = (first: Node): void => {
+  if ((first.parentElement || document.body).closest(SKIP)) return;
+  nodes = [];
+  for (let node: Node = first; node == first || inline(node); node = node.nextSibling!) walk(node);
+  const texts = swapped(nodes.map((node) => node.data).join(EDGE)).split(EDGE);
+  nodes.forEach((node, at) => {
+    if (node.data != texts[at]) node.data = texts[at];
+  });
+};
+
+/** Swap all that is below an element, document or shadow root, and the element's own attributes. */
+export const swap = (root: Node): void => {
+  swapBelow(root);
+  swapLine(lineOf(root));
+};
+
+const pointed = guard(() => {
+  if (options.number) {
+    const elements = document.querySelectorAll(options.number);
+    wall.data = "";
+    elements.forEach(swap);
+    wall.data = "|";
+  }
+});
 
 /** Swap the page, and where it says that a number is, whatever blocks that is spread over. */
-export const swapAll = (): void => {
-  swap(document);
+export const swapAll = guard(() => {
+  tries = new WeakMap();
   pointed();
-  left = CHANGES;
-};
-
-// Without the option it looks for elements called "undefined".
-const pointed = guard(() => document.querySelectorAll(options.number!).forEach((element) => swap(element, "")));
+  swap(document.body); // of which there is none yet where the script comes early
+});
 
 const seen = (records: MutationRecord[]): void => {
-  // A page that writes its own number back each time must not keep us, and itself, busy for ever.
-  if (left < 0) return;
-  const roots = new Set<Node>();
-  for (const { type, target, addedNodes } of records)
-    for (let node of type == "childList" ? addedNodes : [target]) {
-      while (INLINE.test(node.nodeName) && node.parentNode) node = node.parentNode;
-      roots.add(node);
-    }
-  roots.forEach(guard((root) => swap(root as Element)));
+  const lines = new Set<Node>();
+  for (const { type, target, addedNodes, removedNodes } of records) {
+    const added = type == "childList";
+    const count = (tries.get(target) || 0) + (added ? 9 : 1); // elements cost more than text
+    // What is new is swapped however much of it there is.
+    if (!added || removedNodes[0]) tries.set(target, count);
+    if (count < TRIES)
+      for (const node of added ? addedNodes : [target]) {
+        swapBelow(node);
+        lines.add(lineOf(node));
+      }
+  }
+  lines.forEach(swapLine);
   pointed();
 };
 

@@ -1,6 +1,7 @@
 /** Puts an answer on the page, and tells those on the page who want to know. */
 
 import { guard } from "./guard";
+import { lease } from "./lease";
 import { aim, type Shown } from "./numbers";
 import { swapAll, watch } from "./page";
 
@@ -21,15 +22,15 @@ export const listeners: Listener[] = [];
 let shown: string;
 
 /** What a listener throws is the page's own. Where no number can be had, the page keeps what it shows. */
-export const inform = (listener: Listener, lease: Lease): unknown => lease.number && setTimeout(listener, 0, lease);
+export const inform = (listener: Listener): unknown => lease?.number && setTimeout(listener, 0, lease);
 
-export const show = guard((lease: Lease): void => {
-  const now = lease.number + "" + lease.email;
+export const show = guard((): void => {
+  const now = lease!.number + "" + lease!.email;
   if (now != shown) {
-    aim(lease);
+    aim(lease!);
     swapAll();
     if (!shown) watch();
     shown = now;
-    listeners.forEach((listener) => inform(listener, lease));
+    listeners.forEach(inform);
   }
 });

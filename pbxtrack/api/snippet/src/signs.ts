@@ -7,19 +7,17 @@ const SHORT = 80; // characters of an element that shows a number, and not half 
 
 /** Tell of what was done with a text, if that holds the leased number or address. */
 const done = (event: string, text: string): void => {
-  if (lease && (text.replace(/\D/g, "").includes(("" + lease.number).slice(-9)) || (lease.email && text.includes(lease.email))))
+  if ((lease!.email && text.includes(lease!.email)) || text.replace(/\D/g, "").includes(lease!.number!.slice(-9)))
     tell(event);
 };
 
 const press = ({ target, pointerType }: PointerEvent): void => {
   const link = (target as Element).closest<HTMLAnchorElement>("[href]");
-  if (link) done("tap", link.href);
-  else if (pointerType == "touch") done("tap", (target as Element).textContent!.slice(0, SHORT));
+  done("tap", link ? link.href : pointerType == "touch" ? (target as Element).textContent!.slice(0, SHORT) : "");
 };
 
 const listeners: Record<string, (event: any) => void> = {
   click: press,
-  auxclick: press,
   copy: () => done("copy", "" + getSelection()),
   visibilitychange: () => beat(),
   pagehide: () => tell("leave"),

@@ -8,11 +8,10 @@ declare const __PBXTRACK_SITE__: [key: string, server: string, numbers: Parts[],
 
 export const [key, server, numbers, email] = __PBXTRACK_SITE__;
 
-// There is none in a bundle that runs later.
-const { src, dataset } = (document.currentScript || { dataset: {} }) as HTMLScriptElement;
-
-/** The options of the tag: `data-NAME`. */
-export const options = dataset;
+// Asked for in a way that an element with this name cannot answer. There is none in a bundle that runs later.
+// The options of the tag are `data-NAME`.
+export const { src, dataset: options = {} } = (Reflect.get(Document.prototype, "currentScript", document) ||
+  {}) as HTMLScriptElement;
 
 /** Where the API is: where the file came from. */
-export const api = (/(.+)\/s\//.exec(src) || ["", server])[1] + "/api/v1/leases";
+export const api = (/.+(?=\/s\/)/.exec(src) || server) + "/api/v1/leases";
