@@ -40,7 +40,9 @@ from pbxtrack.storage.database import Database
 from pbxtrack.storage.group_commit import GroupCommit
 from pbxtrack.storage.known import KnownSites
 from pbxtrack.storage.leases import SqlLeases
+from pbxtrack.storage.recorder import Recorder
 from pbxtrack.storage.sites import line_directory
+from pbxtrack.storage.spool import Spool, spool_folder
 from pbxtrack.tuning import tune
 
 SERVICES = ("api", "agi", "ami")
@@ -72,6 +74,9 @@ class Application:
         self._facts: GroupCommit[Sequence[Fact], None] = GroupCommit(
             self.database, self._record, parallel=1, gather=_GATHER
         )
+        folder = spool_folder(settings.data_dir, self.database.url)
+        spool = Spool(folder, max_bytes=settings.database.spool_megabytes * 1024 * 1024)
+        self.recorder = Recorder(self._facts.submit, spool)
         self._sites = KnownSites()
         self._called = KnownSites()  # the same, of numbers that are called: the leases' reads are another shape
         self._acquire: GroupCommit[LeaseRequest, LeaseGrant | UnknownSite] = GroupCommit(
@@ -92,6 +97,7 @@ class Application:
     async def start(self) -> None:
         """Begin to serve. Raises PbxtrackError when an address is taken or the database needs an upgrade."""
         await self._prepare_database()
+        self._tasks.append(asyncio.create_task(self.recorder.run()))
         if "agi" in self.services:
             await self.agi.start()
             log.info("listening", service="agi", address=str(self.settings.agi.listen))
@@ -123,14 +129,10 @@ class Application:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         while self._arrivals:
             await asyncio.wait(self._arrivals)
+        await self.recorder.close()
         for queue in (self._facts, self._acquire, self._renew):
             await queue.close()
         await asyncio.to_thread(self.database.close)
-
-    async def record(self, facts: Sequence[Fact]) -> None:
-        """Write facts down, with others of that moment; returns once they are durable. Raises StorageUnavailable."""
-        if facts:
-            await self._facts.submit(facts)
 
     async def acquire(self, request: LeaseRequest) -> LeaseGrant:
         """Lease a number to a visitor; raises UnknownSite or StorageUnavailable."""
@@ -228,7 +230,7 @@ class Application:
         async def lines() -> Mapping[str, str]:
             return await self.database.read(line_directory)
 
-        return AmiListener(ami, record=self.record, open_calls=open_calls, lines=lines)
+        return AmiListener(ami, record=self.recorder.record, open_calls=open_calls, lines=lines)
 
     def _reconciler(self, node: str, file: Path) -> Reconciler:
         async def since() -> Position | None:
@@ -273,13 +275,14 @@ class Application:
             caller=mask(read_caller(fact.caller, self._region)),
         )
         try:
-            await self.record([fact])
+            await self.recorder.record([fact])
         except PbxtrackError as error:
-            # The AMI listener hears of the same call, and keeps what it hears until the database is back.
+            # The AMI listener hears of the same call, and keeps what it hears until there is room again.
             log.warning("call_not_recorded", call=fact.call_id, reason=str(error))
 
     def _record(self, connection: Connection, requests: Sequence[Sequence[Fact]]) -> Sequence[None]:
-        facts = [fact for request in requests for fact in request]
+        if not (facts := [fact for request in requests for fact in request]):
+            return [None] * len(requests)
         recording.record(SqlCalls(connection, self._called), facts, datetime.now(UTC), self._region)
         return [None] * len(requests)
 

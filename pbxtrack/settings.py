@@ -97,9 +97,13 @@ class _Section(BaseModel):
 
 
 class DatabaseSettings(_Section):
-    """``url`` as SQLAlchemy writes it; empty only before the default is known. May hold a password."""
+    """``url`` as SQLAlchemy writes it; empty only before the default is known. May hold a password.
+
+    ``spool_megabytes`` bounds what of calls a process keeps on disk, in ``data_dir``, while the database is away.
+    """
 
     url: Annotated[str, BeforeValidator(_database_url)] = Field(default="", repr=False)
+    spool_megabytes: int = Field(default=256, ge=1, le=100_000)
 
 
 class ApiSettings(_Section):

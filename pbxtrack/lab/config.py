@@ -113,6 +113,8 @@ def _toml(folders: Folders, addresses: Addresses, secrets: Secrets) -> str:
     return f"""\
 # Written by `pbxtrack lab up`; goes with `pbxtrack lab down`.
 
+data_dir = "{folders.root}"
+
 [database]
 url = "sqlite:///{folders.root}/pbxtrack.db"
 

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psycopg
 import structlog
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.engine import URL, make_url
@@ -28,6 +29,8 @@ _READERS = 4
 _WRITERS = 2  # on PostgreSQL: while one waits for its commit, the other fills the next transaction
 _SQLITE_BUSY_MS = 5_000
 _READ_HERE_BUSY = 0.1  # s
+_LATE = 2.0  # s that PostgreSQL may take longer than its own limit
+_LOOK_EVERY = 0.1  # s
 _TRY_AGAIN = frozenset({"40001", "40P01"})  # serialization failure, deadlock: the database is well
 
 _NO_TABLES = "the database has no tables yet; run `pbxtrack db upgrade`"
@@ -187,7 +190,7 @@ def _engine(url: URL, statement_timeout: float) -> Engine:
     if url.get_backend_name() == "sqlite":
         return _sqlite(url)
     milliseconds = int(statement_timeout * 1000)
-    return create_engine(
+    engine = create_engine(
         url,
         hide_parameters=True,  # they hold numbers and addresses, and errors are logged
         pool_size=_READERS + _WRITERS,
@@ -198,8 +201,34 @@ def _engine(url: URL, statement_timeout: float) -> Engine:
             "connect_timeout": 3,
             "application_name": "pbxtrack",
             "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds} -c timezone=UTC",
+            # A server that vanished without a word (a firewall that forgot the connection) is noticed by the kernel.
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
         },
     )
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(_dialect: object, _entry: object, _arguments: object, parameters: dict[str, Any]) -> _Bounded:
+        connection = _Bounded.connect(**parameters)
+        connection.longest = statement_timeout + _LATE
+        return connection
+
+    return engine
+
+
+class _Bounded(psycopg.Connection[Any]):
+    """A connection that waits ``longest`` seconds for the server: its own limits do not help where it hangs itself."""
+
+    longest: float | None = None
+
+    def wait(self, gen: Any, interval: float = _LOOK_EVERY, timeout: float | None = None) -> Any:
+        try:
+            return super().wait(gen, interval, self.longest if timeout is None else timeout)
+        except psycopg.errors._WaitTimeout as error:
+            self.pgconn.finish()  # what it would answer now is the answer to something else
+            raise psycopg.OperationalError("the server does not answer") from error
 
 
 def _sqlite(url: URL) -> Engine:

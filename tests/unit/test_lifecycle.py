@@ -40,7 +40,7 @@ COMMON = {
 NAME = st.sampled_from(["PJSIP/sales-1", "PJSIP/carrier-1", "Local/x@y-1;1"])
 CAUSE = st.sampled_from([None, 0, 16, 17])
 TEXT = st.sampled_from(["a", "b"])
-FACTS = st.one_of(
+FACTS: st.SearchStrategy[Fact] = st.one_of(
     st.builds(
         CallArrived, **COMMON, dialled=TEXT, caller=st.none() | TEXT, caller_name=st.none() | TEXT,
         withheld=st.booleans(), heard=st.sampled_from(["agi", "ami"]),
