@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pbxtrack.errors import ConfigError
@@ -11,6 +12,8 @@ _DIALPLAN, _MANAGER = "extensions_pbxtrack.conf", "manager.d/pbxtrack.conf"
 _AS_THEY_ARE = (
     "cel_pbxtrack.conf", "cel_custom_pbxtrack.conf", "cdr_custom_pbxtrack.conf", "stasis_pbxtrack.conf"
 )  # fmt: skip
+_ASKED = "AGI(agi://127.0.0.1:4573/resolve,pbx1,${CHANNEL(linkedid)})"
+_ASK = f" same => n,{_ASKED}\n"
 _SECRET = re.compile(r"[^\s;,\"'\\]{8,}")  # what manager.conf takes without quoting
 
 
@@ -26,7 +29,7 @@ def source_dir() -> Path:
 def render(
     source: Path,
     *,
-    agi: str,
+    agi: Sequence[str],
     node: str,
     ami_user: str,
     ami_secret: str,
@@ -36,7 +39,8 @@ def render(
 ) -> dict[str, str]:
     """The files' texts by their path below Asterisk's configuration folder.
 
-    ``agi`` is the service's host:port as Asterisk reaches it, ``permit`` the network that AMI log-ins may come from.
+    ``agi`` is each service's host:port as Asterisk reaches it, in the order in which they are asked; ``permit`` the
+    network that AMI log-ins may come from.
     The shipped files are complete in themselves; what is replaced are the values that they come with.
     """
     if not _SECRET.fullmatch(ami_secret):
@@ -46,9 +50,9 @@ def render(
         _DIALPLAN: _replace(
             texts[_DIALPLAN],
             {
-                "agi://127.0.0.1:4573/": f"agi://{agi}/",
+                _ASK: "".join(_asks(agi)),
                 "PBXTRACK_CALL=pbx1-": f"PBXTRACK_CALL={node}-",
-                "/resolve,pbx1,": f"/resolve,{node},",
+                "/resolve,pbx1,": f"/resolve,{node},",  # of each of them
                 '"${PBXTRACK_KEY:0:1}" = "8"': _trunk_test(trunk_prefix),
                 "line/7${PBXTRACK_KEY:1}": f"line/{country_code}${{PBXTRACK_KEY:{len(trunk_prefix)}}}",
                 "line/7${PBXTRACK_KEY}": f"line/{country_code}${{PBXTRACK_KEY}}",
@@ -63,6 +67,13 @@ def render(
             },
         ),
     }
+
+
+def _asks(services: Sequence[str]) -> Iterator[str]:
+    """The steps that ask; a service after the first only where those before it said nothing."""
+    for index, service in enumerate(services):
+        ask = _ASKED.replace("127.0.0.1:4573", service)
+        yield f" same => n,ExecIf($[${{LEN(${{PBXTRACK_LINE}})}} = 0]?{ask})\n" if index else f" same => n,{ask}\n"
 
 
 def _trunk_test(prefix: str) -> str:

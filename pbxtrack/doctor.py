@@ -265,14 +265,13 @@ async def _dialplan(client: AmiClient, name: str, node: str, agi: Address) -> As
     except AmiError as error:
         yield Finding(f"{name}: dialplan", False, str(error), "give the AMI user write = system,reporting")
         return
-    ours = [data for context, application, data in steps if context == "pbxtrack" and application.lower() == "agi"]
-    asked = next((match for data in ours if (match := _AGI.search(data))), None)
-    if asked is None:
+    asked = [match for context, _, data in steps if context == "pbxtrack" and (match := _AGI.search(data))]
+    if not asked:
         mend = 'add  #include "extensions_pbxtrack.conf"  to extensions.conf, then: dialplan reload'
         yield Finding(f"{name}: dialplan", False, "has no context pbxtrack that asks FastAGI", mend)
         return
-    ok = asked[1].rpartition(":")[2] == str(agi.port) and asked[2] == node
-    found = f"asks agi://{asked[1]}/resolve as node {asked[2] or '(none)'}"
+    ok = any(ask[1].rpartition(":")[2] == str(agi.port) for ask in asked) and all(ask[2] == node for ask in asked)
+    found = ", then ".join(f"asks agi://{ask[1]}/resolve as node {ask[2] or '(none)'}" for ask in asked)
     mend = f"it should ask port {agi.port} as node {node}: install what `pbxtrack asterisk-conf --node {node}` writes"
     yield Finding(f"{name}: dialplan", ok, found, mend)
     wired = {context for context, application, data in steps if _sends_here(context, application, data)}

@@ -17,39 +17,66 @@ _OPTIONS = "-c listen_addresses='' -c shared_buffers=64MB -c max_connections=200
 _CARELESS = "-c fsync=off -c full_page_writes=off"
 
 
+class Cluster:
+    """A PostgreSQL cluster in a folder of its own, which holds its socket, too.
+
+    PostgreSQL does not run as root: another user's name is used.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="pbxtrack-pg-"))
+        self._programs = _programs()
+        self._data = self.folder / "data"
+        self._options = f"-k {self.folder} {_OPTIONS} {'' if durable else _CARELESS}"
+        user = _unprivileged()
+        self._as_user = ["setpriv", f"--reuid={user}", "--clear-groups", f"--regid={user}"] if user else []
+        if user:
+            account = pwd.getpwnam(user)
+            os.chown(self.folder, account.pw_uid, account.pw_gid)
+        self.folder.chmod(0o711)
+
+    def create(self) -> None:
+        """Make it; it does not run yet."""
+        self._run("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C.UTF-8")
+
+    def start(self) -> None:
+        """Run it, and wait until it answers."""
+        self._run("pg_ctl", "-l", str(self.folder / "log"), "-w", "-o", self._options, "start")
+
+    def stop(self) -> None:
+        """Stop it as a power cut would, but at once."""
+        self._run("pg_ctl", "-m", "immediate", "-w", "stop")
+
+    def remove(self) -> None:
+        """Remove its folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def processes(self) -> list[int]:
+        """Its processes, the first of them before those that it made."""
+        first = int((self._data / "postmaster.pid").read_text().split()[0])
+        return [first, *map(int, Path(f"/proc/{first}/task/{first}/children").read_text().split())]
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [*self._as_user, f"{self._programs}/{program}", "-D", str(self._data), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=self.folder, check=False)
+        if done.returncode:
+            log = self.folder / "log"
+            raise RuntimeError(f"{program}: {done.stderr}{log.read_text() if log.exists() else ''}")
+
+
 @contextlib.contextmanager
 def cluster(*, durable: bool = False) -> Iterator[str]:
-    """Run a new cluster; gives the socket's folder. PostgreSQL does not run as root: another user's name is used.
-
-    Unless it is to be ``durable``, it does not wait for the disk.
-    """
-    programs = _programs()
-    folder = Path(tempfile.mkdtemp(prefix="pbxtrack-pg-"))
-    user = _unprivileged()
-    as_user = ["setpriv", f"--reuid={user}", "--clear-groups", f"--regid={user}"] if user else []
-    if user:
-        account = pwd.getpwnam(user)
-        os.chown(folder, account.pw_uid, account.pw_gid)
-    folder.chmod(0o711)
-    data = folder / "data"
-
-    def run(*command: str) -> None:
-        done = subprocess.run([*as_user, *command], capture_output=True, text=True, timeout=60, cwd=folder, check=False)
-        if done.returncode:
-            log = folder / "log"
-            raise RuntimeError(f"{command[0]}: {done.stderr}{log.read_text() if log.exists() else ''}")
-
+    """Run a new cluster; gives the socket's folder. Unless it is to be ``durable``, it does not wait for the disk."""
+    new = Cluster(durable=durable)
     try:
-        run(f"{programs}/initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync",
-            "--locale=C.UTF-8")  # fmt: skip
-        run(f"{programs}/pg_ctl", "-D", str(data), "-l", str(folder / "log"), "-w",
-            "-o", f"-k {folder} {_OPTIONS} {'' if durable else _CARELESS}", "start")  # fmt: skip
+        new.create()
+        new.start()
         try:
-            yield str(folder)
+            yield str(new.folder)
         finally:
-            run(f"{programs}/pg_ctl", "-D", str(data), "-m", "immediate", "-w", "stop")
+            new.stop()
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        new.remove()
 
 
 def url(folder: str, name: str) -> str:

@@ -69,7 +69,9 @@ class Permit(click.ParamType[str]):
     "--agi",
     type=Reached(),
     metavar="HOST:PORT",
-    help="Where this Asterisk reaches the service, if not where it listens.",
+    multiple=True,
+    help="Where this Asterisk reaches the service, if not where it listens. Of several, each after the first is asked "
+    "when those before it do not answer.",
 )
 @click.option(
     "--permit",
@@ -79,7 +81,7 @@ class Permit(click.ParamType[str]):
     show_default=True,
     help="Where AMI log-ins come from.",
 )
-def asterisk_conf(out: Path | None, node: str | None, agi: str | None, permit: str) -> None:
+def asterisk_conf(out: Path | None, node: str | None, agi: tuple[str, ...], permit: str) -> None:
     """The dialplan and the manager user for this configuration; printed, or written with --out."""
     settings = config.load()
     ami = next((entry for entry in settings.ami if entry.node == (node or settings.ami[0].node)), None)
@@ -93,7 +95,7 @@ def asterisk_conf(out: Path | None, node: str | None, agi: str | None, permit: s
     code, trunk = dialling_prefixes(settings.numbers.default_region)
     files = asterisk_conf_render.render(
         asterisk_conf_render.source_dir(),
-        agi=agi or str(settings.agi.listen),
+        agi=agi or (str(settings.agi.listen),),
         node=ami.node,
         ami_user=ami.username,
         ami_secret=ami.secret.get_secret_value(),

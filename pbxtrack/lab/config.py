@@ -98,7 +98,7 @@ def write(
 def _shipped(addresses: Addresses, secrets: Secrets) -> dict[str, str]:
     return render(
         source_dir(),
-        agi=addresses.agi,
+        agi=(addresses.agi,),
         node=NODE,
         ami_user=AMI_USER,
         ami_secret=secrets.ami,
