@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TypeVar
@@ -25,6 +26,7 @@ from pbxtrack.calls.events import CallArrived, Fact
 from pbxtrack.calls.lifecycle import Call
 from pbxtrack.calls.reconcile import Reconciled, reconcile
 from pbxtrack.config import Settings
+from pbxtrack.duty import Duty, this_process
 from pbxtrack.errors import PbxtrackError, StorageUnavailable
 from pbxtrack.health import Check, Readiness
 from pbxtrack.ledger.follow import Position
@@ -87,10 +89,11 @@ class Application:
         )
         self._arrivals: set[asyncio.Task[None]] = set()
         self.agi = AgiProcess(self._agi_setup(), settings.agi.listen, self._arrived)
-        self.listeners = {ami.node: self._listener(ami) for ami in settings.ami}
+        self.listeners: dict[str, AmiListener] = {}  # of the nodes that this process listens to
         self.reconcilers = {
             ami.node: self._reconciler(ami.node, ami.cel_file) for ami in settings.ami if ami.cel_file is not None
         }
+        self._duties: list[Duty] = []
         self._api: web.AppRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -104,8 +107,7 @@ class Application:
         if "api" in self.services:
             await self._start_api()
         if "ami" in self.services:
-            self._tasks += [asyncio.create_task(listener.run()) for listener in self.listeners.values()]
-            self._tasks += [asyncio.create_task(reconciler.run()) for reconciler in self.reconcilers.values()]
+            self._begin_duties()
 
     async def stop(self) -> bool:
         """Take nothing new, finish what is under way, write down what was heard.
@@ -124,6 +126,7 @@ class Application:
         await self.agi.stop()
         if self._api:
             await self._api.cleanup()
+        await asyncio.gather(*(duty.hand_over() for duty in self._duties))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -165,10 +168,15 @@ class Application:
         if "agi" in self.services:
             checks.append(Check("agi", ok=self.agi.ready, reason="" if self.agi.ready else "calls are not answered"))
         if "ami" in self.services:
-            for node, listener in self.listeners.items():
-                phase = listener.state.phase
-                checks.append(Check(f"ami {node}", phase == Phase.CONNECTED, _AMI_REASONS.get(phase, "")))
+            checks += [self._check_ami(ami.node) for ami in self.settings.ami]
         return Readiness(checks)
+
+    def _check_ami(self, node: str) -> Check:
+        if any(duty.name == f"ami {node}" and duty.stands_by for duty in self._duties):
+            return Check(f"ami {node}", ok=True, reason="another process listens; this one stands by")
+        listener = self.listeners.get(node)
+        phase = listener.state.phase if listener else Phase.CONNECTING
+        return Check(f"ami {node}", phase == Phase.CONNECTED, _AMI_REASONS.get(phase, ""))
 
     async def _check(self, name: str, work: Callable[[Connection], object]) -> Check:
         try:
@@ -222,6 +230,27 @@ class Application:
         except OSError as error:
             raise PbxtrackError(f"cannot listen for HTTP at {address}: {os.strerror(error.errno or 0)}") from error
         log.info("listening", service="api", address=str(address))
+
+    def _begin_duties(self) -> None:
+        """Listen to each Asterisk and follow its file; of several processes on one PostgreSQL one does each."""
+        work: list[tuple[str, Callable[[], Awaitable[None]], Callable[[], bool]]] = []
+        for ami in self.settings.ami:
+            work.append((f"ami {ami.node}", partial(self._listen, ami), lambda: True))
+            if (file := ami.cel_file) is not None:
+                work.append((f"cel {ami.node}", self.reconcilers[ami.node].run, file.exists))
+        if self.database.is_sqlite:
+            self._tasks += [asyncio.ensure_future(do()) for _, do, _ in work]
+            return
+        me = this_process()
+        self._duties = [Duty(name, do, self.database, me, able=able) for name, do, able in work]
+        self._tasks += [asyncio.create_task(duty.run()) for duty in self._duties]
+
+    async def _listen(self, ami: AmiSettings) -> None:
+        listener = self.listeners[ami.node] = self._listener(ami)
+        try:
+            await listener.run()
+        finally:
+            del self.listeners[ami.node]
 
     def _listener(self, ami: AmiSettings) -> AmiListener:
         async def open_calls() -> Sequence[Call]:

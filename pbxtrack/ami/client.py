@@ -259,9 +259,10 @@ class AmiClient:
 
     def _pause(self, failures: int) -> float:
         """Seconds until the next try; spread, so that many clients do not come back at once."""
-        most = self._timing.retry_most
-        if self.state.phase is not Phase.REFUSED:
-            most = min(most, self._timing.retry * 2 ** min(failures, 20))
+        if self.state.phase is Phase.REFUSED:
+            most = self._timing.refused
+        else:
+            most = min(self._timing.retry_most, self._timing.retry * 2 ** min(failures, 20))
         return most * random.uniform(0.5, 1.0)  # noqa: S311
 
     def _enter(self, phase: Phase, error: str = "") -> None:

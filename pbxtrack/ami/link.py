@@ -52,7 +52,8 @@ class Timing:
     ping_every: float = 10.0
     ping_answer: float = 5.0
     retry: float = 0.5  # first pause after a loss; doubled at each
-    retry_most: float = 60.0
+    retry_most: float = 5.0
+    refused: float = 60.0  # pause after a refused log-in: programs that look for intruders count them
     gather: float = 0.05  # between reads: many events at once cost less than one at a time, here and in Asterisk
     healthy: float = 10.0  # a connection that lasted this long was a good one
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Integer, and_, bindparam, case, func, select, update
@@ -14,13 +14,13 @@ from pbxtrack.pool.model import Hold, Lease, SiteSettings, Visit, VisitEvent
 from pbxtrack.pool.policy import MAX_EVENTS
 from pbxtrack.pool.ports import Changes, FreeNumber, Known, PoolInfo
 from pbxtrack.sources.touch import ChannelRule
+from pbxtrack.storage import clock
 from pbxtrack.storage.gathered import Gathered
 from pbxtrack.storage.known import KnownSites
 from pbxtrack.storage.prepared import Among, Prepared
 from pbxtrack.storage.rows import LEASE_COLUMNS, SITE_COLUMNS, VISIT_COLUMNS, lease_of, site_of, visit_of
-from pbxtrack.storage.tables import UtcTime, channels, leases, numbers, pools, sites, visit_events, visitors, visits
+from pbxtrack.storage.tables import channels, leases, numbers, pools, sites, visit_events, visitors, visits
 
-_clock = Prepared(select(func.clock_timestamp(type_=UtcTime).label("time")))
 _site_by_key = Prepared(select(*SITE_COLUMNS).where(sites.c.key == bindparam("key"), sites.c.removed_at.is_(None)))
 _site_by_id = Prepared(select(*SITE_COLUMNS).where(sites.c.id == bindparam("id"), sites.c.removed_at.is_(None)))
 _rules = Prepared(
@@ -140,10 +140,7 @@ class SqlLeases:
 
     def now(self) -> datetime:
         """The database's clock where there is one: processes that lease the same numbers must agree on the time."""
-        if not self._postgresql:
-            return datetime.now(UTC)
-        time: datetime = _clock.all(self._connection, {})[0].time
-        return time
+        return clock.now(self._connection)
 
     def site(self, key: str) -> SiteSettings | None:
         return self._site(("site", key), _site_by_key, {"key": key})

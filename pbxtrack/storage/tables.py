@@ -299,6 +299,15 @@ ledger_positions = Table(
     Column("position", BigInteger, nullable=False),  # bytes of it that are known
 )
 
+duties = Table(
+    "duties",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("holder", String(120), nullable=False),
+    Column("held_until", UtcTime, nullable=False),  # unless it says again that it is there
+    Column("sought_at", UtcTime),  # when another process last asked for it
+)
+
 contacts = Table(
     "contacts",
     metadata,

@@ -12,7 +12,7 @@ from pbxtrack.calls.lifecycle import Call
 from pbxtrack.errors import StorageUnavailable
 
 SHORT = Timing(
-    connect=0.5, answer=0.5, ping_every=0.05, ping_answer=0.4, retry=0.02, retry_most=0.1, healthy=0.2
+    connect=0.5, answer=0.5, ping_every=0.05, ping_answer=0.4, retry=0.02, retry_most=0.1, refused=0.1, healthy=0.2
 )  # fmt: skip
 
 

@@ -1,0 +1,109 @@
+"""Work that one process at a time does, of all that share a database."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+from sqlalchemy import Connection
+
+from pbxtrack.errors import StorageUnavailable
+from pbxtrack.storage import duties
+from pbxtrack.storage.database import Database
+
+_EVERY = 1.0  # s between words of the holder, and looks of the others
+_PATIENCE = 2.0  # s for the database
+_HAND_OVER = 3.0  # s for another process to take over
+_OVERLAP = 1.0  # s that both do the work: the new one must first log in
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+def this_process() -> str:
+    """A name for this process that no other has, nor will have."""
+    return f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+class Duty:
+    """A duty, and this process's part in it: to do it, or to stand by until whoever does is gone.
+
+    ``able`` says whether this process could. While the database does not answer each process that can does the work:
+    what two do is recorded once. ``work`` is begun anew with each turn, and cancelled at its end.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[], Awaitable[None]],
+        database: Database,
+        me: str,
+        *,
+        able: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.name = name
+        self._work, self._database, self._me, self._able = work, database, me, able
+        self._leaving = False
+        self.held = False
+        self.stands_by = False  # another process has it
+
+    async def run(self) -> None:
+        """Stand by, and do the work whenever it is ours, until cancelled."""
+        while True:
+            self.stands_by = not self._able() or await self._claim() is False
+            if self.stands_by:
+                await asyncio.sleep(_EVERY)
+                continue
+            self.held = True
+            try:
+                await self._serve()
+            except Exception:  # a defect of ours must not end it for good
+                log.exception("duty_failed", duty=self.name)
+                await asyncio.sleep(_EVERY)
+            finally:
+                self.held = False
+
+    async def hand_over(self) -> None:
+        """Let another process take over where one stands by, and go on until it has; :meth:`run` is to be cancelled."""
+        self._leaving = True
+        if not self.held or not await self._ask(lambda connection: duties.release(connection, self.name, self._me)):
+            return
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _HAND_OVER
+        while loop.time() < deadline:
+            if await self._ask(lambda connection: duties.is_taken(connection, self.name, self._me)):
+                await asyncio.sleep(_OVERLAP)
+                return
+            await asyncio.sleep(_EVERY / 5)
+
+    async def _serve(self) -> None:
+        """Do the work until another process has it."""
+        work = asyncio.ensure_future(self._work())
+        try:
+            while True:
+                done, _ = await asyncio.wait([work], timeout=_EVERY)
+                if done:
+                    return work.result()
+                if not self._leaving and await self._claim() is False:
+                    log.warning("duty_taken_by_another", duty=self.name)  # we were not heard of for too long
+                    return None
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+
+    async def _claim(self) -> bool | None:
+        return await self._ask(lambda connection: duties.claim(connection, self.name, self._me))
+
+    async def _ask(self, question: Callable[[Connection], T]) -> T | None:
+        """None when the database does not answer."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await self._database.write(question)
+        except (StorageUnavailable, TimeoutError):
+            return None
