@@ -22,6 +22,7 @@ from pbxtrack.calls.events import CallArrived
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.settings import Address
 
+_ADDRESS_LIMIT = 1.0  # s
 _START_LIMIT = 20.0  # s, on a machine that does much else
 _STOP_LIMIT = 8.0  # s; its sessions end within five
 _LAST_WORDS = 1.0  # s for a process that has lost its link
@@ -60,7 +61,7 @@ class AgiProcess:
 
     async def start(self) -> None:
         """Begin to answer. Raises PbxtrackError when the address cannot be had or the process does not start."""
-        self._listener = listen(self._address)
+        self._listener = await self._listen()
         self._keeper = asyncio.create_task(self._keep())
         waits = [asyncio.create_task(event.wait()) for event in (self._ready, self._ended)]
         await asyncio.wait(waits, timeout=_START_LIMIT, return_when=asyncio.FIRST_COMPLETED)
@@ -69,6 +70,18 @@ class AgiProcess:
         if not self._ready.is_set():
             await self.stop()
             raise PbxtrackError("the process that answers FastAGI did not start")
+
+    async def _listen(self) -> socket.socket:
+        """A service that was killed a moment ago may still hold the address."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _ADDRESS_LIMIT
+        while True:
+            try:
+                return listen(self._address)
+            except PbxtrackError:
+                if loop.time() > deadline:
+                    raise
+            await asyncio.sleep(0.05)
 
     async def stop(self) -> None:
         """Take no new call, let those under way be answered, hear of them, and end the process."""

@@ -6,12 +6,14 @@ service holds (:mod:`pbxtrack.agi.process`). Over the link, a JSON value a line:
 - the service sends a :class:`Setup`, then an empty line now and then, which asks for a sign of life;
 - the worker sends ``{"ready": true}``, every call's arrival, and signs of life.
 
-The end of the link, however it comes, is the end of the worker: what is under way is answered, and it goes.
+The end of the link, however it comes, is the end of the worker: what is under way is answered, and it goes. If the
+service is killed the kernel ends it at once, even where it hangs: else it would keep the address from the next one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import signal
 import socket
@@ -33,6 +35,7 @@ from pbxtrack.storage.database import Database
 from pbxtrack.tuning import tune
 
 _TELL_AFTER = 0.03  # s; by then the call is on its way, and telling takes no processor from its answer
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 _MAX_UNSENT = 4 * 1024 * 1024  # bytes, some ten thousand arrivals that the service did not take
 
 log = structlog.get_logger(__name__)
@@ -129,8 +132,14 @@ async def _work(listener: socket.socket, link: socket.socket) -> None:
     await Worker(setup, listener, writer).run(service)
 
 
+def _end_with_the_service() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def main() -> None:
     """Run a worker on the descriptors named on the command line."""
+    _end_with_the_service()
     # The link alone says when to end: a terminal's Ctrl-C, or a supervisor that signals the whole group, is for the
     # service, which then lets us finish.
     for number in (signal.SIGINT, signal.SIGTERM):

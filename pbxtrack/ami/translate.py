@@ -14,6 +14,7 @@ from pbxtrack.ami.known import MAX_ENTERED, Entered, KnownCall, KnownCalls
 from pbxtrack.ami.messages import Message, text
 from pbxtrack.calls.events import (
     CallArrived,
+    CallQueued,
     CallTransferred,
     Fact,
     FallbackTaken,
@@ -38,7 +39,7 @@ _DIAL = ("", "Dest")
 # In these orders the first leg that carries our variables names the call.
 _PREFIXES: Mapping[str, tuple[str, ...]] = {
     "Newchannel": _MAIN, "BridgeEnter": _MAIN, "BridgeLeave": _MAIN, "HangupRequest": _MAIN, "SoftHangupRequest": _MAIN,
-    "Hangup": _MAIN, "MixMonitorStart": _MAIN, "CoreShowChannel": _MAIN,
+    "Hangup": _MAIN, "MixMonitorStart": _MAIN, "CoreShowChannel": _MAIN, "QueueCallerJoin": _MAIN,
     "DialBegin": _DIAL, "DialState": _DIAL, "DialEnd": _DIAL,
     "BlindTransfer": ("Transferer", "Transferee"),
     "AttendedTransfer": ("OrigTransferer", "Transferee", "TransferTarget", "SecondTransferer"),
@@ -224,6 +225,8 @@ def _facts(name: str, event: Message, legs: list[EventLeg], node: str, linkedid:
             return [LegJoined(node=node, linkedid=linkedid, at=at, leg=leg.uniqueid, name=leg.name, bridge=bridge)]
         case "HangupRequest":
             return [HangupRequested(node=node, linkedid=linkedid, at=at, leg=leg.uniqueid, cause=read_cause(event))]
+        case "QueueCallerJoin":
+            return [CallQueued(node=node, linkedid=linkedid, at=at, leg=leg.uniqueid)]
         case "Hangup":
             return [LegEnded(node=node, linkedid=linkedid, at=at, leg=leg.uniqueid, cause=read_cause(event))]
         case "BlindTransfer" | "AttendedTransfer" if text(event, "Result") == "Success":

@@ -125,6 +125,13 @@ class LegEnded(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallQueued(Fact):
+    """The call waits in a queue for somebody to answer; what is connected meanwhile only plays music."""
+
+    kind = "queued"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallTransferred(Fact):
     """Somebody sent the call on; ``how`` is blind or attended, ``target`` what was dialled."""
 
@@ -157,7 +164,7 @@ KINDS: Mapping[str, type[Fact]] = {
     cls.kind: cls
     for cls in (
         CallArrived, LineDialled, LineRang, LineAnswered, LineFailed, LegJoined, LegLeft, HangupRequested, LegEnded,
-        CallTransferred, RecordingStarted, FallbackTaken,
+        CallQueued, CallTransferred, RecordingStarted, FallbackTaken,
     )
 }  # fmt: skip
 _COMMON = frozenset(field.name for field in fields(Fact))

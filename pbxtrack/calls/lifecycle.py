@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from pbxtrack.calls.events import (
     CallArrived,
+    CallQueued,
     CallTransferred,
     Fact,
     FallbackTaken,
@@ -91,6 +92,7 @@ class Call:
     transfers: frozenset[tuple[datetime, str, str]] = frozenset()
     recording: str | None = None
     fallback: str | None = None
+    queued_at: datetime | None = None
 
     @property
     def id(self) -> str:
@@ -156,6 +158,8 @@ def apply(call: Call, fact: Fact) -> Call:
             return _with(call, fact, _changed(leg, hangup_at=_first(leg.hangup_at, fact.at)))
         case LegEnded():
             return _with(call, fact, _end(_leg(call, fact), fact))
+        case CallQueued():
+            return _changed(call, queued_at=_first(call.queued_at, fact.at))
         case CallTransferred(how=how, target=target):
             return _changed(call, transfers=call.transfers | {(fact.at, how, target)})
         case RecordingStarted(file=file):
@@ -220,10 +224,10 @@ def outcome(call: Call) -> Outcome:
     answered_at = answered.answered_at if answered else None
     ended_at = _ended_at(call, caller)
     return Outcome(
-        status=_status(caller, lines, answered_at, ended_at),
+        status=_status(call, caller, lines, answered_at, ended_at),
         answered_at=answered_at,
         ended_at=ended_at,
-        ringing_seconds=_ringing(lines, answered_at, ended_at),
+        ringing_seconds=_ringing(call, lines, answered_at, ended_at),
         talk_seconds=_talking(call, answered_at, ended_at),
         answered_by=_endpoint(answered.name) if answered else None,
         hung_up_by=_hung_up_by(call, caller, lines, answered_at) if ended_at else None,
@@ -232,9 +236,10 @@ def outcome(call: Call) -> Outcome:
 
 
 def _lines(call: Call) -> list[Leg]:
-    """The legs towards the company. A Local leg counts only where no real one was dialled behind it."""
+    """The legs towards the company. A Local leg counts only where no real one was dialled behind it, nor a queue."""
     dialled = [leg for leg in call.legs.values() if leg.dialled_at or leg.rang_at or leg.answered_at or leg.failed_at]
-    return [leg for leg in dialled if not leg.local] or dialled
+    real = [leg for leg in dialled if not leg.local]
+    return real if real or call.queued_at else dialled
 
 
 def _ended_at(call: Call, caller: Leg) -> datetime | None:
@@ -248,7 +253,9 @@ def _ended_at(call: Call, caller: Leg) -> datetime | None:
     return max([caller.ended_at, *(leg.ended_at for leg in parties if leg.ended_at and not leg.unseen)])
 
 
-def _status(caller: Leg, lines: list[Leg], answered_at: datetime | None, ended_at: datetime | None) -> Status:
+def _status(
+    call: Call, caller: Leg, lines: list[Leg], answered_at: datetime | None, ended_at: datetime | None
+) -> Status:
     if ended_at is None:
         return Status.TALKING if answered_at else Status.RINGING
     if answered_at:
@@ -258,16 +265,18 @@ def _status(caller: Leg, lines: list[Leg], answered_at: datetime | None, ended_a
     failures = {leg.failure for leg in lines}
     if "BUSY" in failures and not failures & {"NOANSWER", "CANCEL", None}:
         return Status.BUSY
-    if any(leg.rang_at for leg in lines) or "NOANSWER" in failures:
+    if call.queued_at or any(leg.rang_at for leg in lines) or "NOANSWER" in failures:
         return Status.MISSED
     return Status.FAILED
 
 
-def _ringing(lines: list[Leg], answered_at: datetime | None, ended_at: datetime | None) -> float:
+def _ringing(call: Call, lines: list[Leg], answered_at: datetime | None, ended_at: datetime | None) -> float:
     """From the first ring (else from dialling, where a line never says that it rings) to the answer or the end.
 
-    A line that was busy or could not be reached did not ring.
+    A line that was busy or could not be reached did not ring. Who waited in a queue that called nobody waited there.
     """
+    if call.queued_at and not lines and ended_at:
+        return max((ended_at - call.queued_at).total_seconds(), 0.0)
     starts = [start for leg in lines if (start := leg.rang_at or (None if leg.failure in _SILENT else leg.dialled_at))]
     if not starts:
         return 0.0

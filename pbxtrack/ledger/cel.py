@@ -19,6 +19,7 @@ import orjson
 
 from pbxtrack.calls.events import (
     CallArrived,
+    CallQueued,
     CallTransferred,
     Fact,
     HangupRequested,
@@ -305,6 +306,8 @@ class _Call:
             case "BLINDTRANSFER" | "ATTENDEDTRANSFER":
                 how = "blind" if row.event == "BLINDTRANSFER" else "attended"
                 yield CallTransferred(**leg, how=how, target=_target(row))
+            case "APP_START" if row.app == "Queue":
+                yield CallQueued(**leg)
             case "APP_START" if row.app == "MixMonitor" and row.uniqueid == self._caller and row.context == CONTEXT:
                 yield RecordingStarted(**leg, file=clean(row.appdata.partition(",")[0]))
 

@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -176,6 +176,18 @@ class Pbxtrack:
                 return error.code, json.loads(error.read() or b"null")
         except OSError:
             return 0, None
+
+
+@contextlib.contextmanager
+def nobody_in_the_queue(lab: Lab) -> Iterator[None]:
+    """Whoever answers the queue's calls has a break."""
+    for line in lab.addresses.lines:
+        lab.asterisk(f"queue pause member PJSIP/{line}")
+    try:
+        yield
+    finally:
+        for line in lab.addresses.lines:
+            lab.asterisk(f"queue unpause member PJSIP/{line}")
 
 
 def _epoch(text: str) -> float:

@@ -12,7 +12,7 @@ import pytest
 
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.lab import CallResult
-from tests.asterisk.service import SITE, Pbxtrack
+from tests.asterisk.service import SITE, Pbxtrack, nobody_in_the_queue
 
 AD = "https://shop.example/?utm_source=yandex&utm_medium=cpc&utm_campaign=autumn"
 BILLBOARD, GROUP, QUEUE, FORWARD, NOBODY, RADIO = (f"+7495123000{index}" for index in range(1, 7))
@@ -41,6 +41,16 @@ def test_a_ring_group_is_one_call_answered_by_one(pbxtrack: Pbxtrack) -> None:
     _, call = pbxtrack.place(to=GROUP, answered_by="support")
     assert (call["status"], call["answered_by"]) == ("answered", "PJSIP/support")
     assert len(pbxtrack.calls()) == 1
+
+
+def test_who_leaves_a_queue_that_called_nobody_was_not_answered(pbxtrack: Pbxtrack) -> None:
+    """Nobody is free; the caller hears music, and gives up."""
+    with nobody_in_the_queue(pbxtrack.lab):
+        seen, call = pbxtrack.place(to=QUEUE, talk=1.2)
+    assert seen.outcome == "answered"
+    assert (call["status"], call["hung_up_by"], call["answered_by"]) == ("abandoned", "caller", None)
+    assert call["talk_seconds"] == 0
+    assert call["ringing_seconds"] == pytest.approx(0.7, abs=0.3)  # Answer() waits half a second for sound
 
 
 def test_waiting_in_a_queue_is_no_talk(pbxtrack: Pbxtrack) -> None:
@@ -139,6 +149,15 @@ def test_a_call_is_in_the_log_while_it_rings_and_while_it_talks(pbxtrack: Pbxtra
     for status in ("ringing", "talking", "answered"):
         pbxtrack.until(lambda status=status: [call["status"] for call in pbxtrack.calls()] == [status], 5)  # type: ignore[misc]
     handle.wait()
+
+
+def test_an_answering_process_that_hangs_goes_with_a_service_that_is_killed(pbxtrack: Pbxtrack) -> None:
+    """Else it would keep the address from the next one."""
+    pbxtrack.send_worker(signal.SIGSTOP)
+    pbxtrack.kill()
+    pbxtrack.start()
+    _, call = pbxtrack.place(to=BILLBOARD)
+    assert (call["status"], call["pbx"]["fallback"]) == ("answered", None)
 
 
 def test_forty_calls_survive_a_kill(pbxtrack: Pbxtrack) -> None:

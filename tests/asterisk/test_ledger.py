@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pbxtrack.lab import CallResult
-from tests.asterisk.service import Pbxtrack
+from tests.asterisk.service import Pbxtrack, nobody_in_the_queue
 
 AD = "https://shop.example/?utm_source=yandex&utm_medium=cpc&utm_campaign=autumn"
 BILLBOARD, GROUP, QUEUE, FORWARD, NOBODY, RADIO = (f"+7495123000{index}" for index in range(1, 7))
@@ -65,6 +65,16 @@ def test_a_call_that_ended_unheard_gets_its_real_end(pbxtrack: Pbxtrack) -> None
     call = found(pbxtrack, pbxtrack.caller)
     assert (call["status"], call["hung_up_by"]) == ("answered", "line")
     assert call["talk_seconds"] == pytest.approx(seen.talk_seconds, abs=0.2)
+
+
+def test_who_waited_in_a_queue_for_nobody_was_not_answered(pbxtrack: Pbxtrack) -> None:
+    pbxtrack.kill()
+    with nobody_in_the_queue(pbxtrack.lab):
+        pbxtrack.lab.call(from_=pbxtrack.caller, to=QUEUE, talk=1.0)
+    pbxtrack.start()
+    pbxtrack.until(lambda: [call for call in pbxtrack.calls() if call["caller"] == pbxtrack.caller])
+    call = found(pbxtrack, pbxtrack.caller)
+    assert (call["status"], call["hung_up_by"], call["talk_seconds"]) == ("abandoned", "caller", 0)
 
 
 def test_what_was_heard_is_not_added_to(pbxtrack: Pbxtrack) -> None:

@@ -47,6 +47,14 @@ class Placed:
     rows: list[dict[str, Any]] = field(default_factory=list)  # the lines' phones'
 
     @property
+    def ended_as(self) -> str:
+        """What became of it, as the caller saw it; who waits in a queue does not see whether somebody took the call."""
+        assert self.saw is not None
+        if self.dialled == QUEUE:
+            return "answered" if any(row["answered_at"] for row in self.rows) else "abandoned"
+        return self.saw.outcome
+
+    @property
     def talk_seconds(self) -> float:
         """How long the caller talked; who waits in a queue is connected, but talks only with the line."""
         assert self.saw is not None

@@ -1,5 +1,6 @@
 """Facts make the same call in any order, told once or twice."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from pbxtrack.calls.events import (
     CallArrived,
+    CallQueued,
     CallTransferred,
     Fact,
     FallbackTaken,
@@ -53,6 +55,7 @@ FACTS: st.SearchStrategy[Fact] = st.one_of(
     st.builds(LegLeft, **COMMON, bridge=TEXT),
     st.builds(HangupRequested, **COMMON, cause=CAUSE),
     st.builds(LegEnded, **COMMON, cause=CAUSE, unseen=st.booleans()),
+    st.builds(CallQueued, **COMMON),
     st.builds(CallTransferred, **COMMON, how=TEXT, target=TEXT),
     st.builds(RecordingStarted, **COMMON, file=TEXT),
     st.builds(FallbackTaken, **COMMON, reason=TEXT),
@@ -151,6 +154,23 @@ def test_an_end_that_was_seen_is_worth_more_than_one_that_was_not() -> None:
     for facts in (ends, ends[::-1]):
         leg = project([*Told().facts, *facts]).legs["1.1"]
         assert (leg.ended_at, leg.cause, leg.unseen) == (at(9), 16, False)
+
+
+@pytest.mark.parametrize(("leaves", "status", "by"), [(True, "abandoned", "caller"), (False, "missed", "pbx")])
+def test_who_waits_in_a_queue_that_calls_nobody_is_not_answered(leaves: bool, status: str, by: str) -> None:
+    """The Local leg in front of the queue answers, so that the caller hears music."""
+    told = Told().line("1.2", 0, answered=1)
+    local = "Local/sales@queue-1;1"
+    told.facts = [
+        replace(fact, name=local) if isinstance(fact, LineDialled | LineAnswered) else fact for fact in told.facts
+    ]
+    told.facts.append(CallQueued(node=NODE, linkedid=LINKEDID, leg="1.3", at=at(2)))
+    assert outcome(project(told.facts)).status is Status.RINGING
+    if leaves:
+        told.hangs_up("1.1", 12)
+    found = outcome(project(told.ends(12, "1.1", "1.2").facts))
+    assert (found.status, found.hung_up_by, found.ringing_seconds) == (status, by, 10)
+    assert (found.answered_at, found.answered_by, found.talk_seconds) == (None, None, 0)
 
 
 def test_a_call_goes_on_until_everybody_who_talked_has_gone() -> None:
