@@ -6,7 +6,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench lock clean
+.PHONY: help demo test check format bench chaos lock clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
@@ -30,6 +30,10 @@ format: $(VENV)/ready ## rewrite the code as the formatter wants it
 
 bench: $(VENV)/ready ## benchmarks, as ratios within one run; writes benchmarks/results/
 	@python -m benchmarks $(ARGS)
+
+chaos: $(VENV)/ready ## real calls while everything breaks, one thing or two at a time; half an hour
+	@scripts/setup-tests
+	@python -m tests.chaos $(ARGS)
 
 lock: $(VENV)/ready ## write the locked dependencies anew; ARGS=--upgrade for newer versions
 	@scripts/lock $(ARGS)

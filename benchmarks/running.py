@@ -60,11 +60,11 @@ def lab() -> Iterator[Lab]:
         yield up
 
 
-def command(config: Path, *arguments: str) -> str:
-    """What a pbxtrack command prints."""
+def command(config: Path, *arguments: str, **settings: str) -> str:
+    """What a pbxtrack command prints; ``settings`` are variables."""
     done = subprocess.run(
         [sys.executable, "-m", "pbxtrack", *arguments],
-        env=environment(config), capture_output=True, text=True, timeout=60, check=False,
+        env={**environment(config), **settings}, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     if done.returncode:
         raise PbxtrackError(f"pbxtrack {' '.join(arguments)} failed: {done.stderr.strip()}")
@@ -100,13 +100,13 @@ def _database(up: Lab) -> Database:
 
 
 @asynccontextmanager
-async def serving(up: Lab) -> AsyncIterator[int]:
-    """`pbxtrack serve`, as it is shipped, for the lab; its process id."""
+async def serving(up: Lab, **settings: str) -> AsyncIterator[int]:
+    """`pbxtrack serve`, as it is shipped, for the lab, with more variables set; its process id."""
     log = up.log_dir / "pbxtrack.log"
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             "setpriv", "--pdeathsig", "TERM", sys.executable, "-m", "pbxtrack", "serve",
-            env=environment(up.config_path), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            env={**environment(up.config_path), **settings}, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             start_new_session=True,  # the kernel shares processors between sessions: as a service has its own
         )  # fmt: skip
     try:

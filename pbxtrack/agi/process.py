@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 
-from pbxtrack.agi.server import address_of, listen
+from pbxtrack.agi.server import address_of, bind
 from pbxtrack.agi.worker import Setup, decode_arrived, encode_setup
 from pbxtrack.calls.events import CallArrived
 from pbxtrack.errors import PbxtrackError
@@ -38,7 +38,7 @@ class AgiProcess:
 
     def __init__(self, setup: Setup, address: Address, heard: Callable[[CallArrived], None]) -> None:
         self._setup, self._address, self._heard = setup, address, heard
-        self._listener: socket.socket | None = None
+        self._bound: socket.socket | None = None  # until the process has it
         self._keeper: asyncio.Task[None] | None = None
         self._link: asyncio.StreamWriter | None = None
         self._ready = asyncio.Event()
@@ -51,8 +51,7 @@ class AgiProcess:
     @property
     def address(self) -> Address:
         """Where it listens; the real port where 0 was asked for."""
-        assert self._listener is not None
-        return address_of(self._listener)
+        return self._address
 
     @property
     def ready(self) -> bool:
@@ -61,7 +60,8 @@ class AgiProcess:
 
     async def start(self) -> None:
         """Begin to answer. Raises PbxtrackError when the address cannot be had or the process does not start."""
-        self._listener = await self._listen()
+        self._bound = await self._bind()
+        self._address = address_of(self._bound)
         self._keeper = asyncio.create_task(self._keep())
         waits = [asyncio.create_task(event.wait()) for event in (self._ready, self._ended)]
         await asyncio.wait(waits, timeout=_START_LIMIT, return_when=asyncio.FIRST_COMPLETED)
@@ -71,13 +71,13 @@ class AgiProcess:
             await self.stop()
             raise PbxtrackError("the process that answers FastAGI did not start")
 
-    async def _listen(self) -> socket.socket:
-        """A service that was killed a moment ago may still hold the address."""
+    async def _bind(self) -> socket.socket:
+        """A service, or a process of ours, that was killed a moment ago may still hold the address."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _ADDRESS_LIMIT
         while True:
             try:
-                return listen(self._address)
+                return bind(self._address)
             except PbxtrackError:
                 if loop.time() > deadline:
                     raise
@@ -86,8 +86,8 @@ class AgiProcess:
     async def stop(self) -> None:
         """Take no new call, let those under way be answered, hear of them, and end the process."""
         self._stopping = True
-        if self._listener is not None:
-            self._listener.close()
+        if self._bound is not None:
+            self._bound.close()
         if self._link is not None and not self._link.is_closing():
             self._link.write_eof()
         if self._keeper is None:
@@ -118,9 +118,11 @@ class AgiProcess:
 
     async def _run(self) -> None:
         """One process, from its start to its end."""
-        assert self._listener is not None
+        # Ours is closed as soon as the process has it: when the process ends calls are refused, which the dialplan
+        # notices at once, until the next one is ready and listens. Else they would wait for it.
+        bound, self._bound = self._bound or await self._bind(), None
         ours, theirs = socket.socketpair()
-        descriptors = self._listener.fileno(), theirs.fileno()
+        descriptors = bound.fileno(), theirs.fileno()
         try:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-m", "pbxtrack.agi.worker", *map(str, descriptors),
@@ -132,6 +134,7 @@ class AgiProcess:
             raise
         finally:
             theirs.close()
+            bound.close()
         self.starts += 1
         self._unanswered = 0
         reader, self._link = await asyncio.open_connection(sock=ours)

@@ -34,15 +34,24 @@ _END = b"\n\n"
 log = structlog.get_logger(__name__)
 
 
-def listen(address: Address) -> socket.socket:
-    """A socket that listens for FastAGI: of a name with several addresses, at the first that is IPv4.
+def bind(address: Address) -> socket.socket:
+    """A socket at the address, of a name with several addresses at the first that is IPv4. It does not listen yet.
 
     Raises PbxtrackError when the address cannot be had.
     """
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
         family, place = min(((info[0], info[4]) for info in found), key=lambda pair: pair[0] != socket.AF_INET)
-        return socket.create_server(place[:2], family=family, backlog=_BACKLOG)
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            bound.bind(place)
+        except BaseException:
+            bound.close()
+            raise
+        return bound
     except OSError as error:
         reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise PbxtrackError(f"cannot listen for FastAGI at {address}: {reason}") from error
@@ -55,7 +64,7 @@ def address_of(listener: socket.socket) -> Address:
 
 
 class AgiServer:
-    """Serves FastAGI on a socket that listens. ``deadline`` in seconds bounds the handler."""
+    """Serves FastAGI on a socket that is bound. ``deadline`` in seconds bounds the handler."""
 
     def __init__(
         self, handler: Handler, listener: socket.socket, *, deadline: float = 0.3, max_sessions: int = 500

@@ -59,8 +59,13 @@ def _compare(found: Found, call: Placed, entry: Mapping[str, Any], cut: bool) ->
     elif call.saw is not None and not cut:
         if entry["status"] != call.ended_as:
             found.note("wrong status", call, entry)
-        elif abs(entry["talk_seconds"] - call.talk_seconds) > TALK_TOLERANCE:
+        elif not _plausible(entry["talk_seconds"], call.talk_times):
             found.note("wrong talk time", call, entry)
+
+
+def _plausible(logged: float, seen: Sequence[float]) -> bool:
+    """On a busy machine Asterisk tells one end of the other's BYE late: the truth is between the two."""
+    return min(seen) - TALK_TOLERANCE <= logged <= max(seen) + TALK_TOLERANCE
 
 
 def _was_cut(call: Placed, gone: Sequence[tuple[float, float]]) -> bool:

@@ -55,12 +55,14 @@ class Placed:
         return self.saw.outcome
 
     @property
-    def talk_seconds(self) -> float:
-        """How long the caller talked; who waits in a queue is connected, but talks only with the line."""
+    def talk_times(self) -> list[float]:
+        """How long the caller talked, in seconds: by the caller's clock and by the line's.
+
+        Who waits in a queue is connected, but talks only with the line.
+        """
         assert self.saw is not None
-        if self.dialled == QUEUE:
-            return max((row["ended_at"] - row["answered_at"] for row in self.rows if row["answered_at"]), default=0.0)
-        return self.saw.talk_seconds
+        lines = [row["ended_at"] - row["answered_at"] for row in self.rows if row["answered_at"]]
+        return [max(lines, default=0.0)] + ([self.saw.talk_seconds] if self.dialled != QUEUE else [])
 
 
 class Website:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from pbxtrack.agi.protocol import AgiRequest
-from pbxtrack.agi.server import AgiServer, listen
+from pbxtrack.agi.server import AgiServer, bind
 from pbxtrack.errors import PbxtrackError, StorageUnavailable
 from pbxtrack.settings import Address
 from tests.agi_environment import environment
@@ -23,7 +23,7 @@ async def sales(_: AgiRequest) -> Mapping[str, str]:
 
 @asynccontextmanager
 async def serving(handler: object = sales, **options: float) -> AsyncIterator[AgiServer]:
-    listener = listen(Address("127.0.0.1", 0))
+    listener = bind(Address("127.0.0.1", 0))
     server = AgiServer(handler, listener, **options)  # type: ignore[arg-type]
     await server.start()
     try:
@@ -141,7 +141,7 @@ async def test_a_peer_that_never_reads_is_cut() -> None:
 async def test_an_address_that_is_taken_is_one_clear_line() -> None:
     async with serving() as server:
         with pytest.raises(PbxtrackError, match="cannot listen for FastAGI"):
-            listen(server.address)
+            bind(server.address)
 
 
 @pytest.mark.asyncio
