@@ -18,11 +18,14 @@ class Found:
 
     counts: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
+    linkedids: list[str] = field(default_factory=list)  # of the wrong ones
 
     def note(self, kind: str, call: Placed, entry: Mapping[str, Any] | None) -> None:
         """A call that is not as it should be."""
         self.counts[kind] += 1
         self.wrong.append(f"{kind}: {call} logged as {entry}")
+        if entry is not None:
+            self.linkedids.append(entry["pbx"]["linkedid"])
 
 
 def compare(

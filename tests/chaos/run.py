@@ -86,6 +86,10 @@ class Rounds:
             log = self._world.calls(since)
             found = audit.compare(placed, log or [], self._world.asterisk_gone)
             waited = time.monotonic() - over
-            if not found.wrong or waited > _GIVE_UP:
+            if not found.wrong:
+                return Round(name, found, waited, audit.delays(placed))
+            if waited > _GIVE_UP:
+                found.wrong += [line for linkedid in found.linkedids for line in self._world.evidence(linkedid)]
+                found.wrong += [f"{server.name}: {server.last_words()}" for server in self._world.servers]
                 return Round(name, found, waited, audit.delays(placed))
             time.sleep(0.25)

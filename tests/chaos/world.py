@@ -65,6 +65,15 @@ class World:
             for statement in statements:
                 connection.execute(statement)
 
+    def evidence(self, linkedid: str) -> list[str]:
+        """The facts of a call, and what Asterisk wrote of it."""
+        folder = str(self.cluster.folder)
+        statement = "SELECT at, kind, leg, data, recorded_at FROM call_facts WHERE linkedid = %s ORDER BY at, id"
+        with psycopg.connect(host=folder, user="postgres", dbname=DATABASE) as connection:
+            facts = [" ".join(map(str, row)) for row in connection.execute(statement, (linkedid,))]
+        file = self.lab.log_dir / "cel-custom" / "pbxtrack.csv"
+        return facts + [line for line in file.read_text("utf-8", "replace").splitlines() if f'"{linkedid}"' in line]
+
     def signal_database(self, number: signal.Signals) -> None:
         """Send a signal to every process of PostgreSQL."""
         for pid in self.cluster.processes():
