@@ -6,10 +6,10 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench chaos lock clean
+.PHONY: help demo test test-16 check format bench chaos lock clean
 
 help: ## this list
-	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
 
 $(VENV)/ready: requirements/dev.lock pyproject.toml scripts/setup
 	@PYTHON=$(PYTHON) VENV=$(VENV) scripts/setup
@@ -21,6 +21,10 @@ demo: $(VENV)/ready ## a real Asterisk, real calls, their attribution; ONCE=1 en
 test: $(VENV)/ready ## the whole suite: real Asterisk, PostgreSQL and Chromium included
 	@scripts/setup-tests
 	@scripts/test $(ARGS)
+
+test-16: $(VENV)/ready ## the tests with real calls once more, on Asterisk 16
+	@scripts/setup-tests
+	@scripts/test-16 $(ARGS)
 
 check: $(VENV)/ready ## formatter, linter, types, import rules
 	@scripts/check

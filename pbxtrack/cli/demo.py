@@ -19,6 +19,7 @@ from pbxtrack.demo.table import call_table
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.lab.lab import Lab
 from pbxtrack.lab.runtimes import NAMES
+from pbxtrack.lab.versions import DEFAULT, VERSIONS
 
 _REFRESH = 0.25  # s between looks at the call log
 
@@ -26,11 +27,13 @@ _REFRESH = 0.25  # s between looks at the call log
 @click.command()
 @click.option("--once", is_flag=True, help="End after the scripted calls; exit 0 only if all went as scripted.")
 @click.option("--runtime", type=click.Choice(NAMES), help="How to run Asterisk; by default Docker where it works.")
-def demo(once: bool, runtime: str | None) -> None:
+@click.option("--asterisk", type=click.Choice(VERSIONS), default=DEFAULT, show_default=True, help="Which Asterisk.")
+def demo(once: bool, runtime: str | None, asterisk: str) -> None:
     """A real Asterisk, real SIP calls, and the advertising that each belongs to."""
     console = Console(highlight=False, width=None if os.isatty(1) else 130)
-    console.print("Starting Asterisk 22 and two SIP phones…")
-    with Lab.up(f"demo-{os.getpid()}", runtime, attached=True, dial_timeout=run.DIAL_TIMEOUT) as lab:
+    console.print(f"Starting Asterisk {asterisk} and two SIP phones…")
+    name = f"demo-{os.getpid()}"
+    with Lab.up(name, runtime, attached=True, dial_timeout=run.DIAL_TIMEOUT, asterisk=asterisk) as lab:
         console.print(f"Asterisk is up ({lab.runtime}) at {lab.addresses.sip}.")
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(_demo(console, lab, once))

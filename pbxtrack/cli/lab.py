@@ -11,13 +11,18 @@ from typing import Any
 import click
 
 from pbxtrack.errors import PbxtrackError
-from pbxtrack.lab import CallResult, Lab
+from pbxtrack.lab import CallResult, Lab, versions
 from pbxtrack.lab.caller import OUTCOMES
 from pbxtrack.lab.lab import DIAL_TIMEOUT
+from pbxtrack.lab.rootfs import ReleaseNotCarried, prepare
 from pbxtrack.lab.runtimes import NAMES
+
+NOT_CARRIED = 3  # exit status
 
 name_option = click.option("--name", default="default", show_default=True, help="Which lab.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+asterisk_option = click.option("--asterisk", type=click.Choice(versions.VERSIONS), default=versions.DEFAULT,
+                               show_default=True, help="Which Asterisk.")  # fmt: skip
 
 
 class Seconds(click.ParamType[float]):
@@ -34,21 +39,37 @@ class Seconds(click.ParamType[float]):
 
 @click.group()
 def lab() -> None:
-    """A real Asterisk 22 with SIP phones and callers, to try pbxtrack on."""
+    """A real Asterisk with SIP phones and callers, to try pbxtrack on."""
 
 
 @lab.command()
 @name_option
 @click.option("--runtime", type=click.Choice(NAMES), help="How to run Asterisk. [default: docker where it works]")
+@asterisk_option
 @click.option("--no-phones", is_flag=True, help="Leave the ports of the lines to SIP phones of your own.")
 @click.option("--dial-timeout", type=click.IntRange(1, 600), default=DIAL_TIMEOUT, show_default=True,
               help="Seconds that a line may ring.")  # fmt: skip
 @json_option
-def up(name: str, runtime: str | None, no_phones: bool, dial_timeout: int, as_json: bool) -> None:
+def up(name: str, runtime: str | None, asterisk: str, no_phones: bool, dial_timeout: int, as_json: bool) -> None:
     """Start a lab. It runs until `lab down`."""
     # A plain SIGTERM would leave half a lab behind.
     signal.signal(signal.SIGTERM, _terminated)
-    _print_status(Lab.up(name, runtime, phones=not no_phones, dial_timeout=dial_timeout).status(), as_json)
+    started = Lab.up(name, runtime, phones=not no_phones, dial_timeout=dial_timeout, asterisk=asterisk)
+    _print_status(started.status(), as_json)
+
+
+@lab.command()
+@asterisk_option
+def fetch(asterisk: str) -> None:
+    """Download an Asterisk for the runtime "rootfs", unless it is there; start nothing.
+
+    Exit 3 where the mirror does not carry the release of Debian that it is from.
+    """
+    try:
+        prepare(asterisk)
+    except ReleaseNotCarried as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(NOT_CARRIED) from None
 
 
 @lab.command()
@@ -111,7 +132,7 @@ def _print_status(data: dict[str, Any], as_json: bool) -> None:
         click.echo(json.dumps(data))
         return
     whole = "is up" if data["ok"] else "is not whole"
-    click.echo(f"The lab {data['name']} {whole} ({data['runtime']}).")
+    click.echo(f"The lab {data['name']} {whole} (Asterisk {data['asterisk_version']}, {data['runtime']}).")
     lines = ", ".join(f"{line} at {address}" for line, address in data["lines"].items())
     rows = [("SIP", f"{data['sip']}/udp, as the carrier"), ("Lines", lines), ("AMI", data["ami"])]
     rows += [("FastAGI", f"{data['agi']} (where Asterisk looks for pbxtrack)"), ("HTTP API", data["api"])]

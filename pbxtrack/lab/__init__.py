@@ -1,4 +1,4 @@
-"""The lab: a real Asterisk 22 with SIP phones and callers, for the demo, for tests and for trying things out."""
+"""The lab: a real Asterisk with SIP phones and callers, for the demo, for tests and for trying things out."""
 
 from pbxtrack.lab.caller import CallHandle, CallResult
 from pbxtrack.lab.lab import Lab

@@ -1,6 +1,7 @@
 """Writes a lab's configuration: Asterisk's files, with the shipped ones unmodified among them, and pbxtrack.toml."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ OBSERVER = "lab"
 
 # Asterisk complains about each of these when it is missing; empty, they mean the defaults.
 EMPTY = ("acl.conf", "ccss.conf", "pjproject.conf", "queuerules.conf", "udptl.conf")
+# What a template's line ends in that some Asterisk cannot have.
+_NOT_IN = re.compile(r"; not in (\d+)\s*$")
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,19 @@ class Secrets:
 
 
 def write(
-    folders: Folders, addresses: Addresses, secrets: Secrets, modules: Path, data: Path, dial_timeout: int
+    folders: Folders,
+    addresses: Addresses,
+    secrets: Secrets,
+    *,
+    asterisk: str,
+    modules: Path,
+    data: Path,
+    dial_timeout: int,
 ) -> None:
-    """Write everything; `modules` and `data` are where Asterisk finds its own, `dial_timeout` is in seconds."""
+    """Write everything for Asterisk `asterisk` ("22").
+
+    `modules` and `data` are where it finds its own, `dial_timeout` is in seconds.
+    """
     folders.make()
     sip, ami = split(addresses.sip), split(addresses.ami)
     values = {
@@ -89,10 +102,16 @@ def write(
         text = template.read_text()
         for key, value in values.items():
             text = text.replace(f"@{key}@", str(value))
-        files[template.name] = text
+        files[template.name] = fitted(text, asterisk)
     for name, text in (files | _shipped(addresses, secrets)).items():
         _write_private(folders.etc / name, text)
     _write_private(folders.toml, _toml(folders, addresses, secrets))
+
+
+def fitted(text: str, asterisk: str) -> str:
+    """A template for that Asterisk: without the lines that end in ``; not in 16`` if it is 16."""
+    lines = text.splitlines(keepends=True)
+    return "".join(line for line in lines if not ((found := _NOT_IN.search(line)) and found[1] == asterisk))
 
 
 def _shipped(addresses: Addresses, secrets: Secrets) -> dict[str, str]:

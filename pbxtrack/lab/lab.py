@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from pbxtrack.errors import PbxtrackError
-from pbxtrack.lab import config, registry
+from pbxtrack.lab import config, registry, versions
 from pbxtrack.lab.addresses import Addresses, choose
 from pbxtrack.lab.ami import Ami, AmiError
 from pbxtrack.lab.caller import CallHandle, CallResult, Order, place
@@ -42,18 +42,21 @@ class Lab:
         phones: bool = True,
         attached: bool = False,
         dial_timeout: int = DIAL_TIMEOUT,
+        asterisk: str = versions.DEFAULT,
     ) -> "Lab":
         """Start a lab and return it when calls can be placed.
 
         `runtime` is "docker" or "rootfs", None: Docker where it works. An `attached` lab ends with this process,
-        however that ends. `dial_timeout` is how long a line may ring, in seconds. Raises PbxtrackError, having
-        cleaned up.
+        however that ends. `dial_timeout` is how long a line may ring, in seconds. `asterisk` is its version, "22" or
+        "16". Raises PbxtrackError, having cleaned up.
         """
         if runtime not in (None, *NAMES):
             raise PbxtrackError(f"{runtime!r} is no runtime: {' or '.join(NAMES)}")
+        if asterisk not in versions.VERSIONS:
+            raise PbxtrackError(f"the lab has no Asterisk {asterisk!r}: {' or '.join(versions.VERSIONS)}")
         chosen = runtime or ("docker" if docker_answers() else "rootfs")
-        state = _reserve(name, chosen, attached, dial_timeout)
-        lab = cls(state, _runtime(chosen, name))
+        state = _reserve(name, chosen, asterisk, attached, dial_timeout)
+        lab = cls(state, _runtime(state))
         try:
             lab._prepare(may_fall_back=runtime is None)
             lab._start(phones)
@@ -68,7 +71,7 @@ class Lab:
         state = registry.load(name)
         if state is None:
             return None
-        return cls(state, _runtime(state.runtime, name))
+        return cls(state, _runtime(state))
 
     def __enter__(self) -> "Lab":
         return self
@@ -89,6 +92,11 @@ class Lab:
     def runtime(self) -> str:
         """ "docker" or "rootfs"."""
         return self.state.runtime
+
+    @property
+    def version(self) -> str:
+        """Asterisk's: "22" or "16"."""
+        return self.state.version
 
     @property
     def root(self) -> Path:
@@ -124,6 +132,7 @@ class Lab:
             "ok": self.state.phase == "up" and asterisk and all(phones.values()),
             "phase": self.state.phase,
             "runtime": self.runtime,
+            "asterisk_version": self.version,
             "attached": self.state.attached,
             "asterisk": asterisk,
             "phones": phones,
@@ -222,12 +231,20 @@ class Lab:
                 raise
             print(f"{error}; using Debian's packages instead", file=sys.stderr)
             self.state.runtime = "rootfs"
-            self._runtime = _runtime("rootfs", self.name)
+            self._runtime = _runtime(self.state)
             self._runtime.prepare()
 
     def _start(self, phones: bool) -> None:
         where, runtime, state = self._folders, self._runtime, self.state
-        config.write(where, self.addresses, state.secrets, runtime.modules, runtime.data, state.dial_timeout)
+        config.write(
+            where,
+            self.addresses,
+            state.secrets,
+            asterisk=state.version,
+            modules=runtime.modules,
+            data=runtime.data,
+            dial_timeout=state.dial_timeout,
+        )
         if state.attached:
             owner = state.starter
             state.watchdog = self._python("watchdog", "watchdog", self.name, str(owner.pid), str(owner.started))
@@ -267,22 +284,26 @@ class Lab:
         for path, size in sizes.items():
             if path.exists():
                 lines = path.read_bytes()[size:].decode(errors="replace").splitlines()
-                if found := [line for line in lines if re.search("ERROR|Required|already running", line)]:
+                found = [line for line in lines if re.search("ERROR|Required|already running", line)]
+                # The very last one only says that it ends.
+                if found := [line for line in found if "ASTERISK EXITING" not in line] or found:
                     return found[-1]
         return ""
 
 
-def _runtime(kind: str, name: str) -> Runtime:
-    where = registry.folders(name)
-    return DockerRuntime(where, name) if kind == "docker" else RootfsRuntime(where)
+def _runtime(state: State) -> Runtime:
+    where = registry.folders(state.name)
+    if state.runtime == "docker":
+        return DockerRuntime(where, state.name, state.version)
+    return RootfsRuntime(where, state.version)
 
 
-def _reserve(name: str, runtime: str, attached: bool, dial_timeout: int) -> State:
+def _reserve(name: str, runtime: str, version: str, attached: bool, dial_timeout: int) -> State:
     """Take the name and the addresses, so that no other `up` does."""
     with registry.locked():
         old = registry.load(name)
     if old:
-        lab = Lab(old, _runtime(old.runtime, name))
+        lab = Lab(old, _runtime(old))
         if old.phase == "starting" and old.starter.alive():
             raise PbxtrackError(f"the lab {name} is being started by process {old.starter.pid}")
         if lab.status()["asterisk"] or any(process.alive() for process in old.phones.values()):
@@ -297,6 +318,6 @@ def _reserve(name: str, runtime: str, attached: bool, dial_timeout: int) -> Stat
         where.root.mkdir(parents=True, mode=0o700)
         passwords = config.Secrets(ami=secrets.token_urlsafe(18), observer=secrets.token_urlsafe(18))
         starter = this_process("pbxtrack lab up")
-        state = State(name, addresses.host, runtime, dial_timeout, passwords, starter, attached)
+        state = State(name, addresses.host, runtime, version, dial_timeout, passwords, starter, attached)
         state.save()
     return state

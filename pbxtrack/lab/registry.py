@@ -19,11 +19,15 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 @dataclass
 class State:
-    """What is known of a lab. `phase` is "starting" or "up"; `starter` is the process that brings it up."""
+    """What is known of a lab.
+
+    `version` is Asterisk's ("22"); `phase` is "starting" or "up"; `starter` is the process that brings it up.
+    """
 
     name: str
     host: str
     runtime: str
+    version: str
     dial_timeout: int
     secrets: Secrets
     starter: Process

@@ -1,7 +1,7 @@
-"""An Asterisk 22 unpacked from Debian's packages, for machines without Docker: no root, no chroot, nothing installed.
+"""An Asterisk unpacked from Debian's packages, for machines without Docker: no root, no chroot, nothing installed.
 
-The packages of Debian "forky" are downloaded by the machine's own apt into a private state, unpacked into one folder
-under the cache directory, and run through the C library that came with them.
+The packages of the Debian release that has it are downloaded by the machine's own apt into a private state, unpacked
+into a folder of their own under the cache directory, and run through the C library that came with them.
 """
 
 import fcntl
@@ -19,18 +19,26 @@ from pathlib import Path
 
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.lab import paths
+from pbxtrack.lab.versions import SUITES
 
-SUITE = "forky"
 PACKAGES = ("asterisk", "sip-tester")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 MIRROR_VARIABLE = "PBXTRACK_LAB_MIRROR"
 LAYOUT = 1  # counts up when a newer pbxtrack needs other packages than an older one unpacked
 TIMEOUT = 900.0  # seconds for one apt command
+RETRIES = 3
 
 # The packages also depend on programs that maintainer scripts run (perl, python3, gnupg…). No script runs here.
 WANTED = re.compile(r"lib(?!perl|python|c-gconv|snmp-base|asound2-data).*|asterisk|asterisk-modules|sip-tester|zlib1g")
 
+# What apt says where a mirror answers "404 Not Found" for a release. No answer, or "503", reads otherwise.
+_NO_RELEASE = "does not have a Release file"
+
 Progress = Callable[[str], None]
+
+
+class ReleaseNotCarried(PbxtrackError):
+    """The mirror works, and no longer (or not yet) has the release of Debian that the Asterisk is from."""
 
 
 def to_stderr(line: str) -> None:
@@ -47,12 +55,12 @@ class Rootfs:
     @property
     def libraries(self) -> Path:
         """The folder of shared libraries: ``usr/lib/x86_64-linux-gnu``."""
-        return self._one("usr/lib/*/asterisk").parent
+        return self._one("usr/lib/*-linux-gnu*")
 
     @property
     def modules(self) -> Path:
         """Asterisk's modules."""
-        return self.libraries / "asterisk" / "modules"
+        return self._one("usr/lib/*/asterisk/modules", "usr/lib/asterisk/modules")
 
     @property
     def data(self) -> Path:
@@ -61,12 +69,17 @@ class Rootfs:
 
     def command(self, program: str) -> list[str]:
         """How a command line begins that runs ``usr/sbin/asterisk`` or ``usr/bin/sipp`` with its own libraries."""
-        loader = self._one("usr/lib/*/ld-linux-*.so.*", "usr/lib*/ld-linux-*.so.*", "lib*/ld-linux-*.so.*")
-        return [str(loader), "--library-path", f"{self.libraries}:{self.root}/usr/lib", str(self.root / program)]
+        # Up to Debian 11 the C library is outside of /usr; the loader's link in lib64 is absolute, and leads nowhere.
+        loader = self._one(
+            "usr/lib/*/ld-linux-*.so.*", "lib/*/ld-linux-*.so.*", "usr/lib*/ld-linux-*.so.*", "lib*/ld-linux-*.so.*"
+        )
+        triplet = self.libraries.name
+        folders = (self.libraries, self.root / "lib" / triplet, self.root / "usr/lib")
+        return [str(loader), "--library-path", ":".join(map(str, folders)), str(self.root / program)]
 
     @property
     def version(self) -> str:
-        """Asterisk's package version."""
+        """Asterisk's package version: ``1:16.28.0~dfsg-0+deb11u4``."""
         return (self.root / "VERSION").read_text().strip()
 
     def _one(self, *patterns: str) -> Path:
@@ -76,24 +89,25 @@ class Rootfs:
         raise PbxtrackError(f"{self.root} is damaged ({patterns[0]} is missing): delete that folder and try again")
 
 
-def located() -> Rootfs:
-    """Where the unpacked Asterisk is, or will be."""
-    return Rootfs(paths.cache_dir() / f"asterisk-22-{platform.machine()}-{LAYOUT}")
+def located(version: str) -> Rootfs:
+    """Where the unpacked Asterisk of that version ("22") is, or will be."""
+    return Rootfs(paths.cache_dir() / f"asterisk-{version}-{platform.machine()}-{LAYOUT}")
 
 
-def prepare(progress: Progress = to_stderr) -> Rootfs:
+def prepare(version: str, progress: Progress = to_stderr) -> Rootfs:
     """The unpacked Asterisk, downloaded first if this machine has none yet (about 60 MB; half a minute).
 
-    Safe to call from many processes at once. Raises PbxtrackError when it cannot be had.
+    Safe to call from many processes at once. Raises PbxtrackError when it cannot be had, ReleaseNotCarried where that
+    is because the mirror lacks the release of Debian.
     """
-    target = located().root
-    if target.is_dir():
-        return located()
-    paths.cache_dir().mkdir(parents=True, exist_ok=True)
-    with _lock(target.with_name(target.name + ".lock"), progress):
-        if not target.is_dir():
-            _make(target, progress)
-    return located()
+    found = located(version)
+    target = found.root
+    if not target.is_dir():
+        paths.cache_dir().mkdir(parents=True, exist_ok=True)
+        with _lock(target.with_name(target.name + ".lock"), progress):
+            if not target.is_dir():
+                _make(version, target, progress)
+    return found
 
 
 @contextmanager
@@ -107,7 +121,7 @@ def _lock(path: Path, progress: Progress) -> Iterator[None]:
         yield
 
 
-def _make(target: Path, progress: Progress) -> None:
+def _make(version: str, target: Path, progress: Progress) -> None:
     for tool in ("apt-get", "dpkg-deb"):
         if shutil.which(tool) is None:
             raise PbxtrackError(
@@ -120,13 +134,13 @@ def _make(target: Path, progress: Progress) -> None:
         shutil.rmtree(left_over, ignore_errors=True)
     work = Path(tempfile.mkdtemp(prefix=f"{target.name}.part-", dir=target.parent))
     try:
-        apt = _Apt(work)
-        progress(f"Asking {apt.mirror} for Asterisk 22…")
-        apt.run("update")
+        apt = _Apt(work, SUITES[version])
+        progress(f"Asking {apt.mirror} for Asterisk {version}…")
+        apt.update()
         names, size = apt.closure()
-        progress(f"Downloading Asterisk 22 ({size / 1e6:.0f} MB, {len(names)} packages)…")
+        progress(f"Downloading Asterisk {version} ({size / 1e6:.0f} MB, {len(names)} packages)…")
         packages = apt.download(names)
-        progress("Unpacking Asterisk 22…")
+        progress(f"Unpacking Asterisk {version}…")
         root = work / "root"
         root.mkdir()
         for package in packages:
@@ -134,8 +148,8 @@ def _make(target: Path, progress: Progress) -> None:
             package.unlink()
         for useless in ("doc", "man", "locale", "lintian", "info"):
             shutil.rmtree(root / "usr/share" / useless, ignore_errors=True)
-        version = next(p.name.split("_")[1] for p in packages if p.name.startswith("asterisk_"))
-        (root / "VERSION").write_text(version.replace("%3a", ":") + "\n")
+        package_version = next(p.name.split("_")[1] for p in packages if p.name.startswith("asterisk_"))
+        (root / "VERSION").write_text(package_version.replace("%3a", ":") + "\n")
         root.rename(target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -144,8 +158,8 @@ def _make(target: Path, progress: Progress) -> None:
 class _Apt:
     """apt with a state of its own: it reads and writes nothing of the system's but its settings (proxies)."""
 
-    def __init__(self, work: Path) -> None:
-        self._work = work
+    def __init__(self, work: Path, suite: str) -> None:
+        self._work, self._suite = work, suite
         for folder in ("state/lists/partial", "cache/archives/partial", "debs"):
             (work / folder).mkdir(parents=True)
         (work / "status").touch()
@@ -155,13 +169,13 @@ class _Apt:
             "Dir::Cache": work / "cache",
             "Acquire::Languages": "none",
             "Acquire::Check-Valid-Until": "false",  # a mirror that lags has an expired Release file of a testing suite
-            "Acquire::Retries": "3",
+            "Acquire::Retries": RETRIES,
             "APT::Install-Recommends": "false",
             "APT::Sandbox::User": "root",  # root's private folder is not open to the user _apt
         }
         self.mirror = self._find_mirror()
         sources = work / "sources.list"
-        sources.write_text(f"deb [signed-by={KEYRING}] {self.mirror} {SUITE} main\n")
+        sources.write_text(f"deb [signed-by={KEYRING}] {self.mirror} {suite} main\n")
         self._own_sources = {"Dir::Etc::sourcelist": sources, "Dir::Etc::sourceparts": "/dev/null"}
 
     def run(self, *arguments: str, system_sources: bool = False, cwd: Path | None = None) -> str:
@@ -169,6 +183,16 @@ class _Apt:
         settings = self._private if system_sources else self._private | self._own_sources
         options = [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
         return _run(["apt-get", "-qq", *options, *arguments], cwd=cwd or self._work)
+
+    def update(self) -> None:
+        """Fetch the lists of packages."""
+        try:
+            # Unless told so, apt takes a mirror that does not answer for no error, and then knows no package.
+            self.run("update", "-o", "APT::Update::Error-Mode=any")
+        except PbxtrackError as error:
+            if _NO_RELEASE in str(error):
+                raise ReleaseNotCarried(f"{self.mirror} does not carry Debian's {self._suite}") from error
+            raise
 
     def closure(self) -> tuple[list[str], int]:
         """The wanted packages, as ``name=version``, and their size in bytes."""

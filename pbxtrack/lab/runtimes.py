@@ -14,9 +14,9 @@ from pbxtrack.errors import PbxtrackError
 from pbxtrack.lab import paths, rootfs
 from pbxtrack.lab.config import Folders
 from pbxtrack.lab.processes import Process, spawn
+from pbxtrack.lab.versions import SUITES
 
 NAMES = ("docker", "rootfs")
-IMAGE = "pbxtrack-lab-asterisk:22"
 Word = str | bytes
 
 
@@ -57,9 +57,9 @@ class RootfsRuntime:
 
     name = "rootfs"
 
-    def __init__(self, folders: Folders) -> None:
-        self._folders = folders
-        self._rootfs = rootfs.located()
+    def __init__(self, folders: Folders, asterisk: str) -> None:
+        self._folders, self._asterisk = folders, asterisk
+        self._rootfs = rootfs.located(asterisk)
         self._process: Process | None = None
 
     @property
@@ -71,7 +71,7 @@ class RootfsRuntime:
         return self._rootfs.data
 
     def prepare(self) -> None:
-        rootfs.prepare()
+        rootfs.prepare(self._asterisk)
 
     def start(self) -> Process | None:
         command = [*self._rootfs.command("usr/sbin/asterisk"), "-C", str(self._folders.etc / "asterisk.conf"), "-f"]
@@ -99,19 +99,20 @@ class DockerRuntime:
     modules = Path("/opt/asterisk-modules")
     data = Path("/usr/share/asterisk")
 
-    def __init__(self, folders: Folders, lab: str) -> None:
-        self._folders = folders
+    def __init__(self, folders: Folders, lab: str, asterisk: str) -> None:
+        self._folders, self._asterisk = folders, asterisk
+        self.image = f"pbxtrack-lab-asterisk:{asterisk}"
         # Labs of one name may exist under other home directories; the engine is shared by all of them.
         self.project = f"pbxtrack-lab-{lab}-{hashlib.sha256(str(folders.root).encode()).hexdigest()[:6]}"
 
     def prepare(self) -> None:
         if not docker_answers():
             raise PbxtrackError("no Docker engine with Compose answers; start it, or use --runtime rootfs")
-        if _docker("image", "inspect", IMAGE).returncode != 0:
-            rootfs.to_stderr("Building the image of Asterisk 22 (the first time only)…")
+        if _docker("image", "inspect", self.image).returncode != 0:
+            rootfs.to_stderr(f"Building the image of Asterisk {self._asterisk} (the first time only)…")
             built = self._compose("build", "--quiet")
             if built.returncode != 0:
-                raise PbxtrackError(f"the image of Asterisk cannot be built: {_reason(built)}")
+                raise PbxtrackError(f"the image of Asterisk {self._asterisk} cannot be built: {_reason(built)}")
 
     def start(self) -> Process | None:
         done = self._compose("up", "--detach", "--quiet-pull")
@@ -139,7 +140,8 @@ class DockerRuntime:
 
     def _compose(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         environment = os.environ | {
-            "PBXTRACK_LAB_IMAGE": IMAGE,
+            "PBXTRACK_LAB_IMAGE": self.image,
+            "PBXTRACK_LAB_SUITE": SUITES[self._asterisk],
             "PBXTRACK_LAB_CONTAINER": self.project,
             "PBXTRACK_LAB_ROOT": str(self._folders.root),
             "PBXTRACK_LAB_USER": f"{os.getuid()}:{os.getgid()}",

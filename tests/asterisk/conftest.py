@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 
 import pytest
 
 from pbxtrack.lab import Lab
+from tests.asterisk.labs import fresh_name, up
 from tests.asterisk.service import Pbxtrack
 
 
 @pytest.fixture(scope="session")
 def asterisk() -> Iterator[Lab]:
     """A lab of this test process's own; nothing of pbxtrack listens in it unless the test starts that."""
-    with Lab.up(f"t{uuid.uuid4().hex[:10]}", "rootfs", attached=True, dial_timeout=3) as lab:
+    with up(fresh_name(), "rootfs", attached=True, dial_timeout=3) as lab:
         yield lab
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from tests.asterisk.labs import ASTERISK
+
 
 def test_the_scripted_calls_are_all_in_the_call_log_as_placed() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pbxtrack", "demo", "--once", "--runtime", "rootfs"],
+        [sys.executable, "-m", "pbxtrack", "demo", "--once", "--runtime", "rootfs", "--asterisk", ASTERISK],
         capture_output=True,
         text=True,
         timeout=110,

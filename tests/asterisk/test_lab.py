@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 import tomllib
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,19 +24,16 @@ from pbxtrack.lab import Lab
 from pbxtrack.lab.ami import AmiError
 from pbxtrack.lab.processes import Process
 from pbxtrack.lab.runtimes import DockerRuntime, docker_answers
+from tests.asterisk.labs import ASTERISK, fresh_name, up
 
 ROOT = Path(__file__).parents[2]
 RUNTIMES = ["rootfs", *(["docker"] if docker_answers() else [])]
 CALLER, DID = "+79161234567", "+74951230001"
 
 
-def fresh_name() -> str:
-    return f"t{uuid.uuid4().hex[:10]}"
-
-
 @pytest.fixture(scope="module", params=RUNTIMES)
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    with Lab.up(fresh_name(), request.param, attached=True, dial_timeout=3) as lab:
+    with up(fresh_name(), request.param, attached=True, dial_timeout=3) as lab:
         yield lab
 
 
@@ -155,13 +151,20 @@ def test_a_line_that_refuses_and_a_line_without_a_phone(lab: Lab) -> None:
     assert lab.call(from_=CALLER, to=DID, line="PJSIP/nobody").outcome == "failed"
 
 
-@pytest.mark.parametrize("dialled", ["+74951230001", "84951230001", "4951230001", "00 7495 123", "*98#", "sales", ""])
+@pytest.mark.parametrize("dialled", ["+74951230001", "84951230001", "4951230001", "00 7495 123", "*98#", "sales"])
 def test_the_dialled_number_arrives_as_it_was_sent(lab: Lab, dialled: str) -> None:
     result = lab.call(from_=CALLER, to=dialled, ring=0, talk=0.1)
     did = re.sub("[^+0-9A-Za-z]", "", dialled)  # the dialplan keeps what can be of a number or a name
 
     assert result.outcome == "answered"
     assert lab.ledger_of(result)[0]["did"] == did
+
+
+def test_an_invite_for_nobody_in_particular_reaches_the_line_from_asterisk_22_on(lab: Lab) -> None:
+    """``INVITE sip:host`` is for the extension s; Asterisk 16 refuses it by itself, before any dialplan."""
+    result = lab.call(from_=CALLER, to="", ring=0, talk=0.1)
+
+    assert (result.outcome, result.sip_status) == (("failed", 484) if lab.version == "16" else ("answered", 200))
 
 
 def test_a_withheld_caller_has_no_number(lab: Lab, observer: Observer) -> None:
@@ -285,12 +288,12 @@ def test_the_settings_fit_the_lab(lab: Lab) -> None:
 
 def test_the_name_of_a_running_lab_is_taken(lab: Lab) -> None:
     with pytest.raises(PbxtrackError, match="is up already"):
-        Lab.up(lab.name, "rootfs")
+        up(lab.name, "rootfs")
     assert lab.status()["ok"]
 
 
 def test_two_labs_side_by_side_have_addresses_of_their_own(lab: Lab) -> None:
-    with Lab.up(fresh_name(), "rootfs", attached=True) as other:
+    with up(fresh_name(), "rootfs", attached=True) as other:
         assert other.addresses.host != lab.addresses.host
         with ThreadPoolExecutor(2) as pool:
             pair = list(pool.map(lambda one: one.call(from_=CALLER, to=DID, ring=0, talk=0.5), (lab, other)))
@@ -304,21 +307,21 @@ def test_a_taken_port_is_named_and_nothing_is_left(tmp_path: Path, monkeypatch: 
         with contextlib.suppress(OSError):  # a lab of the developer's own may hold it: as good
             other.bind(("127.0.0.1", 5060))
         with pytest.raises(PbxtrackError, match=r"127\.0\.0\.1:5060/udp, needed for the carrier's SIP, is taken"):
-            Lab.up("default", "rootfs")
+            up("default", "rootfs")
     assert list(tmp_path.rglob("state.json")) == []
 
 
 def test_of_two_ups_at_once_one_wins() -> None:
     name = fresh_name()
 
-    def up(_: int) -> Lab | PbxtrackError:
+    def try_up(_: int) -> Lab | PbxtrackError:
         try:
-            return Lab.up(name, "rootfs", attached=True)
+            return up(name, "rootfs", attached=True)
         except PbxtrackError as error:
             return error
 
     with ThreadPoolExecutor(2) as pool:
-        got = list(pool.map(up, range(2)))
+        got = list(pool.map(try_up, range(2)))
     labs = [one for one in got if isinstance(one, Lab)]
     errors = [str(one) for one in got if isinstance(one, PbxtrackError)]
     try:
@@ -336,7 +339,7 @@ def test_without_an_image_debian_packages_serve(monkeypatch: pytest.MonkeyPatch,
 
     monkeypatch.setattr("pbxtrack.lab.lab.docker_answers", lambda: True)
     monkeypatch.setattr(DockerRuntime, "prepare", no_registry)
-    with Lab.up(fresh_name(), attached=True) as lab:
+    with up(fresh_name(), attached=True) as lab:
         assert lab.runtime == "rootfs"
         assert lab.call(from_=CALLER, to=DID, ring=0, talk=0.1).outcome == "answered"
     assert "using Debian's packages instead" in capsys.readouterr().err
@@ -352,7 +355,7 @@ def test_an_up_that_fails_half_way_cleans_up(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(Lab, "_await_phones", broken)
     with pytest.raises(PbxtrackError, match="fell off"):
-        Lab.up(name, "rootfs")
+        up(name, "rootfs")
     assert len(started) == 3
     assert not any(process.alive() for process in started)
     assert Lab.find(name) is None
@@ -361,7 +364,7 @@ def test_an_up_that_fails_half_way_cleans_up(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_an_attached_lab_ends_with_its_owner_even_a_killed_one(runtime: str) -> None:
     name = fresh_name()
-    code = f"from pbxtrack.lab import Lab; import time; Lab.up({name!r}, {runtime!r}, attached=True); time.sleep(60)"
+    code = f"from tests.asterisk.labs import up; import time; up({name!r}, {runtime!r}, attached=True); time.sleep(60)"
     owner = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
     try:
         until(lambda: (lab := Lab.find(name)) and lab.state.phase == "up", 30)
@@ -378,11 +381,11 @@ def test_an_attached_lab_ends_with_its_owner_even_a_killed_one(runtime: str) -> 
 
 def test_what_a_crash_left_does_not_stop_the_next_up() -> None:
     name = fresh_name()
-    first = Lab.up(name, "rootfs")
+    first = up(name, "rootfs")
     for process in first.state.processes():
         process.kill()
     assert not first.status()["ok"]
-    with Lab.up(name, "rootfs", attached=True) as second:
+    with up(name, "rootfs", attached=True) as second:
         assert second.call(from_=CALLER, to=DID, ring=0, talk=0.1).outcome == "answered"
 
 
@@ -394,10 +397,11 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_commands_from_up_to_down() -> None:
     name = fresh_name()
-    up = run("up", "--name", name, "--runtime", "rootfs", "--json")
+    started = run("up", "--name", name, "--runtime", "rootfs", "--asterisk", ASTERISK, "--json")
     try:
-        assert up.returncode == 0, up.stderr
-        told = json.loads(up.stdout)
+        assert started.returncode == 0, started.stderr
+        told = json.loads(started.stdout)
+        assert told["asterisk_version"] == ASTERISK
         assert Path(told["config"]).is_file()
         assert run("status", "--name", name).returncode == 0
 
@@ -420,7 +424,7 @@ def test_the_commands_from_up_to_down() -> None:
 
 def test_no_phones_leaves_the_ports_free() -> None:
     with (
-        Lab.up(fresh_name(), "rootfs", phones=False, attached=True) as lab,
+        up(fresh_name(), "rootfs", phones=False, attached=True) as lab,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mine,
     ):
         mine.bind((lab.addresses.host, 5071))
@@ -435,10 +439,11 @@ def test_no_phones_leaves_the_ports_free() -> None:
 def test_an_up_ended_by_sigterm_leaves_nothing() -> None:
     name = fresh_name()
     code = "from pbxtrack.cli.lab import lab; lab()"
-    up = subprocess.Popen([sys.executable, "-c", code, "up", "--name", name, "--runtime", "rootfs"], cwd=ROOT)
+    command = [sys.executable, "-c", code, "up", "--name", name, "--runtime", "rootfs", "--asterisk", ASTERISK]
+    process = subprocess.Popen(command, cwd=ROOT)
     until(lambda: (lab := Lab.find(name)) and lab.state.asterisk)
-    os.kill(up.pid, signal.SIGTERM)
-    up.wait(20)
-    if up.returncode == 0:  # it was done before the signal came
+    os.kill(process.pid, signal.SIGTERM)
+    process.wait(20)
+    if process.returncode == 0:  # it was done before the signal came
         run("down", "--name", name)
     assert Lab.find(name) is None

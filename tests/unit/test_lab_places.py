@@ -13,6 +13,7 @@ from pbxtrack.errors import PbxtrackError
 from pbxtrack.lab import config, paths, registry
 from pbxtrack.lab.addresses import Addresses, choose, split, taken
 from pbxtrack.lab.processes import Process, identify, spawn
+from pbxtrack.lab.versions import VERSIONS
 
 
 def test_the_default_lab_is_where_the_documentation_says() -> None:
@@ -69,11 +70,14 @@ def test_a_zombie_is_not_alive() -> None:
     child.wait()
 
 
-def test_the_configuration_is_whole_and_private(tmp_path: Path) -> None:
+@pytest.mark.parametrize("asterisk", VERSIONS)
+def test_the_configuration_is_whole_and_private(tmp_path: Path, asterisk: str) -> None:
     folders = config.Folders(tmp_path / "lab")
     secrets = config.Secrets(ami="s3cret-s3cret", observer="0bserver")
     addresses = Addresses("127.0.9.9")
-    config.write(folders, addresses, secrets, Path("/modules"), Path("/data"), 7)
+    config.write(
+        folders, addresses, secrets, asterisk=asterisk, modules=Path("/modules"), data=Path("/data"), dial_timeout=7
+    )
 
     files = {path.name: path.read_text() for path in folders.etc.rglob("*.conf")}
     assert not [name for name, text in files.items() if "@SIP" in text or "@ETC" in text or "@DIAL" in text]
@@ -82,6 +86,8 @@ def test_the_configuration_is_whole_and_private(tmp_path: Path) -> None:
     assert "secret = s3cret-s3cret" in files["pbxtrack.conf"]
     assert "change-me" not in files["pbxtrack.conf"]
     assert {path.stat().st_mode & 0o777 for path in folders.etc.rglob("*.conf")} == {0o600}
+    assert ("res_cdrel_custom.so" in files["modules.conf"]) == (asterisk != "16"), "16 has none, and would not start"
+    assert "require = cel_custom.so" in files["modules.conf"]
     settings = tomllib.loads(folders.toml.read_text())
     assert settings["database"]["url"] == f"sqlite:///{tmp_path}/lab/pbxtrack.db"
     assert settings["ami"][0]["secret"] == "s3cret-s3cret"
