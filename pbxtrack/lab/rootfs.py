@@ -246,6 +246,7 @@ def _run(command: Sequence[str | Path], cwd: Path) -> str:
         raise PbxtrackError(f"{command[0]} did not finish within {TIMEOUT:.0f} s; is the network up?") from None
     if done.returncode != 0:
         reasons = [line for line in done.stderr.splitlines() if line.startswith(("E:", "dpkg-deb: error"))]
-        reason = (reasons or done.stderr.splitlines() or [f"exit {done.returncode}"])[-1]
+        # apt names the cause first, and ends with what that led to.
+        reason = (reasons or done.stderr.splitlines()[-1:] or [f"exit {done.returncode}"])[0]
         raise PbxtrackError(f"Asterisk cannot be fetched: {reason.strip()}")
     return done.stdout

@@ -44,6 +44,14 @@ EXPECTED = {
     # Both ring from 0.019; realline picks up 1.026; bridge 1.031 to 2.538; line2 was cancelled
     "ringgroup": Expected(Status.ANSWERED, 1.007, 1.507, "PJSIP/realline", "caller", 16),
     "lab/abandoned": at_lab(Status.ABANDONED, 0.806, 0, None, "caller", 127),
+    # RINGING 0.007, DialEnd CANCEL 0.730
+    "lab/ast16_abandoned": at_lab(Status.ABANDONED, 0.723, 0, None, "caller", 127),
+    # bridges 0.344 to 1.115 with sales and 1.423 to 2.852 with support
+    "lab/ast16_blind_transfer": at_lab(Status.ANSWERED, 0.330, 0.771 + 1.429, "PJSIP/sales", "caller", 16),
+    # RINGING 0.018, DialEnd 0.513, bridge 0.515 to 1.524; the line's HangupRequest has no cause
+    "lab/ast16_line": at_lab(Status.ANSWERED, 0.495, 1.009, "PJSIP/sales", "line", 16, name="J\ufffdrg"),
+    # Both ring from 0.525; support picks up 1.326, bridge 1.329 to 2.523
+    "lab/ast16_queue_answered": at_lab(Status.ANSWERED, 0.801, 1.194, "PJSIP/support", "caller", 16),
     # bridges 0.515 to 1.518 with sales and 2.024 to 3.520 with support, to whom sales sent the caller
     "lab/blind_transfer": at_lab(Status.ANSWERED, 0.501, 1.003 + 1.496, "PJSIP/sales", "caller", 16),
     "lab/busy": at_lab(Status.BUSY, 0, 0, None, "line", 17),
