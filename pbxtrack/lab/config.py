@@ -16,7 +16,7 @@ OBSERVER = "lab"
 # Asterisk complains about each of these when it is missing; empty, they mean the defaults.
 EMPTY = ("acl.conf", "ccss.conf", "pjproject.conf", "queuerules.conf", "udptl.conf")
 # What a template's line ends in that some Asterisk cannot have.
-_NOT_IN = re.compile(r"; not in (\d+)\s*$")
+_NOT_IN = re.compile(r"; not in (\d+(?:, \d+)*)\s*$")
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def write(
 def fitted(text: str, asterisk: str) -> str:
     """A template for that Asterisk: without the lines that end in ``; not in 16`` if it is 16."""
     lines = text.splitlines(keepends=True)
-    return "".join(line for line in lines if not ((found := _NOT_IN.search(line)) and found[1] == asterisk))
+    return "".join(line for line in lines if not ((found := _NOT_IN.search(line)) and asterisk in found[1].split(", ")))
 
 
 def _shipped(addresses: Addresses, secrets: Secrets) -> dict[str, str]:

@@ -9,9 +9,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from pbxtrack.cli.lab import lab
 from pbxtrack.errors import PbxtrackError
-from pbxtrack.lab import rootfs
+from pbxtrack.lab import Lab, rootfs
 
 
 @contextmanager
@@ -51,6 +53,19 @@ def test_a_mirror_without_the_release_is_told_from_one_that_fails(
     assert isinstance(raised.value, rootfs.ReleaseNotCarried) == (status == 404), raised.value
     assert "\n" not in str(raised.value)
     assert [path.name for path in (nothing_fetched / "pbxtrack").iterdir() if path.is_dir()] == []
+
+
+def test_only_the_missing_release_has_an_exit_status_of_its_own(
+    nothing_fetched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for status, code in ((404, 3), (503, 1)):
+        with mirror(status) as address:
+            monkeypatch.setenv(rootfs.MIRROR_VARIABLE, address)
+            done = CliRunner().invoke(lab, ["fetch", "--asterisk", "16"])
+        assert done.exit_code == code
+    assert CliRunner().invoke(lab, ["fetch", "--asterisk", "15"]).exit_code == 2
+    with pytest.raises(PbxtrackError, match="no Asterisk '15': 22 or 16"):
+        Lab.up("unit", "rootfs", asterisk="15")
 
 
 def test_a_mirror_that_does_not_answer_is_a_failure(nothing_fetched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
