@@ -122,14 +122,19 @@ def test_an_answered_call_has_the_times_asked_for_and_all_witnesses_agree(
     assert observer.time_of("Hangup", Linkedid=linkedid) == pytest.approx(result.ended_at, abs=0.1)
 
 
-def test_who_asks_for_the_end_is_told_and_from_asterisk_22_on_why(lab: Lab, observer: Observer) -> None:
+def test_asterisk_tells_who_hung_up_and_from_22_on_the_reason_with_it(lab: Lab, observer: Observer) -> None:
     result = lab.call(from_=CALLER, to=DID, ring=0.1, talk=0.2, hangup="line")
-
     linkedid = lab.ledger_of(result)[0]["pbxtrack_call"].removeprefix("pbx1-")
     observer.time_of("HangupRequest", Linkedid=linkedid, Channel="PJSIP/sales-")
-    (asked,) = [e for e in observer.events if (e.get("Event"), e.get("Linkedid")) == ("HangupRequest", linkedid)]
-    assert (asked.get("Cause"), "TechCause" in asked) == ((None, False) if lab.version == "16" else ("16", True))
     observer.time_of("Hangup", Linkedid=linkedid, Channel="PJSIP/sales-", Cause="16")
+    asked = next(e for e in observer.events if (e.get("Event"), e.get("Linkedid")) == ("HangupRequest", linkedid))
+    assert asked.get("Cause") == (None if lab.version == "16" else "16")
+
+    refused = lab.call(from_=CALLER, to=DID, outcome="busy")
+    linkedid = lab.ledger_of(refused)[0]["pbxtrack_call"].removeprefix("pbx1-")
+    observer.time_of("Hangup", Linkedid=linkedid, Channel="PJSIP/sales-", Cause="17")
+    ended = next(e for e in observer.events if (e.get("Event"), e.get("Linkedid")) == ("Hangup", linkedid))
+    assert ended.get("TechCause") == (None if lab.version == "16" else "486"), "the status of SIP"
 
 
 def test_a_busy_line(lab: Lab, observer: Observer) -> None:
