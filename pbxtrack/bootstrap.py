@@ -169,6 +169,8 @@ class Application:
             checks.append(Check("agi", ok=self.agi.ready, reason="" if self.agi.ready else "calls are not answered"))
         if "ami" in self.services:
             checks += [self._check_ami(ami.node) for ami in self.settings.ami]
+            # No reason to send websites elsewhere: but it is told.
+            checks += [Check(f"records {node}", True, found.reason) for node, found in self.reconcilers.items()]
         return Readiness(checks)
 
     def _check_ami(self, node: str) -> Check:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -25,8 +26,10 @@ from pbxtrack.ledger.files import text as text_of
 from pbxtrack.numbers import shorten
 from pbxtrack.settings import Address, AmiSettings, Settings
 from pbxtrack.storage import migrate
-from pbxtrack.storage.database import Database, require_file
+from pbxtrack.storage.database import Database, parse_url, require_file
 from pbxtrack.storage.sites import line_directory
+from pbxtrack.storage.spool import spool_folder
+from pbxtrack.storage.tables import call_facts, calls, leases, revisions
 
 _PATIENCE = 5.0  # s for any one answer
 _CLOCK_LIMIT = 2.0  # s between Asterisk's clock and ours
@@ -60,6 +63,7 @@ async def _looks(settings: Settings) -> AsyncIterator[Finding]:
         if finding.name == "schema" and finding.ok:
             lines = await _lines(settings)
     yield _disk(settings)
+    yield _spool(settings)
     yield await _api(settings.api.listen)
     yield await _agi(settings.agi.listen)
     for ami in settings.ami:
@@ -71,16 +75,25 @@ async def _looks(settings: Settings) -> AsyncIterator[Finding]:
 async def _database(settings: Settings) -> AsyncIterator[Finding]:
     def look() -> None:
         require_file(settings.database.url)
-        with contextlib.closing(Database(settings.database.url)) as database, database.transaction() as connection:
-            connection.execute(sqlalchemy.text("SELECT 1"))
+        with contextlib.closing(Database(settings.database.url)) as database:
+            database.read_now(lambda connection: connection.execute(sqlalchemy.text("SELECT 1")))
 
     def schema() -> None:
         with contextlib.closing(Database(settings.database.url)) as database:
             migrate.check(database)
 
+    def write() -> None:
+        """What recording and leasing do, undone again: it fails where a table is locked, or the disk is full."""
+        with contextlib.closing(Database(settings.database.url)) as database, database.transaction() as connection:
+            for table in (calls, call_facts, leases):
+                connection.execute(table.delete().where(sqlalchemy.false()))
+            connection.execute(revisions.insert().values(name="doctor", number=0))
+            connection.rollback()
+
     for name, work, mend in (
         ("database", look, "see database.url in the settings, and whether the database runs"),
         ("schema", schema, "pbxtrack db upgrade"),
+        ("writing", write, "is the disk full, the database read-only, or a table locked by a dump or a migration?"),
     ):
         try:
             await asyncio.to_thread(work)
@@ -88,13 +101,14 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
             # A file that is not there yet, and a schema that is not, are mended by the same command.
             yield Finding(name, False, str(error), "pbxtrack db upgrade" if "db upgrade" in str(error) else mend)
             return
-        yield Finding(name, True, "answers" if name == "database" else f"revision {migrate.head()}")
+        found = {"database": "answers", "schema": f"revision {migrate.head()}", "writing": "works"}
+        yield Finding(name, True, found[name])
 
 
 async def _lines(settings: Settings) -> Mapping[str, str]:
     def look() -> Mapping[str, str]:
-        with contextlib.closing(Database(settings.database.url)) as database, database.transaction() as connection:
-            return line_directory(connection)
+        with contextlib.closing(Database(settings.database.url)) as database:
+            return database.read_now(line_directory)
 
     return await asyncio.to_thread(look)
 
@@ -104,6 +118,20 @@ def _disk(settings: Settings) -> Finding:
     free = shutil.disk_usage(folder).free
     found = f"{free / 1024**3:.1f} GiB free at {folder}"
     return Finding("disk", free >= _DISK_LIMIT, found, "make room: SQLite and logs need 1 GiB and more")
+
+
+def _spool(settings: Settings) -> Finding:
+    folder = spool_folder(settings.data_dir, parse_url(settings.database.url))
+    try:
+        waiting = sum(path.stat().st_size for path in folder.glob("facts-*.jsonl"))
+        writable = os.access(next(path for path in (folder, *folder.parents) if path.exists()), os.W_OK)
+    except OSError as error:
+        return Finding("spool", False, f"{folder}: {error.strerror}", "let pbxtrack's user read and write it")
+    if waiting:
+        mend = "mend the database: the service brings it there by itself. If none runs: pbxtrack serve"
+        return Finding("spool", False, f"{waiting / 1024:.0f} kB of facts about calls wait for the database", mend)
+    mend = "let pbxtrack's user write there: while the database is away, what is heard of calls is kept in it"
+    return Finding("spool", writable, f"nothing waits in {folder}" if writable else f"{folder} cannot be written", mend)
 
 
 async def _api(listen: Address) -> Finding:

@@ -59,7 +59,7 @@ class Database:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` on a snapshot of the data, in a thread."""
-        return await self._run(self._readers, self._reading, work)
+        return await self._run(self._readers, self.read_now, work)
 
     def read_here(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run ``work`` on a snapshot of the data, in the calling thread, which must always be the same one.
@@ -105,7 +105,8 @@ class Database:
         """Run it in a writer's thread, after what waits for one already; it must not raise. From any thread."""
         self._write_threads.submit(run)
 
-    def _reading(self, work: Callable[[Connection], T]) -> T:
+    def read_now(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` on a snapshot of the data, in the calling thread. Raises StorageUnavailable."""
         with translated_errors(self.url.database if self.is_sqlite else None), self.engine.connect() as connection:
             return work(connection.execution_options(pbxtrack_reading=True))
 

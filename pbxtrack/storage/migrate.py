@@ -43,8 +43,7 @@ def downgrade(database: Database, revision: str) -> None:
 
 def current(database: Database) -> str | None:
     """The database's revision; None for an empty database."""
-    with database.transaction() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+    return database.read_now(lambda connection: MigrationContext.configure(connection).get_current_revision())
 
 
 def head() -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from collections.abc import Mapping
 
 from tests.asterisk.service import Pbxtrack
@@ -48,6 +50,17 @@ def test_each_fault_is_found(pbxtrack: Pbxtrack) -> None:
         assert "→" in output
     finally:
         pbxtrack.lab.start_asterisk()
+
+
+def test_a_database_that_takes_no_writes_and_what_waits_for_it_are_found(pbxtrack: Pbxtrack) -> None:
+    pbxtrack.until(lambda: not broken(pbxtrack))
+    with contextlib.closing(sqlite3.connect(pbxtrack.lab.root / "pbxtrack.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        pbxtrack.lab.call(from_=pbxtrack.caller, to="+74951230001", ring=0.3, talk=0.6)
+        pbxtrack.until(lambda: broken(pbxtrack) == {"writing", "spool"})
+    pbxtrack.until(lambda: not broken(pbxtrack))
+    (call,) = [call for call in pbxtrack.calls() if call["caller"] == pbxtrack.caller]
+    assert call["status"] == "answered"
 
 
 def test_asterisks_own_records_are_looked_at(pbxtrack: Pbxtrack) -> None:
