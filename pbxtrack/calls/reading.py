@@ -28,8 +28,8 @@ def read_epoch(value: str) -> datetime | None:
     found = _TIME.fullmatch(value)
     if not found:
         return None
-    microsecond = int((found[2] or "").ljust(6, "0")[:6])
-    return datetime.fromtimestamp(int(found[1]), UTC).replace(microsecond=microsecond)
+    second, fraction = found.groups("0")
+    return _EPOCH + timedelta(0, int(second), int(fraction.ljust(6, "0")[:6]))
 
 
 def created_by(linkedid: str, at: datetime) -> datetime:

@@ -17,6 +17,7 @@ from pbxtrack.ledger.cdr import CdrReader
 from pbxtrack.ledger.cel import CelReader
 
 MAX_LINE = 64 * 1024  # bytes; a longer one is none of Asterisk's
+_BLOCK = 256 * 1024  # bytes, read at once
 _LOOKED_AT = 100  # lines, to find out what a file is
 
 
@@ -39,11 +40,16 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
 
 def lines(file: IO[bytes]) -> Iterator[str]:
     """The lines of a file; of one that is too long, an empty one."""
-    whole = True
-    while data := file.readline(MAX_LINE):
-        ends = data.endswith(b"\n")
-        yield text(data) if whole and (ends or len(data) < MAX_LINE) else ""
-        whole = ends
+    rest = b""
+    while block := file.read(_BLOCK):
+        whole, end, rest = (rest + block).rpartition(b"\n")
+        if end:
+            for line in whole.split(b"\n"):
+                yield text(line) if len(line) < MAX_LINE else ""
+        if len(rest) > MAX_LINE:
+            rest = rest[:MAX_LINE]  # of which nothing is used
+    if rest:
+        yield text(rest) if len(rest) < MAX_LINE else ""
 
 
 def text(line: bytes) -> str:
