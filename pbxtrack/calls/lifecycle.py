@@ -1,6 +1,6 @@
 """A call, made of its facts.
 
-:func:`apply` merges one fact into a call. What it keeps for each leg are first times, last times and sets, so that
+:func:`merge` makes facts part of a call. What it keeps for each leg are first times, last times and sets, so that
 the order of the facts does not matter and a fact that comes twice changes nothing. :func:`outcome` reads from the
 legs what a person asks about a call: was it answered, by whom, how long did it ring, who hung up.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pbxtrack.calls.events import (
     CallArrived,
@@ -53,9 +53,12 @@ class Status(StrEnum):
         return self not in (Status.RINGING, Status.TALKING)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Leg:
-    """One Asterisk channel's part in a call. Times are the first that were heard, ``None`` if none was."""
+    """One Asterisk channel's part in a call. Times are the first that were heard, ``None`` if none was.
+
+    Like its call it is changed by :func:`merge` alone, while that makes it.
+    """
 
     name: str = ""
     dialled_at: datetime | None = None
@@ -76,7 +79,7 @@ class Leg:
         return self.name.startswith("Local/")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """Everything known of a call. ``dialled`` and ``caller`` are as Asterisk had them."""
 
@@ -113,102 +116,103 @@ class Outcome:
     hangup_cause: int | None
 
 
-def begin(fact: Fact) -> Call:
-    """The call that a first fact speaks of."""
-    return apply(Call(node=fact.node, linkedid=fact.linkedid, started_at=fact.at), fact)
-
-
 def project(facts: Iterable[Fact]) -> Call:
     """The call of these facts, which must be of one call and at least one."""
+    return merge(None, facts)
+
+
+def merge(call: Call | None, facts: Iterable[Fact]) -> Call:
+    """The call with these facts known, too; ``call`` itself stays as it is. Commutative and idempotent over the facts.
+
+    Without a call, the one that the facts, at least one, speak of.
+    """
     iterator = iter(facts)
-    call = begin(next(iterator))
+    if call is None:
+        first = next(iterator)
+        made = Call(node=first.node, linkedid=first.linkedid, started_at=first.at)
+        _apply(made, first)
+    else:
+        made = _copy(call)
+        made.legs = {name: _copy(leg) for name, leg in call.legs.items()}
     for fact in iterator:
-        call = apply(call, fact)
-    return call
+        _apply(made, fact)
+    return made
 
 
-def apply(call: Call, fact: Fact) -> Call:
-    """The call, with one more fact known. Pure; commutative and idempotent over the facts of a call."""
+def _apply(call: Call, fact: Fact) -> None:
     if fact.at < call.started_at:
-        call = _changed(call, started_at=fact.at)
+        call.started_at = fact.at
     match fact:
-        case CallArrived():
-            return _arrive(call, fact)
-        case LineDialled(name=name):
-            leg = _leg(call, fact, name)
-            return _with(call, fact, _changed(leg, dialled_at=_first(leg.dialled_at, fact.at)))
-        case LineRang(name=name):
-            leg = _leg(call, fact, name)
-            return _with(call, fact, _changed(leg, rang_at=_first(leg.rang_at, fact.at)))
-        case LineAnswered(name=name):
-            leg = _leg(call, fact, name)
-            return _with(call, fact, _changed(leg, answered_at=_first(leg.answered_at, fact.at)))
-        case LineFailed(name=name, status=status):
-            leg = _leg(call, fact, name)
-            failure = min((leg.failed_at or fact.at, leg.failure or status), (fact.at, status))
-            return _with(call, fact, _changed(leg, failed_at=failure[0], failure=failure[1]))
+        case LegEnded():
+            _end(_leg(call, fact), fact)
         case LegJoined(name=name, bridge=bridge):
             leg = _leg(call, fact, name)
-            return _with(call, fact, _changed(leg, joined=leg.joined | {(bridge, fact.at)}))
+            leg.joined |= {(bridge, fact.at)}
         case LegLeft(bridge=bridge):
             leg = _leg(call, fact)
-            return _with(call, fact, _changed(leg, left=leg.left | {(bridge, fact.at)}))
+            leg.left |= {(bridge, fact.at)}
+        case LineDialled(name=name):
+            leg = _leg(call, fact, name)
+            leg.dialled_at = _first(leg.dialled_at, fact.at)
+        case LineAnswered(name=name):
+            leg = _leg(call, fact, name)
+            leg.answered_at = _first(leg.answered_at, fact.at)
         case HangupRequested():
             leg = _leg(call, fact)
-            return _with(call, fact, _changed(leg, hangup_at=_first(leg.hangup_at, fact.at)))
-        case LegEnded():
-            return _with(call, fact, _end(_leg(call, fact), fact))
+            leg.hangup_at = _first(leg.hangup_at, fact.at)
+        case CallArrived():
+            _arrive(call, fact)
+        case LineRang(name=name):
+            leg = _leg(call, fact, name)
+            leg.rang_at = _first(leg.rang_at, fact.at)
+        case LineFailed(name=name, status=status):
+            leg = _leg(call, fact, name)
+            leg.failed_at, leg.failure = min((leg.failed_at or fact.at, leg.failure or status), (fact.at, status))
         case CallQueued():
-            return _changed(call, queued_at=_first(call.queued_at, fact.at))
+            call.queued_at = _first(call.queued_at, fact.at)
         case CallTransferred(how=how, target=target):
-            return _changed(call, transfers=call.transfers | {(fact.at, how, target)})
+            call.transfers |= {(fact.at, how, target)}
         case RecordingStarted(file=file):
-            return _changed(call, recording=min(call.recording or file, file))
+            call.recording = min(call.recording or file, file)
         case FallbackTaken(reason=reason):
-            return _changed(call, fallback=min(call.fallback or reason, reason))
-        case _:
-            return call
+            call.fallback = min(call.fallback or reason, reason)
 
 
-def _arrive(call: Call, fact: CallArrived) -> Call:
+def _arrive(call: Call, fact: CallArrived) -> None:
     """AGI and AMI tell of the same arrival. AMI sees the caller's name before the dialplan could change it."""
-    told = (fact.dialled, fact.caller, fact.caller_name, fact.leg)
-    known = (call.dialled, call.caller, call.caller_name, call.caller_leg)
-    merged = [
-        old if new is None else new if old is None else min(old, new) for old, new in zip(known, told, strict=True)
-    ]
-    return _changed(
-        call,
-        dialled=merged[0],
-        caller=merged[1],
-        caller_name=merged[2],
-        caller_leg=merged[3],
-        withheld=call.withheld or fact.withheld,
-    )
+    call.dialled = _least(call.dialled, fact.dialled)
+    call.caller = _least(call.caller, fact.caller)
+    call.caller_name = _least(call.caller_name, fact.caller_name)
+    call.caller_leg = _least(call.caller_leg, fact.leg)
+    call.withheld = call.withheld or fact.withheld
 
 
-def _end(leg: Leg, fact: LegEnded) -> Leg:
+def _least(known: str | None, told: str | None) -> str | None:
+    return known if told is None else told if known is None else min(known, told)
+
+
+def _end(leg: Leg, fact: LegEnded) -> None:
     """A leg's end that was seen is worth more than one that was only inferred after a break."""
     told = (fact.unseen, fact.at, fact.cause if fact.cause is not None else _NO_CAUSE)
     if leg.ended_at and (leg.unseen, leg.ended_at, leg.cause if leg.cause is not None else _NO_CAUSE) <= told:
-        return leg
-    return _changed(leg, ended_at=fact.at, cause=fact.cause, unseen=fact.unseen)
+        return
+    leg.ended_at, leg.cause, leg.unseen = fact.at, fact.cause, fact.unseen
 
 
 def _leg(call: Call, fact: Fact, name: str = "") -> Leg:
-    leg = call.legs.get(fact.leg, Leg())
-    return _changed(leg, name=name) if name and (not leg.name or name < leg.name) else leg
+    leg = call.legs.get(fact.leg)
+    if leg is None:
+        leg = call.legs[fact.leg] = Leg()
+    if name and (not leg.name or name < leg.name):
+        leg.name = name
+    return leg
 
 
-def _with(call: Call, fact: Fact, leg: Leg) -> Call:
-    return _changed(call, legs={**call.legs, fact.leg: leg})
-
-
-def _changed(value: T, **changes: Any) -> T:
-    """What :func:`dataclasses.replace` gives, in a fifth of its time: it is done twice for every fact."""
+def _copy(value: T) -> T:
+    """What :func:`copy.copy` gives, in a fifth of its time."""
     made = object.__new__(type(value))
     for name in value.__slots__:
-        object.__setattr__(made, name, changes[name] if name in changes else getattr(value, name))
+        setattr(made, name, getattr(value, name))
     return made
 
 

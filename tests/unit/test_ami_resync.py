@@ -5,8 +5,8 @@ import pytest
 from pbxtrack.ami.messages import Message
 from pbxtrack.ami.resync import compare, last_known
 from pbxtrack.ami.translate import Translator
-from pbxtrack.calls.events import Fact, LegEnded
-from pbxtrack.calls.lifecycle import Call, Status, apply, outcome
+from pbxtrack.calls.events import LegEnded
+from pbxtrack.calls.lifecycle import Call, Status, merge, outcome
 
 from .ami_traces import DID, START, Script, call_of
 
@@ -31,24 +31,18 @@ def channel(leg: int, application: str = "AppDial", bridge: str = "b1", state: s
     }  # fmt: skip
 
 
-def after(call: Call, facts: list[Fact]) -> Call:
-    for fact in facts:
-        call = apply(call, fact)
-    return call
-
-
 def test_a_call_that_is_gone_ended_when_it_was_last_known() -> None:
     call = talking()
     facts = compare(Translator("pbx1"), [call], [], NOW, None)
     assert {fact.leg for fact in facts} == {LINKEDID, f"{START}.2"}
     assert all(isinstance(fact, LegEnded) and fact.unseen and fact.at == at(5) for fact in facts)
-    became = outcome(after(call, facts))
+    became = outcome(merge(call, facts))
     assert (became.status, became.ended_at, became.talk_seconds) == (Status.ANSWERED, at(5), 0)
 
 
 def test_it_was_up_while_the_connection_was() -> None:
     call = talking()
-    became = outcome(after(call, compare(Translator("pbx1"), [call], [], NOW, at(65))))
+    became = outcome(merge(call, compare(Translator("pbx1"), [call], [], NOW, at(65))))
     assert (became.ended_at, became.talk_seconds) == (at(65), 60)
 
 
@@ -61,8 +55,8 @@ def test_what_cdr_says_later_puts_it_right() -> None:
     call = talking()
     facts = compare(Translator("pbx1"), [call], [], NOW, at(65))
     seen = [LegEnded(node="pbx1", linkedid=LINKEDID, at=at(125), leg=leg, cause=16) for leg in (LINKEDID, f"{START}.2")]
-    assert outcome(after(call, [*facts, *seen])).talk_seconds == 120
-    assert after(call, [*seen, *facts]) == after(call, [*facts, *seen])
+    assert outcome(merge(call, [*facts, *seen])).talk_seconds == 120
+    assert merge(call, [*seen, *facts]) == merge(call, [*facts, *seen])
 
 
 def test_a_call_of_which_only_the_arrival_is_known_ends_too() -> None:
@@ -70,17 +64,17 @@ def test_a_call_of_which_only_the_arrival_is_known_ends_too() -> None:
     assert call.legs == {}
     (fact,) = compare(Translator("pbx1"), [call], [], NOW, None)
     assert fact.leg == LINKEDID
-    assert outcome(after(call, [fact])).status is Status.FAILED
+    assert outcome(merge(call, [fact])).status is Status.FAILED
 
 
 def test_a_call_that_goes_on_is_followed() -> None:
     translator, call = Translator("pbx1"), talking()
     facts = compare(translator, [call], [channel(1, "Dial"), channel(2)], NOW, at(65))
     assert not any(isinstance(fact, LegEnded) for fact in facts)
-    assert outcome(after(call, facts)).status is Status.TALKING
+    assert outcome(merge(call, facts)).status is Status.TALKING
     end = Script().asks_to_end(1, 700).leave(700, "b1", 1, 2).end(700, 1, 2)
     facts += [fact for event in end.events for fact in translator.feed(event)]
-    assert outcome(after(call, facts)).talk_seconds == pytest.approx(695)
+    assert outcome(merge(call, facts)).talk_seconds == pytest.approx(695)
     assert len(translator.calls) == 0
 
 
@@ -93,14 +87,14 @@ def test_one_leg_of_a_call_that_goes_on_is_gone() -> None:
 def test_an_answer_in_the_break_is_not_a_missed_call() -> None:
     call = call_of(Script().caller().new(2, 0.1, "PJSIP/sales").dial(2, 0.1).events)
     facts = compare(Translator("pbx1"), [call], [channel(1, "Dial"), channel(2)], NOW, at(3))
-    became = outcome(after(call, facts))
+    became = outcome(merge(call, facts))
     assert (became.status, became.answered_at) == (Status.TALKING, NOW)
 
 
 def test_a_line_that_still_rings_has_not_answered() -> None:
     call = call_of(Script().caller().new(2, 0.1, "PJSIP/sales").dial(2, 0.1).events)
     channels = [channel(1, "Dial", bridge="", state="Ring"), channel(2, bridge="", state="Ringing")]
-    assert outcome(after(call, compare(Translator("pbx1"), [call], channels, NOW, at(3)))).status is Status.RINGING
+    assert outcome(merge(call, compare(Translator("pbx1"), [call], channels, NOW, at(3)))).status is Status.RINGING
 
 
 def test_a_call_that_nobody_here_heard_of_is_begun() -> None:
@@ -108,7 +102,7 @@ def test_a_call_that_nobody_here_heard_of_is_begun() -> None:
     facts = compare(Translator("pbx1"), [], [channel(1, "Dial"), channel(2), others], NOW, None)
     assert {fact.linkedid for fact in facts} == {LINKEDID}
     first, *rest = facts
-    call = after(Call(node="pbx1", linkedid=LINKEDID, started_at=first.at), [first, *rest])
+    call = merge(Call(node="pbx1", linkedid=LINKEDID, started_at=first.at), [first, *rest])
     assert (call.dialled, call.caller) == (DID, "+79161234567")
     assert call.started_at == at(0.999999)  # its id says when it came in
     assert outcome(call).status is Status.TALKING
@@ -125,7 +119,7 @@ def test_a_channel_that_went_while_asterisk_was_listing_is_not_brought_back() ->
 def test_comparing_twice_changes_nothing_but_times() -> None:
     translator, call = Translator("pbx1"), talking()
     channels = [channel(1, "Dial"), channel(2)]
-    once = after(call, compare(translator, [call], channels, NOW, at(65)))
-    twice = after(once, compare(translator, [once], channels, NOW + timedelta(seconds=5), at(65)))
+    once = merge(call, compare(translator, [call], channels, NOW, at(65)))
+    twice = merge(once, compare(translator, [once], channels, NOW + timedelta(seconds=5), at(65)))
     assert twice == once
     assert last_known(once) == at(5)
