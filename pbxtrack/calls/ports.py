@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pbxtrack.calls.attribution import Attribution
 from pbxtrack.calls.events import Fact
 from pbxtrack.calls.lifecycle import Call, Outcome
-from pbxtrack.pool.model import Sign
+from pbxtrack.pool.model import Resolution, Sign
 from pbxtrack.pool.ports import Directory
 
 
@@ -37,6 +37,30 @@ class CallRecord:
         return self.outcome.answered_at is not None and self.outcome.talk_seconds >= self.target_talk.total_seconds()
 
 
+class Known(NamedTuple):
+    """What the log says of a call, without how it came to be. ``unseen``: of some leg nobody saw the end."""
+
+    outcome: Outcome
+    attributed: bool
+    unseen: bool
+
+
+class Dialled(NamedTuple):
+    """A number that was dialled, in E.164 (None: what was dialled is none), by whom; None if withheld."""
+
+    number: str | None
+    at: datetime
+    caller: str | None
+
+
+class Caller(NamedTuple):
+    """Who called a site, and when."""
+
+    site_id: int
+    number: str
+    at: datetime
+
+
 class CallStore(Directory, Protocol):
     """Facts and calls within one transaction."""
 
@@ -49,14 +73,20 @@ class CallStore(Directory, Protocol):
     def load(self, call_ids: Collection[str]) -> Mapping[str, CallRecord]:
         """Those of the calls that exist."""
 
+    def known(self, call_ids: Collection[str]) -> Mapping[str, Known]:
+        """What the log says of those of the calls that exist."""
+
     def facts(self, node: str, linkedid: str) -> Sequence[Fact]:
         """Every fact of a call, by time."""
 
     def save(self, records: Sequence[CallRecord]) -> None:
         """Keep the calls, new or changed."""
 
-    def contact(self, site_id: int, caller: str, at: datetime) -> tuple[int, bool]:
-        """(the contact, whether this is its first call) of a caller at a site; made if it is new."""
+    def resolve_all(self, asked: Sequence[Dialled]) -> Sequence[Resolution]:
+        """What is known of each number that was dialled, as :meth:`resolve` tells it."""
+
+    def contacts(self, callers: Sequence[Caller]) -> Sequence[tuple[int, bool]]:
+        """(the contact, whether this is its first call) of each caller; those that are new are made."""
 
     def prolong(self, signs: Sequence[Sign]) -> None:
         """Calls are signs of life of their visitors: hold their leases on, where they were live then."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from pbxtrack.calls.events import CallArrived, Fact, LegJoined, LegLeft
-from pbxtrack.calls.lifecycle import Outcome, outcome, project
-from pbxtrack.calls.ports import CallRecord, CallStore
-from pbxtrack.calls.service import record
+from pbxtrack.calls.lifecycle import Call, merge, outcome, project
+from pbxtrack.calls.ports import CallRecord, CallStore, Known
+from pbxtrack.calls.service import keep
 
 _SAME = timedelta(milliseconds=100)
 """An event told by two of Asterisk's parts has times that differ by less: each takes the time for itself."""
@@ -37,30 +37,38 @@ def reconcile(
         for fact in facts:
             by_id.setdefault(fact.call_id, []).append(fact)
     store.lock(by_id.keys())
-    known = store.load(by_id.keys())
+    known = store.known(by_id.keys())
     result = Reconciled()
     news: list[Fact] = []
+    calls: dict[str, Call] = {}
+    before: dict[str, CallRecord] = {}
     for call_id, whole in by_id.items():
-        before = known.get(call_id)
-        if before is None:
+        if call_id not in known:
             news += whole
-        elif _agree(before, outcome(project(whole)), exact):
+            calls[call_id] = project(whole)
+        elif _agree(known[call_id], whole, exact):
             result.agreed += 1
-        elif missing := _missing(before, store.facts(whole[0].node, whole[0].linkedid), whole):
-            news += missing
         else:
-            result.agreed += 1
-    for changed in record(store, news, now, region) if news else []:
+            ours = store.load([call_id])[call_id]
+            if missing := _missing(ours, store.facts(whole[0].node, whole[0].linkedid), whole):
+                news += missing
+                before[call_id], calls[call_id] = ours, merge(ours.call, missing)
+            else:
+                result.agreed += 1
+    if news:
+        store.append(news, now)
+    for changed in keep(store, before, calls, region) if calls else []:
         (result.mended if changed.call.id in known else result.added).append(changed)
     return result
 
 
-def _agree(known: CallRecord, told: Outcome, exact: bool) -> bool:
+def _agree(known: Known, facts: Sequence[Fact], exact: bool) -> bool:
     ours = known.outcome
-    if not ours.status.over or any(leg.unseen for leg in known.call.legs.values()):
+    if not ours.status.over or known.unseen or not known.attributed:
         return False
-    if known.attribution is None or not exact:
-        return known.attribution is not None
+    if not exact:
+        return True
+    told = outcome(project(facts))
     return (
         ours.status is told.status
         and (ours.answered_by, ours.hung_up_by) == (told.answered_by, told.hung_up_by)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from pbxtrack.calls.attribution import Method, attribute
 from pbxtrack.calls.events import Fact
-from pbxtrack.calls.lifecycle import Call, apply, begin, outcome
-from pbxtrack.calls.ports import CallRecord, CallStore
+from pbxtrack.calls.lifecycle import Call, merge, outcome
+from pbxtrack.calls.ports import Caller, CallRecord, CallStore, Dialled
 from pbxtrack.numbers import InvalidNumber, Number, read_caller
 from pbxtrack.pool.model import Resolution, Sign
 from pbxtrack.pool.ports import Directory
@@ -20,14 +20,26 @@ def record(store: CallStore, facts: Sequence[Fact], now: datetime, region: str) 
 
     ``region`` says how numbers without a country are read. Facts that are known already change nothing.
     """
-    store.lock({fact.call_id for fact in facts})
-    store.append(facts, now)
     by_call: dict[str, list[Fact]] = {}
     for fact in facts:
         by_call.setdefault(fact.call_id, []).append(fact)
+    store.lock(by_call.keys())
+    store.append(facts, now)
     known = store.load(by_call.keys())
-    # A fact that was known is applied again, which changes nothing: that costs less than to ask which ones are new.
-    updated = {call_id: _update(store, known.get(call_id), news, region) for call_id, news in by_call.items()}
+    # A fact that was known is merged again, which changes nothing: that costs less than to ask which ones are new.
+    calls = {
+        call_id: merge(known[call_id].call if call_id in known else None, news) for call_id, news in by_call.items()
+    }
+    return keep(store, known, calls, region)
+
+
+def keep(store: CallStore, known: Mapping[str, CallRecord], calls: Mapping[str, Call], region: str) -> list[CallRecord]:
+    """Save the calls, by their ids, as they are now, attributed where that can be done; those that changed.
+
+    ``known`` is how those were that are not new; the facts are appended, and the calls locked.
+    """
+    updated = {call_id: _updated(known.get(call_id), call) for call_id, call in calls.items()}
+    _attribute(store, updated, region)
     store.prolong([sign for call_id, record in updated.items() if (sign := _sign(known.get(call_id), record))])
     changed = [record for call_id, record in updated.items() if record != known.get(call_id)]
     store.save(changed)
@@ -39,36 +51,45 @@ def resolve(
 ) -> tuple[Resolution, str | None]:
     """What is known of a number dialled by ``caller``, and the caller's number, normalised; None if withheld."""
     caller = read_caller(caller, region)
+    number = _e164(dialled, region)
+    return directory.resolve(number, at, caller) if number else Resolution(number=None, at=at), caller
+
+
+def _updated(before: CallRecord | None, call: Call) -> CallRecord:
+    return replace(before, call=call, outcome=outcome(call)) if before else CallRecord(call, outcome(call))
+
+
+def _attribute(store: CallStore, records: dict[str, CallRecord], region: str) -> None:
+    """Attribute those that are not yet, and whose dialled number is known: all of them by the same few queries."""
+    due = [
+        (call_id, record.call, dialled)
+        for call_id, record in records.items()
+        if record.attribution is None and (dialled := record.call.dialled) is not None
+    ]
+    asked = [
+        Dialled(_e164(dialled, region), call.started_at, read_caller(None if call.withheld else call.caller, region))
+        for _, call, dialled in due
+    ]
+    callers: dict[str, Caller] = {}
+    for (call_id, call, dialled), one, known in zip(due, asked, store.resolve_all(asked), strict=True):
+        record = records[call_id] = replace(
+            records[call_id], dialled=known.number or dialled[:64], caller=one.caller, attribution=attribute(known)
+        )
+        if known.owner is None:
+            continue
+        site = known.owner.site
+        records[call_id] = replace(record, site_id=site.id, target_talk=site.target_talk)
+        if one.caller:
+            callers[call_id] = Caller(site.id, one.caller, call.started_at)
+    for call_id, (contact_id, first) in zip(callers, store.contacts(list(callers.values())), strict=True):
+        records[call_id] = replace(records[call_id], contact_id=contact_id, first=first)
+
+
+def _e164(dialled: str, region: str) -> str | None:
     try:
-        number = Number.parse(dialled, region)
+        return Number.parse(dialled, region).e164
     except InvalidNumber:
-        return Resolution(number=None, at=at), caller
-    return directory.resolve(number.e164, at, caller), caller
-
-
-def _update(store: CallStore, before: CallRecord | None, facts: Sequence[Fact], region: str) -> CallRecord:
-    call = before.call if before else begin(facts[0])
-    for fact in facts:
-        call = apply(call, fact)
-    record = replace(before, call=call, outcome=outcome(call)) if before else CallRecord(call, outcome(call))
-    if record.attribution is None and call.dialled is not None:
-        record = _attribute(store, record, call, call.dialled, region)
-    return record
-
-
-def _attribute(store: CallStore, record: CallRecord, call: Call, dialled: str, region: str) -> CallRecord:
-    known, caller = resolve(store, dialled, None if call.withheld else call.caller, call.started_at, region)
-    record = replace(
-        record,
-        dialled=known.number or dialled[:64],
-        caller=caller,
-        attribution=attribute(known),
-    )
-    if known.owner is None:
-        return record
-    site = known.owner.site
-    contact_id, first = store.contact(site.id, caller, call.started_at) if caller else (None, False)
-    return replace(record, site_id=site.id, contact_id=contact_id, first=first, target_talk=site.target_talk)
+        return None
 
 
 def _sign(before: CallRecord | None, record: CallRecord) -> Sign | None:

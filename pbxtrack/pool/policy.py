@@ -14,8 +14,8 @@ VISIT_GAP = timedelta(minutes=30)
 HEARTBEAT = timedelta(seconds=60)
 """How often a visible page tells that it is still looked at."""
 
-EARLIER_HOLDERS = 5
-"""How many former holders of a number are looked at when a call cannot be tied to the present one."""
+EARLIER_HOLDERS = 2
+"""How many of a number's holders, the latest, are looked at when it is called: the present one and one before."""
 
 FAIR_PART, FAIR_LEAST = 4, 3
 """An address's visitors may hold one number of a site in so many, and at least so many."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from functools import cache
@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from pbxtrack.calls.attribution import Attribution, Candidate, Method
 from pbxtrack.calls.events import Fact, details, restore
 from pbxtrack.calls.lifecycle import Call, Outcome, Status
-from pbxtrack.calls.ports import CallRecord
+from pbxtrack.calls.ports import Caller, CallRecord, Known
 from pbxtrack.pool.model import Sign
 from pbxtrack.pool.service import renew
 from pbxtrack.storage.directory import SqlDirectory
@@ -35,13 +35,26 @@ _load = Prepared(
     .where(Among(calls.c.id, "ids")),
     many=True,
 )
-_contact = Prepared(
-    select(contacts.c.id, contacts.c.first_at).where(
-        contacts.c.site_id == bindparam("site_id"), contacts.c.caller == bindparam("caller")
-    )
+_known = Prepared(
+    select(
+        calls.c.id, calls.c.status, calls.c.answered_at, calls.c.ended_at, calls.c.ringing_seconds,
+        calls.c.talk_seconds, calls.c.answered_by, calls.c.hung_up_by, calls.c.hangup_cause, calls.c.method,
+        calls.c.state,
+    ).where(Among(calls.c.id, "ids")),
+    many=True,
+)  # fmt: skip
+_contacts = Prepared(
+    select(contacts.c.id, contacts.c.caller, contacts.c.first_at).where(
+        contacts.c.site_id == bindparam("site_id"), Among(contacts.c.caller, "callers")
+    ),
+    many=True,
 )
-_came_earlier = update(contacts).where(contacts.c.id == bindparam("contact")).values(first_at=bindparam("at"))
-_not_first = update(calls).where(calls.c.contact_id == bindparam("contact"), calls.c.first).values(first=False)
+_came_earlier = Gathered(update(contacts).where(contacts.c.id == bindparam("contact")).values(first_at=bindparam("at")))
+_not_first = Gathered(
+    update(calls)
+    .where(calls.c.site_id == bindparam("site"), calls.c.caller == bindparam("number"), calls.c.first)
+    .values(first=bindparam("is"))
+)
 _open = select(calls.c.state).where(calls.c.node == bindparam("node"), calls.c.ended_at.is_(None))
 _facts = (
     select(call_facts)
@@ -84,24 +97,49 @@ class SqlCalls(SqlDirectory):
             return {}
         return {row.id: _record(row) for row in _load.all(self._connection, {"ids": call_ids})}
 
+    def known(self, call_ids: Collection[str]) -> Mapping[str, Known]:
+        return {
+            row.id: Known(_outcome(row), bool(row.method), any(leg["unseen"] for leg in row.state["legs"].values()))
+            for row in _known.all(self._connection, {"ids": call_ids})
+        }
+
     def save(self, records: Sequence[CallRecord]) -> None:
         _save(self._connection.dialect.name).run(self._connection, [_values(record) for record in records])
 
-    def contact(self, site_id: int, caller: str, at: datetime) -> tuple[int, bool]:
-        key = {"site_id": site_id, "caller": caller}
-        known = _contact.one_or_none(self._connection, key)
-        if known is None:
-            insert = _add_contact(self._connection.dialect.name)
-            made: int | None = self._connection.execute(insert, {**key, "first_at": at}).scalar()
-            if made is not None:
-                return made, True
-            known = _contact.one_or_none(self._connection, key)
-        if at >= known.first_at:
-            return known.id, False
+    def contacts(self, callers: Sequence[Caller]) -> list[tuple[int, bool]]:
+        earliest: dict[tuple[int, str], int] = {}  # the index of each one's first call
+        for index, caller in enumerate(callers):
+            key = (caller.site_id, caller.number)
+            if key not in earliest or caller.at < callers[earliest[key]].at:
+                earliest[key] = index
+        known = self._contacts(earliest)
+        new = {key: callers[index].at for key, index in earliest.items() if key not in known}
+        _add_contacts(self._connection.dialect.name).run(
+            self._connection,
+            [{"site_id": site_id, "caller": caller, "first_at": at} for (site_id, caller), at in new.items()],
+        )
+        made = self._contacts(new)
+        # Another process may have been quicker to make one, for another call.
+        first = {earliest[key] for key, row in made.items() if row.first_at == new[key]}
+        known |= made
         # A call that nobody heard at the time, found later in Asterisk's files: it was the first.
-        self._connection.execute(_came_earlier, {"contact": known.id, "at": at})
-        self._connection.execute(_not_first, {"contact": known.id})
-        return known.id, True
+        earlier = {key: index for key, index in earliest.items() if callers[index].at < known[key].first_at}
+        _came_earlier.run(
+            self._connection, [{"contact": known[key].id, "at": callers[index].at} for key, index in earlier.items()]
+        )
+        _not_first.run(self._connection, [{"site": key[0], "number": key[1], "is": False} for key in earlier])
+        first.update(earlier.values())
+        return [(known[one.site_id, one.number].id, index in first) for index, one in enumerate(callers)]
+
+    def _contacts(self, keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Any]:
+        by_site: dict[int, list[str]] = {}
+        for site_id, caller in keys:
+            by_site.setdefault(site_id, []).append(caller)
+        return {
+            (site_id, row.caller): row
+            for site_id, callers in by_site.items()
+            for row in _contacts.all(self._connection, {"site_id": site_id, "callers": callers})
+        }
 
     def prolong(self, signs: Sequence[Sign]) -> None:
         if signs:
@@ -127,8 +165,8 @@ def _add_facts(dialect: str) -> Gathered:
 
 
 @cache
-def _add_contact(dialect: str) -> Any:
-    return _insert(dialect, contacts, but="id").on_conflict_do_nothing().returning(contacts.c.id)
+def _add_contacts(dialect: str) -> Gathered:
+    return Gathered(_insert(dialect, contacts, but="id").on_conflict_do_nothing())
 
 
 @cache
@@ -198,16 +236,7 @@ def _record(row: Any) -> CallRecord:
         )
     return CallRecord(
         call=_STATE.validate_python(row.state),
-        outcome=Outcome(
-            Status(row.status),
-            row.answered_at,
-            row.ended_at,
-            row.ringing_seconds,
-            row.talk_seconds,
-            row.answered_by,
-            row.hung_up_by,
-            row.hangup_cause,
-        ),
+        outcome=_outcome(row),
         dialled=row.dialled,
         caller=row.caller,
         site_id=row.site_id,
@@ -215,4 +244,17 @@ def _record(row: Any) -> CallRecord:
         first=row.first,
         target_talk=timedelta(seconds=row.target_seconds if row.target_seconds is not None else 60),
         attribution=attribution,
+    )
+
+
+def _outcome(row: Any) -> Outcome:
+    return Outcome(
+        Status(row.status),
+        row.answered_at,
+        row.ended_at,
+        row.ringing_seconds,
+        row.talk_seconds,
+        row.answered_by,
+        row.hung_up_by,
+        row.hangup_cause,
     )
