@@ -34,8 +34,7 @@ def reconcile(
     """
     by_id: dict[str, list[Fact]] = {}
     for facts in told:
-        for fact in facts:
-            by_id.setdefault(fact.call_id, []).append(fact)
+        by_id.setdefault(facts[0].call_id, []).extend(facts)
     store.lock(by_id.keys())
     known = store.known(by_id.keys())
     result = Reconciled()

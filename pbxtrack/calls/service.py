@@ -70,19 +70,27 @@ def _attribute(store: CallStore, records: dict[str, CallRecord], region: str) ->
         Dialled(_e164(dialled, region), call.started_at, read_caller(None if call.withheld else call.caller, region))
         for _, call, dialled in due
     ]
-    callers: dict[str, Caller] = {}
-    for (call_id, call, dialled), one, known in zip(due, asked, store.resolve_all(asked), strict=True):
-        record = records[call_id] = replace(
-            records[call_id], dialled=known.number or dialled[:64], caller=one.caller, attribution=attribute(known)
+    found = store.resolve_all(asked)
+    callers = {
+        call_id: Caller(known.owner.site.id, one.caller, one.at)
+        for (call_id, _, _), one, known in zip(due, asked, found, strict=True)
+        if known.owner and one.caller
+    }
+    contacts = dict(zip(callers, store.contacts(list(callers.values())), strict=True))
+    for (call_id, _, dialled), one, known in zip(due, asked, found, strict=True):
+        contact_id, first = contacts.get(call_id, (None, False))
+        site = known.owner.site if known.owner else None
+        record = records[call_id]
+        records[call_id] = replace(
+            record,
+            dialled=known.number or dialled[:64],
+            caller=one.caller,
+            attribution=attribute(known),
+            contact_id=contact_id,
+            first=first,
+            site_id=site.id if site else None,
+            target_talk=site.target_talk if site else record.target_talk,
         )
-        if known.owner is None:
-            continue
-        site = known.owner.site
-        records[call_id] = replace(record, site_id=site.id, target_talk=site.target_talk)
-        if one.caller:
-            callers[call_id] = Caller(site.id, one.caller, call.started_at)
-    for call_id, (contact_id, first) in zip(callers, store.contacts(list(callers.values())), strict=True):
-        records[call_id] = replace(records[call_id], contact_id=contact_id, first=first)
 
 
 def _e164(dialled: str, region: str) -> str | None:

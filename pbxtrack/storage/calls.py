@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -209,14 +208,14 @@ def _values(record: CallRecord) -> dict[str, Any]:
         "target": record.target,
         "recording": call.recording,
         "fallback": call.fallback,
-        "state": _STATE.dump_python(call, mode="json"),
+        "state": call,
         "tags": [],
         "method": attribution.method.value if attribution else None,
         "channel": attribution.channel if attribution else None,
         "lease_id": attribution.lease if attribution else None,
         "why": attribution.why if attribution else None,
         "confidence": attribution.confidence if attribution else 0.0,
-        "candidates": [asdict(candidate) for candidate in attribution.candidates] if attribution else [],
+        "candidates": attribution.candidates if attribution else (),
         "visit_id": visit.id if visit else None,
         **{name: getattr(visit.touch, name) if visit else None for name in _TOUCH},
     }
