@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from datetime import datetime, tzinfo
-from itertools import islice
+from collections.abc import Iterable, Sequence
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -14,11 +12,11 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from pbxtrack.calls.events import Fact
 from pbxtrack.calls.reconcile import reconcile
 from pbxtrack.cli.common import json_option, now, open_database, print_json
 from pbxtrack.config import load
-from pbxtrack.ledger.files import LedgerFile, lines, opened
+from pbxtrack.ledger.apart import read_parts
+from pbxtrack.ledger.files import Part
 from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.known import KnownSites
@@ -60,20 +58,8 @@ def import_cdr(files: Sequence[Path], node: str | None, zone: tzinfo | None, as_
     found: list[dict[str, Any]] = []
     with open_database(settings) as database:
         for path in files:
-            with opened(path) as file:
-                ledger = LedgerFile(lines(file), str(path), node or nodes[0], zone or _here(), now())
-                counts = _import(database, ledger, path, settings.numbers.default_region, quiet=as_json)
-            found.append(
-                {
-                    "file": str(path),
-                    "kind": "cel" if ledger.exact else "cdr",
-                    "added": counts["added"],
-                    "mended": counts["mended"],
-                    "known": counts["known"],
-                    "going_on": ledger.going_on,
-                    "malformed_lines": ledger.malformed,
-                }
-            )
+            parts = read_parts(path, node or nodes[0], zone, now(), _BATCH)
+            found.append(_import(database, parts, path, settings.numbers.default_region, quiet=as_json))
     if as_json:
         print_json(found)
         return
@@ -85,30 +71,20 @@ def import_cdr(files: Sequence[Path], node: str | None, zone: tzinfo | None, as_
         )
 
 
-def _import(database: Database, ledger: LedgerFile, path: Path, region: str, *, quiet: bool) -> Counter[str]:
-    counts, known = Counter[str](), KnownSites()
+def _import(database: Database, parts: Iterable[Part], path: Path, region: str, *, quiet: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {"file": str(path), "kind": "", "added": 0, "mended": 0, "known": 0}
+    sites = KnownSites()
     console = Console(stderr=True)
     with Progress(transient=True, console=console, disable=quiet or not console.is_terminal) as progress:
         task = progress.add_task(path.name, total=None)
-        for batch in _batches(ledger.calls()):
+        for part in parts:
             with database.transaction() as connection:
-                result = reconcile(SqlCalls(connection, known), batch, now(), region, exact=ledger.exact)
-            counts.update(added=len(result.added), mended=len(result.mended), known=result.agreed)
-            progress.advance(task, len(batch))
-    return counts
-
-
-def _batches(calls: Iterator[Sequence[Fact]]) -> Iterator[list[Sequence[Fact]]]:
-    while batch := list(islice(calls, _BATCH)):
-        yield batch
-
-
-def _here() -> tzinfo:
-    """This machine's time zone, with its rules, so that summer and winter are told apart."""
-    try:
-        with Path("/etc/localtime").open("rb") as file:
-            return ZoneInfo.from_file(file, key="local")
-    except (OSError, ValueError):
-        zone = datetime.now().astimezone().tzinfo
-        assert zone is not None
-        return zone
+                store = SqlCalls(connection.execution_options(pbxtrack_alone=True), sites)
+                result = reconcile(store, part.calls, now(), region, exact=part.exact)
+            found["kind"] = "cel" if part.exact else "cdr"
+            found["added"] += len(result.added)
+            found["mended"] += len(result.mended)
+            found["known"] += result.agreed
+            found["going_on"], found["malformed_lines"] = part.going_on, part.malformed
+            progress.advance(task, len(part.calls))
+    return found

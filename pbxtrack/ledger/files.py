@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from datetime import datetime, tzinfo
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
+from zoneinfo import ZoneInfo
 
 from pbxtrack.calls.events import Fact
 from pbxtrack.errors import PbxtrackError
@@ -85,3 +86,39 @@ class LedgerFile:
     def going_on(self) -> int:
         """Calls whose end is not in the file; known once :meth:`calls` is through."""
         return self._reader.going_on
+
+
+class Part(NamedTuple):
+    """Some of a file's calls, each by its facts. Of the file: whether it is ``exact``, and so far, to its end in the
+    last part, the calls that are not over and the lines that say nothing."""
+
+    calls: list[Sequence[Fact]]
+    exact: bool
+    going_on: int
+    malformed: int
+
+
+def parts(path: Path, node: str, zone: tzinfo | None, now: datetime, calls: int) -> Iterator[Part]:
+    """A file's calls, so many at a time. Times without a zone are of this machine's unless one is given.
+
+    Raises PbxtrackError where it cannot be read, or is neither CEL nor CDR.
+    """
+    with opened(path) as file:
+        ledger = LedgerFile(lines(file), str(path), node, zone or _here(), now)
+        found = ledger.calls()
+        more = True
+        while more:
+            some = list(islice(found, calls))
+            more = len(some) == calls
+            yield Part(some, ledger.exact, ledger.going_on, ledger.malformed)
+
+
+def _here() -> tzinfo:
+    """This machine's time zone, with its rules, so that summer and winter are told apart."""
+    try:
+        with Path("/etc/localtime").open("rb") as file:
+            return ZoneInfo.from_file(file, key="local")
+    except (OSError, ValueError):
+        zone = datetime.now().astimezone().tzinfo
+        assert zone is not None
+        return zone
