@@ -60,11 +60,11 @@ def lab() -> Iterator[Lab]:
         yield up
 
 
-def command(config: Path, *arguments: str, **settings: str) -> str:
-    """What a pbxtrack command prints; ``settings`` are variables."""
+def command(config: Path, *arguments: str, limit: float = 60, **settings: str) -> str:
+    """What a pbxtrack command prints; it may take ``limit`` seconds, ``settings`` are variables."""
     done = subprocess.run(
         [sys.executable, "-m", "pbxtrack", *arguments],
-        env={**environment(config), **settings}, capture_output=True, text=True, timeout=60, check=False,
+        env={**environment(config), **settings}, capture_output=True, text=True, timeout=limit, check=False,
     )  # fmt: skip
     if done.returncode:
         raise PbxtrackError(f"pbxtrack {' '.join(arguments)} failed: {done.stderr.strip()}")
