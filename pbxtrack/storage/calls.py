@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Table, bindparam, func, select, update
+from sqlalchemy import Connection, Table, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pbxtrack.calls.attribution import Attribution, Candidate, Method
@@ -60,7 +60,7 @@ _facts = (
     .where(call_facts.c.node == bindparam("node"), call_facts.c.linkedid == bindparam("linkedid"))
     .order_by(call_facts.c.at, call_facts.c.id)
 )
-_lock = select(func.pg_advisory_xact_lock(func.hashtext(bindparam("id"))))
+_LOCK = "SELECT pg_advisory_xact_lock(hashtext(id)) FROM unnest(%(ids)s::text[]) AS id"  # in the order given
 
 
 class SqlCalls(SqlDirectory):
@@ -72,8 +72,7 @@ class SqlCalls(SqlDirectory):
 
     def lock(self, call_ids: Collection[str]) -> None:
         if self._connection.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
-            for call_id in sorted(call_ids):
-                self._connection.execute(_lock, {"id": call_id})
+            self._connection.exec_driver_sql(_LOCK, {"ids": sorted(call_ids)})
 
     def append(self, facts: Sequence[Fact], now: datetime) -> None:
         rows = [
