@@ -79,8 +79,8 @@ def _postgresql(break_it: Callable[[postgres.Cluster], None], mend: Callable[[po
             cluster.create()
             cluster.start()
             database = {"PBXTRACK_DATABASE__URL": postgres.create(str(cluster.folder), "faults")}
-            running.command(up.config_path, "db", "upgrade", **database)
-            running.command(up.config_path, "apply", str(site.write(up.root)), **database)
+            running.command(up.config_path, "db", "upgrade", settings=database)
+            running.command(up.config_path, "apply", str(site.write(up.root)), settings=database)
             async with running.serving(up, **database):
                 break_it(cluster)
                 try:

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import aiohttp
 from sqlalchemy import func, select
@@ -60,7 +61,9 @@ def lab() -> Iterator[Lab]:
         yield up
 
 
-def command(config: Path, *arguments: str, limit: float = 60, **settings: str) -> str:
+def command(
+    config: Path, *arguments: str, limit: float = 60, settings: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """What a pbxtrack command prints; it may take ``limit`` seconds, ``settings`` are variables."""
     done = subprocess.run(
         [sys.executable, "-m", "pbxtrack", *arguments],
