@@ -10,7 +10,7 @@ import os
 import random
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import structlog
@@ -56,6 +56,7 @@ class AmiClient:
         self._asking = asyncio.Event()
         self._closing = asyncio.Event()
         self._heard = 0  # messages of this connection
+        self._busy = False  # with those that were read: what came since is not known yet
         self.state = LinkState(Phase.CONNECTING, clock())
         self.last_heard_at: datetime | None = None  # any message, while logged in
         self.heard_before: datetime | None = None  # the last of the connections before this one
@@ -125,7 +126,7 @@ class AmiClient:
                 heard = self._heard
                 done, _ = await asyncio.wait([asked.answer], timeout=limit)
                 # In a burst the answer comes behind all that was said before it: only silence is a failure.
-                if not done and self._heard == heard:
+                if not done and self._heard == heard and not self._busy:
                     raise AmiLost(f"no answer to {action} within {limit:g} s")
         finally:
             self._asked.pop(action_id, None)
@@ -142,7 +143,7 @@ class AmiClient:
         if self._closing.is_set():
             writer.transport.abort()
             return
-        self._writer, self._heard, self.heard_before = writer, 0, self.last_heard_at
+        self._writer, self._heard, self._busy, self.heard_before = writer, 0, False, self.last_heard_at
         tasks: list[asyncio.Task[None]] = []
         try:
             await self._check_greeting(reader)
@@ -176,11 +177,16 @@ class AmiClient:
     async def _read(self, reader: asyncio.StreamReader) -> None:
         parser = Parser()
         while data := await reader.read(MAX_MESSAGE):
-            for message in parser.feed(data):
-                self._heard += 1
-                if self.state.phase is Phase.CONNECTED:
-                    self.last_heard_at = self._clock()
+            messages = parser.feed(data)
+            if messages and self.state.phase is Phase.CONNECTED:
+                self.last_heard_at = self._clock()
+            if any("Event" in message for message in messages):
+                self.state = replace(self.state, last_event_at=self.last_heard_at)
+            self._busy = True
+            for message in messages:
                 await self._dispatch(message)
+                self._heard += 1
+            self._busy = False
             if parser.overlong:
                 log.warning("AMI message too long, skipped", ami=self.name, bytes=MAX_MESSAGE)
                 self.overlong += parser.overlong
@@ -197,12 +203,11 @@ class AmiClient:
                 await asyncio.wait_for(self._asking.wait(), self._timing.gather)
 
     async def _dispatch(self, message: Message) -> None:
-        action_id = text(message, "ActionID")
-        if action_id.startswith(_OUR_IDS):
+        action_id = message.get("ActionID")
+        if isinstance(action_id, str) and action_id.startswith(_OUR_IDS):
             if asked := self._asked.get(action_id):
                 _hear(asked, message)
         elif "Event" in message:
-            self.state = LinkState(self.state.phase, self.state.since, self.last_heard_at, self.state.error)
             await self._on_event(message)
 
     async def _live(self) -> None:

@@ -23,9 +23,9 @@ from pbxtrack.errors import StorageUnavailable
 Record = Callable[[Sequence[Fact]], Awaitable[None]]
 """Makes facts durable; raises StorageUnavailable when it cannot now."""
 
-MAX_BATCH = 500  # facts
+MAX_BATCH = 1_000  # facts
 MAX_WAITING = 100_000  # facts; some ten thousand calls
-MAX_EVENTS = 10_000  # heard and not yet translated; beyond it the socket waits
+MAX_AHEAD = 5 * MAX_BATCH  # facts; while the store works, the socket waits for it beyond them
 _RETRY_MOST = 10.0  # s
 _DRAIN = 5.0  # s, to record what is left when the service ends
 
@@ -53,11 +53,13 @@ class AmiListener:
         )
         self._translator = Translator(settings.node, clock=clock)
         self._keeper = LineKeeper(self._client, lines, every=lines_every)
-        self._events: asyncio.Queue[Message] = asyncio.Queue(MAX_EVENTS)
         self._waiting: deque[Fact] = deque()
         self._max_waiting = max_waiting
         self._compare_again = lines_every
         self._news = asyncio.Event()
+        self._room = MAX_AHEAD  # facts that may be heard before the store has taken the next
+        self._taken = asyncio.Event()
+        self._away = False
         self._losing = False
         self._defects = 0
         self.node = settings.node
@@ -101,18 +103,16 @@ class AmiListener:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._client.run())
-                group.create_task(self._translate())
                 group.create_task(self._write())
         finally:
             self._client.close()
             await self._drain()
 
     async def _hear(self, event: Message) -> None:
-        await self._events.put(event)
-
-    async def _translate(self) -> None:
-        while True:
-            self._take(await self._events.get())
+        self._take(event)
+        while self._room <= 0 and not self._away:
+            self._taken.clear()
+            await self._taken.wait()
 
     def _take(self, event: Message) -> None:
         self.events += 1
@@ -127,6 +127,7 @@ class AmiListener:
     def _keep(self, facts: Sequence[Fact]) -> None:
         room = self._max_waiting - len(self._waiting)
         self._waiting.extend(facts[:room])
+        self._room -= len(facts)
         self.facts += len(facts)
         if len(facts) > room:
             # The newest go, so that the gap has a clear beginning: Asterisk's own CDR and CEL files have what is lost.
@@ -147,6 +148,8 @@ class AmiListener:
                     await self._write_batch()
                 except StorageUnavailable as error:
                     failures += 1
+                    self._away = True
+                    self._taken.set()
                     if failures == 1:
                         log.error("facts cannot be recorded; they wait", node=self.node, reason=str(error))
                     pause = min(_RETRY_MOST, 0.1 * 2 ** min(failures, 10))
@@ -154,32 +157,33 @@ class AmiListener:
                     continue
                 if failures:
                     log.info("facts are recorded again", node=self.node, waiting=len(self._waiting), lost=self.lost)
-                failures, self._losing = 0, False
+                failures, self._losing, self._away = 0, False, False
 
     async def _write_batch(self) -> None:
         """Record the oldest facts; only then do they leave the queue."""
-        batch = list(islice(self._waiting, MAX_BATCH))
-        try:
-            await self._record(batch)
-        except StorageUnavailable:
-            raise
-        except Exception:
-            log.exception("facts could not be recorded; trying them one by one", node=self.node, facts=len(batch))
-            for fact in batch:
-                await self._write_one(fact)
-            return
-        for _ in batch:
-            self._waiting.popleft()
+        await self._write_all(list(islice(self._waiting, MAX_BATCH)))
 
-    async def _write_one(self, fact: Fact) -> None:
+    async def _write_all(self, facts: Sequence[Fact]) -> None:
+        """Record the facts, which are the oldest. Of those that the store would never take only they are lost."""
         try:
-            await self._record([fact])
+            await self._record(facts)
         except StorageUnavailable:
             raise
-        except Exception:
+        except Exception as error:
+            if len(facts) > 1:
+                log.warning("facts could not be recorded; trying half of them", node=self.node, facts=len(facts),
+                            error=type(error).__name__)  # fmt: skip
+                half = len(facts) // 2
+                await self._write_all(facts[:half])
+                await self._write_all(facts[half:])
+                return
             self.rejected += 1
-            log.exception("a fact cannot be recorded", node=self.node, call=fact.call_id, kind=fact.kind)
-        self._waiting.popleft()
+            log.exception("a fact cannot be recorded", node=self.node, call=facts[0].call_id, kind=facts[0].kind)
+        for _ in facts:
+            self._waiting.popleft()
+        # However many wait, the socket is never left alone for long: Asterisk would cut us off.
+        self._room = max(MAX_AHEAD - len(self._waiting), MAX_BATCH // 2)
+        self._taken.set()
 
     async def _greet(self) -> None:
         """After each log-in. The lines come last, for their keeper stays."""
@@ -196,8 +200,6 @@ class AmiListener:
         await self._keeper.run()
 
     async def _drain(self) -> None:
-        while not self._events.empty():
-            self._take(self._events.get_nowait())
         try:
             async with asyncio.timeout(_DRAIN):
                 while self._waiting:

@@ -35,16 +35,15 @@ class Parser:
         searched = max(len(self._pending) - len(_END) + 1, 0)
         self._pending += data
         messages: list[Message] = []
-        start = 0
-        while (end := self._pending.find(_END, max(start, searched))) >= 0:
-            if self._skipping:
-                self._skipping = False
-            elif end - start > MAX_MESSAGE:
-                self.overlong += 1
-            elif message := _parse(self._pending[start:end]):
-                messages.append(message)
-            start = end + len(_END)
-        del self._pending[:start]
+        if self._pending.find(_END, searched) >= 0:
+            *blocks, self._pending = self._pending.split(_END)
+            for block in blocks:
+                if self._skipping:
+                    self._skipping = False
+                elif len(block) > MAX_MESSAGE:
+                    self.overlong += 1
+                elif message := _parse(block):
+                    messages.append(message)
         if len(self._pending) > MAX_MESSAGE:
             self.overlong += not self._skipping
             self._skipping = True
@@ -76,14 +75,14 @@ def _parse(block: bytearray) -> Message | None:
     """Lines without a colon, such as Asterisk's greeting, say nothing; None for a block of only such lines."""
     message: dict[str, str | list[str]] = {}
     for line in block.decode("utf-8", "replace").split("\r\n"):
-        name, colon, value = line.partition(":")
-        if not colon or not name:
+        name, separator, value = line.partition(": ")
+        if not separator or ":" in name:  # written in another way than Asterisk's
+            name, separator, value = line.partition(":")
+        if not separator or not name:
             continue
-        value = value[1:] if value.startswith(" ") else value
-        known = message.get(name)
-        if known is None:
+        if name not in message:
             message[name] = value
-        elif isinstance(known, list):
+        elif isinstance(known := message[name], list):
             known.append(value)
         else:
             message[name] = [known, value]

@@ -27,17 +27,26 @@ class Settings:
 
 @dataclass
 class Store:
-    """Keeps facts in order; fails while ``down``, and for facts of the calls in ``poison`` always."""
+    """Keeps facts in order, while it is ``open``; fails while ``down``, and always for calls in ``poison``.
+
+    ``takes``: seconds for a batch.
+    """
 
     facts: list[Fact] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     directory: dict[str, str] = field(default_factory=dict)
     poison: str = ""
     down: bool = False
+    takes: float = 0.0
     batches: list[int] = field(default_factory=list)
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.open.set()
 
     async def record(self, facts: Sequence[Fact]) -> None:
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.takes)
+        await self.open.wait()
         if self.down:
             raise StorageUnavailable("the database is away")
         if any(fact.linkedid == self.poison for fact in facts):

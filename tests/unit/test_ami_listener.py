@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from pbxtrack.ami.link import Phase
-from pbxtrack.ami.listener import MAX_BATCH, AmiListener
+from pbxtrack.ami.listener import MAX_AHEAD, MAX_BATCH, AmiListener
 from pbxtrack.ami.messages import Message
 from pbxtrack.calls.events import LegEnded, LegJoined
 from pbxtrack.calls.lifecycle import Status, outcome
@@ -77,6 +77,38 @@ async def test_a_burst_of_fifty_thousand_events() -> None:
         assert (listener.events, listener.facts, listener.lost, listener.reconnects) == (count, count, 0, 0)
     assert order(store) == list(range(count))
     assert max(store.batches) <= MAX_BATCH
+
+
+async def test_the_socket_waits_for_a_store_that_is_slow() -> None:
+    store, count = Store(), 5 * MAX_AHEAD
+    async with FakeAsterisk() as fake, listening(fake, store, max_waiting=2 * MAX_AHEAD) as listener:
+        store.open.clear()
+        sending = asyncio.create_task(fake.send(b"".join(map(encode, joins(count)))))
+        await until(lambda: listener.facts >= MAX_AHEAD)
+        await asyncio.sleep(0.1)
+        assert (listener.facts, listener.waiting) == (MAX_AHEAD, MAX_AHEAD)
+        store.open.set()
+        await until(lambda: len(store.facts) == count, 60)
+        await sending
+        assert (listener.lost, listener.reconnects) == (0, 0)
+    assert order(store) == list(range(count))
+
+
+async def test_a_long_queue_is_worked_off_without_leaving_the_socket_alone() -> None:
+    store, count = Store(), 3 * MAX_AHEAD
+    events = joins(count + MAX_BATCH)
+    async with FakeAsterisk() as fake, listening(fake, store) as listener:
+        store.down = True
+        await fake.send(b"".join(map(encode, events[:count])))
+        await until(lambda: listener.waiting == count, 60)
+        store.down, store.takes = False, 0.05
+        await until(lambda: store.batches)
+        await fake.send(b"".join(map(encode, events[count:])))
+        await until(lambda: listener.facts == len(events))
+        assert listener.waiting > MAX_AHEAD
+        store.takes = 0
+        await until(lambda: listener.waiting == 0)
+    assert order(store) == list(range(len(events)))
 
 
 async def test_while_the_store_is_away_facts_wait_and_the_socket_is_read() -> None:
