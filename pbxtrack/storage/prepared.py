@@ -60,7 +60,7 @@ class Prepared:
 
     def _on_sqlite(self) -> _OnSqlite:
         if self._sqlite is None:
-            self._sqlite = _OnSqlite(self._statement, SQLiteDialect())
+            self._sqlite = _OnSqlite(self._statement, SQLiteDialect(json_deserializer=orjson.loads))
         return self._sqlite
 
 
