@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import SecretStr
 
@@ -20,19 +22,23 @@ NUMBERS = [f"+7495123{index:04d}" for index in range(50)]
 
 
 @pytest.mark.asyncio
-async def test_every_call_of_a_crowd_is_in_the_log_once_and_nothing_is_kept_of_it(database: Database) -> None:
+async def test_every_call_of_a_crowd_is_in_the_log_once_and_nothing_is_kept_of_it(
+    database: Database, tmp_path: Path
+) -> None:
     planned = plan(4_000, NUMBERS, BEGIN, lasts=1_800.0)
     assert most_at_once(planned) > 40
     with database.transaction() as connection:
         a_site(connection, static=NUMBERS)
     async with FakeAsterisk() as fake:
         settings = Settings(
+            data_dir=tmp_path,
             database=DatabaseSettings(url=database.url.render_as_string(hide_password=False)),
             ami=[AmiSettings(node=NODE, port=fake.port, secret=SecretStr("secret"))],
         )
         application = Application(settings, ["ami"])
         await application.start()
         try:
+            await until(lambda: NODE in application.listeners)
             listener = application.listeners[NODE]
             await until(lambda: listener.state.phase is Phase.CONNECTED)
             for event in play(planned):
