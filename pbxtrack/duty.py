@@ -7,6 +7,8 @@ import os
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import structlog
@@ -27,8 +29,20 @@ log = structlog.get_logger(__name__)
 
 
 def this_process() -> str:
-    """A name for this process that no other has, nor will have."""
-    return f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
+    """A name for this process that no other has, nor will have: where it runs, its id there, something random."""
+    return f"{_place()}/{os.getpid()}/{secrets.token_hex(4)}"
+
+
+def _place() -> str:
+    """A machine, or a container on it, whose process ids are its own."""
+    namespace = Path("/proc/self/ns/pid")
+    return f"{socket.gethostname()[:60]}/{namespace.stat().st_ino if namespace.exists() else ''}"
+
+
+def _is_gone(process: str) -> bool:
+    """Whether a process was here and is no more; of one elsewhere nothing is known."""
+    place, _, pid = process.rpartition("/")[0].rpartition("/")
+    return place == _place() and Path("/proc/self").exists() and not Path(f"/proc/{pid}").exists()
 
 
 class Duty:
@@ -98,7 +112,14 @@ class Duty:
             await asyncio.gather(work, return_exceptions=True)
 
     async def _claim(self) -> bool | None:
-        return await self._ask(lambda connection: duties.claim(connection, self.name, self._me))
+        """Whether it is ours; None where that cannot be known."""
+        holder = await self._ask(lambda connection: duties.claim(connection, self.name, self._me))
+        if holder is None:
+            return None
+        if holder != self._me and _is_gone(holder):  # killed: there is no need to wait until it is missed
+            await self._ask(partial(duties.release, duty=self.name, me=holder))
+            return await self._ask(lambda connection: duties.claim(connection, self.name, self._me)) == self._me
+        return holder == self._me
 
     async def _ask(self, question: Callable[[Connection], T]) -> T | None:
         """None when the database does not answer."""

@@ -15,7 +15,7 @@ from pbxtrack.ledger.follow import CelFollower, Position
 
 _EVERY = 1.0  # s between looks at the file
 _BATCH = 200  # calls of a transaction: others write between
-_RETRY_MOST = 5.0  # s, while the database is away
+_RETRY_MOST = 2.0  # s, while the database is away
 
 Reconcile = Callable[[Sequence[Sequence[Fact]], Position | None], Awaitable[Reconciled]]
 """Compares calls with the call log, and keeps the position with them. May raise StorageUnavailable."""
@@ -57,7 +57,7 @@ class Reconciler:
                 break
             except StorageUnavailable as error:
                 self._complain(str(error))
-                await asyncio.sleep(_RETRY_MOST)
+                await asyncio.sleep(_EVERY)
         kept = follower.position
         try:
             while True:

@@ -18,17 +18,20 @@ _SOUGHT = timedelta(seconds=3)  # others look every second
 _mine = update(duties).where(duties.c.name == bindparam("duty"), duties.c.holder == bindparam("me"))
 
 
-def claim(connection: Connection, duty: str, me: str) -> bool:
-    """Take a duty that nobody has, or say that one still has it; False: another process has it, and knows one waits."""
+def claim(connection: Connection, duty: str, me: str) -> str:
+    """Take a duty that nobody has, or say that one still has it; who has it now.
+
+    If that is another process, it learns that one waits.
+    """
     time = now(connection)
     insert = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(duties)
     held = {"holder": me, "held_until": time + HELD}
     free = or_(duties.c.holder == me, duties.c.held_until <= time)
     taking = insert.values(name=duty, **held).on_conflict_do_update(index_elements=["name"], set_=held, where=free)
     if connection.execute(taking.returning(duties.c.name)).first():
-        return True
-    connection.execute(update(duties).where(duties.c.name == duty).values(sought_at=time))
-    return False
+        return me
+    seeking = update(duties).where(duties.c.name == duty).values(sought_at=time).returning(duties.c.holder)
+    return str(connection.scalar(seeking))
 
 
 def release(connection: Connection, duty: str, me: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -93,6 +94,27 @@ async def test_one_that_is_alone_does_not_wait(database: Database, monkeypatch: 
         await asyncio.wait_for(one.duty.hand_over(), 5)
     async with running(next_one):
         await until(lambda: next_one.works)
+
+
+@pytest.mark.asyncio
+async def test_a_process_that_was_killed_here_is_not_waited_for(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duties, "HELD", timedelta(hours=1))
+    killed = subprocess.Popen(["sleep", "60"])
+    mine = this_process().rsplit("/", 2)
+    with database.transaction() as connection:
+        duties.claim(connection, "ami pbx1", f"{mine[0]}/{killed.pid}/0badcafe")
+        duties.claim(connection, "cel pbx1", f"elsewhere/1/{killed.pid}/0badcafe")
+    here, there = Worker(database), Worker(database, "cel pbx1")
+    async with running(here, there):
+        await until(lambda: here.duty.stands_by and there.duty.stands_by)
+        await asyncio.sleep(0.2)
+        assert here.works == 0
+        killed.kill()
+        killed.wait()
+        await until(lambda: here.works)
+        assert there.works == 0
 
 
 @pytest.mark.asyncio
