@@ -85,6 +85,12 @@ class CallStore(Directory, Protocol):
     def resolve_all(self, asked: Sequence[Dialled]) -> Sequence[Resolution]:
         """What is known of each number that was dialled, as :meth:`resolve` tells it."""
 
+    def after(self, dialled: Sequence[Dialled]) -> Sequence[str]:
+        """The attributed calls by the same callers to the same numbers, later than these, as long as a caller is bound.
+
+        By their ids, the earliest first.
+        """
+
     def contacts(self, callers: Sequence[Caller]) -> Sequence[tuple[int, bool]]:
         """(the contact, whether this is its first call) of each caller; those that are new are made."""
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pbxtrack.calls.events import CallArrived, Fact, LegJoined, LegLeft
 from pbxtrack.calls.lifecycle import Call, merge, outcome, project
 from pbxtrack.calls.ports import CallRecord, CallStore, Known
-from pbxtrack.calls.service import keep
+from pbxtrack.calls.service import attribute_again, keep
 
 _SAME = timedelta(milliseconds=100)
 """An event told by two of Asterisk's parts has times that differ by less: each takes the time for itself."""
@@ -58,6 +58,7 @@ def reconcile(
         store.append(news, now)
     for changed in keep(store, before, calls, region) if calls else []:
         (result.mended if changed.call.id in known else result.added).append(changed)
+    attribute_again(store, result.added, region)
     return result
 
 

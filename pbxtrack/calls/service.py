@@ -46,6 +46,20 @@ def keep(store: CallStore, known: Mapping[str, CallRecord], calls: Mapping[str, 
     return changed
 
 
+def attribute_again(store: CallStore, late: Sequence[CallRecord], region: str) -> None:
+    """Calls were found late: whoever had called the same number again was taken for somebody new. Mends that."""
+    tied = [
+        Dialled(record.dialled, record.call.started_at, record.caller)
+        for record in late
+        if record.caller and record.attribution and record.attribution.visit
+    ]
+    for call_id in store.after(tied):  # one after another: each is tied by the one before it
+        record = store.load([call_id])[call_id]
+        known, _ = resolve(store, record.call.dialled or "", record.caller, record.call.started_at, region)
+        if (again := attribute(known)) != record.attribution:
+            store.save([replace(record, attribution=again)])
+
+
 def resolve(
     directory: Directory, dialled: str, caller: str | None, at: datetime, region: str
 ) -> tuple[Resolution, str | None]:

@@ -11,17 +11,17 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, Table, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from pbxtrack.calls.attribution import Attribution, Candidate, Method
+from pbxtrack.calls.attribution import CALLER_BINDING, Attribution, Candidate, Method
 from pbxtrack.calls.events import Fact, details, restore
 from pbxtrack.calls.lifecycle import Call, Outcome, Status
-from pbxtrack.calls.ports import Caller, CallRecord, Known
+from pbxtrack.calls.ports import Caller, CallRecord, Dialled, Known
 from pbxtrack.pool.model import Sign
 from pbxtrack.pool.service import renew
-from pbxtrack.storage.directory import SqlDirectory
+from pbxtrack.storage.directory import Pair, SqlDirectory
 from pbxtrack.storage.gathered import Gathered
 from pbxtrack.storage.known import KnownSites
 from pbxtrack.storage.leases import SqlLeases
-from pbxtrack.storage.prepared import Among, Prepared
+from pbxtrack.storage.prepared import Among, AmongPairs, Prepared
 from pbxtrack.storage.rows import VISIT_COLUMNS, visit_of
 from pbxtrack.storage.tables import call_facts, calls, contacts, sites, visits
 
@@ -53,6 +53,16 @@ _not_first = Gathered(
     update(calls)
     .where(calls.c.site_id == bindparam("site"), calls.c.caller == bindparam("number"), calls.c.first)
     .values(first=bindparam("is"))
+)
+_after = Prepared(
+    select(calls.c.id, calls.c.dialled, calls.c.caller, calls.c.started_at)
+    .where(
+        AmongPairs(calls.c.dialled, calls.c.caller, "pairs"),
+        calls.c.started_at > bindparam("earliest"),
+        calls.c.method.is_not(None),
+    )
+    .order_by(calls.c.started_at),
+    many=True,
 )
 _open = select(calls.c.state).where(calls.c.node == bindparam("node"), calls.c.ended_at.is_(None))
 _facts = (
@@ -138,6 +148,20 @@ class SqlCalls(SqlDirectory):
             for site_id, callers in by_site.items()
             for row in _contacts.all(self._connection, {"site_id": site_id, "callers": callers})
         }
+
+    def after(self, dialled: Sequence[Dialled]) -> list[str]:
+        times: dict[Pair, list[datetime]] = {}
+        for one in dialled:
+            times.setdefault((one.number, one.caller), []).append(one.at)
+        if not times:
+            return []
+        earliest = min(one.at for one in dialled)
+        rows = _after.all(self._connection, {"pairs": list(times), "earliest": earliest})
+        return [
+            row.id
+            for row in rows
+            if any(at < row.started_at <= at + CALLER_BINDING for at in times[row.dialled, row.caller])
+        ]
 
     def prolong(self, signs: Sequence[Sign]) -> None:
         if signs:

@@ -141,6 +141,38 @@ def test_a_call_is_attributed_by_the_leases_of_its_time(shop: Database) -> None:
     assert added.attribution.lease == then.lease.id
 
 
+def test_who_called_again_belongs_to_the_visit_of_a_call_that_is_found_late(shop: Database) -> None:
+    """The first call was in a visitor's visit. By the second and third the number was somebody else's."""
+    template = [
+        replace(fact, dialled=POOL) if isinstance(fact, CallArrived) else fact for fact in shape("answered_caller")
+    ]
+    at = template[0].at
+
+    def a_call(linkedid: str, later: timedelta) -> list[Fact]:
+        return [
+            replace(fact, linkedid=linkedid, at=fact.at + later,
+                    leg=linkedid if fact.leg == fact.linkedid else fact.leg)
+            for fact in template
+        ]  # fmt: skip
+
+    def lease(when: datetime, campaign: str) -> LeaseGrant:
+        page = f"https://shop.example/?utm_source=yandex&utm_medium=cpc&utm_campaign={campaign}"
+        with shop.transaction() as connection:
+            return one(SqlLeases(connection), LeaseRequest("demo", page), when)
+
+    theirs = lease(at - timedelta(minutes=2), "theirs")
+    somebody = lease(at + timedelta(hours=3), "somebody")
+    hear(shop, a_call("1.2", timedelta(hours=3, minutes=5)))
+    hear(shop, a_call("1.3", timedelta(hours=3, minutes=10)))
+    assert {row.visit_id for row in log(shop).values()} == {somebody.visit.id}
+    compare(shop, [a_call("1.1", timedelta())])
+    rows = log(shop)
+    assert {linkedid: (row.visit_id, row.method) for linkedid, row in rows.items()} == {
+        "1.1": (theirs.visit.id, "lease"), "1.2": (theirs.visit.id, "caller"), "1.3": (theirs.visit.id, "caller"),
+    }  # fmt: skip
+    assert [linkedid for linkedid, row in rows.items() if row.first] == ["1.1"]
+
+
 def test_a_call_found_later_may_be_its_callers_first(shop: Database) -> None:
     later = shape("answered_line")
     earlier = [
