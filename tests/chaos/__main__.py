@@ -19,17 +19,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make chaos ARGS=…", description=__doc__)
     parser.add_argument("--seed", default="pbxtrack", help="the same seed breaks the same things at the same moments")
     parser.add_argument("--calls", type=int, default=11, help="calls of a round")
+    parser.add_argument("--database", choices=("postgresql", "sqlite"), help="only on this one")
     parser.add_argument("--rounds", type=int, help="at most so many rounds, chosen by the seed")
     parser.add_argument("--only", help="only faults whose name contains this")
     options = parser.parse_args()
-    plan: list[tuple[Fault, ...]] = [(), *((fault,) for fault in singles()), *pairs()]
+    kinds = [options.database] if options.database else ["postgresql", "sqlite"]
+    return max([_play(database, options) for database in kinds])
+
+
+def _play(database: str, options: argparse.Namespace) -> int:
+    plan: list[tuple[Fault, ...]] = [(), *((fault,) for fault in singles(database)), *pairs(database)]
     if options.only:
         plan = [faults for faults in plan if any(options.only in fault.name for fault in faults)]
     if options.rounds:
         plan = Random(options.seed).sample(plan, min(options.rounds, len(plan)))
-    with world() as made:
+    with world(database) as made:
         rounds = Rounds(made, options.seed)
-        print(_line("fault", [*_HEADS]), flush=True)
+        print(_line(f"fault, on {database}", [*_HEADS]), flush=True)
         for faults in plan:
             done = rounds.play(faults, options.calls)
             print(_row(done), flush=True)

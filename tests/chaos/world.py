@@ -1,4 +1,4 @@
-"""Everything that can break: an Asterisk, a PostgreSQL, two pbxtracks, and the links between them."""
+"""Everything that can break: an Asterisk, two pbxtracks on a PostgreSQL or one on SQLite, the links between them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, LiteralString
@@ -31,14 +32,37 @@ DATABASE = "chaos"
 
 
 @dataclass
+class Postgresql:
+    """A PostgreSQL, and the link by which the pbxtracks reach it."""
+
+    cluster: postgres.Cluster
+    link: Link
+
+    def sql(self, *statements: LiteralString) -> None:
+        """Tell it something, past the link."""
+        with self.connect() as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """A connection past the link, without transactions."""
+        return psycopg.connect(host=str(self.cluster.folder), user="postgres", dbname=DATABASE, autocommit=True)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to every process of it."""
+        for pid in self.cluster.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+
+@dataclass
 class World:
     """What there is. ``asterisk_gone`` are the times (s since 1970) between which Asterisk was not there."""
 
     lab: Lab
-    cluster: postgres.Cluster
     servers: list[Server]
-    database: Link
     ami: Link
+    postgresql: Postgresql | None  # else it is SQLite
     token: str = ""
     asterisk_gone: list[tuple[float, float]] = field(default_factory=list)
 
@@ -58,27 +82,25 @@ class World:
                 cursor = f"&cursor={quote(answer['next'])}"
         return None
 
-    def sql(self, *statements: LiteralString) -> None:
-        """Tell PostgreSQL something, past the link."""
-        folder = str(self.cluster.folder)
-        with psycopg.connect(host=folder, user="postgres", dbname=DATABASE, autocommit=True) as connection:
-            for statement in statements:
-                connection.execute(statement)
+    @property
+    def sqlite(self) -> Path:
+        """SQLite's file, where that is the database."""
+        return self.lab.root / "pbxtrack.db"
 
     def evidence(self, linkedid: str) -> list[str]:
         """The facts of a call, and what Asterisk wrote of it."""
-        folder = str(self.cluster.folder)
-        statement = "SELECT at, kind, leg, data, recorded_at FROM call_facts WHERE linkedid = %s ORDER BY at, id"
-        with psycopg.connect(host=folder, user="postgres", dbname=DATABASE) as connection:
-            facts = [" ".join(map(str, row)) for row in connection.execute(statement, (linkedid,))]
+        statement: LiteralString = "SELECT at, kind, leg, data, recorded_at FROM call_facts WHERE linkedid = "
+        order: LiteralString = " ORDER BY at, id"
+        rows: Iterable[tuple[Any, ...]]
+        if self.postgresql:
+            with self.postgresql.connect() as connection:
+                rows = connection.execute(statement + "%s" + order, (linkedid,)).fetchall()
+        else:
+            with contextlib.closing(sqlite3.connect(self.sqlite)) as lite:
+                rows = lite.execute(statement + "?" + order, (linkedid,)).fetchall()
         file = self.lab.log_dir / "cel-custom" / "pbxtrack.csv"
-        return facts + [line for line in file.read_text("utf-8", "replace").splitlines() if f'"{linkedid}"' in line]
-
-    def signal_database(self, number: signal.Signals) -> None:
-        """Send a signal to every process of PostgreSQL."""
-        for pid in self.cluster.processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+        told = [line for line in file.read_text("utf-8", "replace").splitlines() if f'"{linkedid}"' in line]
+        return [" ".join(map(str, row)) for row in rows] + told
 
     def until_well(self) -> None:
         """Wait until both services say that they are ready."""
@@ -97,45 +119,49 @@ class World:
 
 
 @contextlib.contextmanager
-def world() -> Iterator[World]:
-    """Make it, and leave nothing behind."""
+def world(database: str) -> Iterator[World]:
+    """Make it, on "postgresql" or "sqlite", and leave nothing behind."""
     with contextlib.ExitStack() as stack:
-        lab = stack.enter_context(
-            Lab.up(f"chaos{uuid.uuid4().hex[:8]}", "rootfs", attached=True, dial_timeout=DIAL_TIMEOUT)
-        )
-        cluster = postgres.Cluster(durable=True)
-        stack.callback(cluster.remove)
-        cluster.create()
-        cluster.start()
-        stack.callback(cluster.stop)
-        postgres.create(str(cluster.folder), DATABASE)
-        loop = stack.enter_context(Loop())
+        name = f"chaos{uuid.uuid4().hex[:8]}"
+        lab = stack.enter_context(lab_up(name, dial_timeout=DIAL_TIMEOUT))
         host = lab.addresses.host
-        database = Link(loop, (host, 5432), f"{cluster.folder}/.s.PGSQL.5432")
+        loop = stack.enter_context(Loop())
         ami = Link(loop, (host, 5039), split(lab.addresses.ami))
-        for link in (database, ami):
-            stack.callback(link.close)
-            link.open()
-        environment = {
-            "PBXTRACK_CONFIG": str(lab.config_path),
-            "PBXTRACK_DATABASE__URL": f"postgresql://postgres@{host}:5432/{DATABASE}",
-            "PBXTRACK_AMI__PORT": "5039",
-        }
-        agi = [f"{host}:4573", f"{host}:4574"]
+        stack.callback(ami.close)
+        ami.open()
+        environment = {"PBXTRACK_CONFIG": str(lab.config_path), "PBXTRACK_AMI__PORT": "5039"}
+        postgresql, names = None, "A"
+        if database == "postgresql":
+            postgresql, names = _postgresql(stack, loop, host), "AB"
+            environment["PBXTRACK_DATABASE__URL"] = f"postgresql://postgres@{host}:5432/{DATABASE}"
+        agi = [f"{host}:{4573 + index}" for index in range(len(names))]
         _wire(lab, agi, environment)
         servers = [
             Server(name, f"{host}:{8080 + index}", {**environment, "PBXTRACK_AGI__LISTEN": agi[index]}, lab.log_dir)
-            for index, name in enumerate(("A", "B"))
+            for index, name in enumerate(names)
         ]
-        made = World(lab, cluster, servers, database, ami)
+        made = World(lab, servers, ami, postgresql)
         made.token = json.loads(_command(environment, "token", "add", "chaos", "--json"))["token"]
         stack.callback(_end, servers)
         made.until_well()
         yield made
 
 
+def _postgresql(stack: contextlib.ExitStack, loop: Loop, host: str) -> Postgresql:
+    cluster = postgres.Cluster(durable=True)
+    stack.callback(cluster.remove)
+    cluster.create()
+    cluster.start()
+    stack.callback(cluster.stop)
+    postgres.create(str(cluster.folder), DATABASE)
+    link = Link(loop, (host, 5432), f"{cluster.folder}/.s.PGSQL.5432")
+    stack.callback(link.close)
+    link.open()
+    return Postgresql(cluster, link)
+
+
 def _wire(lab: Lab, agi: list[str], environment: dict[str, str]) -> None:
-    """As the documents say: the tables, the site, and a dialplan that asks the second service after the first."""
+    """As the documents say: the tables, the site, and a dialplan that asks one service after another."""
     _command(environment, "db", "upgrade")
     _command(environment, "apply", str(SITE))
     options = [option for address in agi for option in ("--agi", address)]
