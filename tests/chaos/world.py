@@ -10,7 +10,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ import psycopg
 from pbxtrack.lab import Lab
 from pbxtrack.lab.addresses import split
 from tests import postgres
+from tests.asterisk import labs
 from tests.chaos.links import Link, Loop
 from tests.chaos.servers import Server, ask
 
@@ -122,8 +122,7 @@ class World:
 def world(database: str) -> Iterator[World]:
     """Make it, on "postgresql" or "sqlite", and leave nothing behind."""
     with contextlib.ExitStack() as stack:
-        name = f"chaos{uuid.uuid4().hex[:8]}"
-        lab = stack.enter_context(lab_up(name, dial_timeout=DIAL_TIMEOUT))
+        lab = stack.enter_context(labs.up(labs.fresh_name(), "rootfs", attached=True, dial_timeout=DIAL_TIMEOUT))
         host = lab.addresses.host
         loop = stack.enter_context(Loop())
         ami = Link(loop, (host, 5039), split(lab.addresses.ami))
