@@ -27,6 +27,7 @@ MAX_BATCH = 1_000  # facts
 MAX_WAITING = 100_000  # facts; some ten thousand calls
 MAX_AHEAD = 5 * MAX_BATCH  # facts; while the store works, the socket waits for it beyond them
 _RETRY_MOST = 10.0  # s
+_COMPARE_AGAIN = 1.0  # s, while the store does not say which calls go on
 _DRAIN = 5.0  # s, to record what is left when the service ends
 
 log = structlog.get_logger(__name__)
@@ -55,7 +56,7 @@ class AmiListener:
         self._keeper = LineKeeper(self._client, lines, every=lines_every)
         self._waiting: deque[Fact] = deque()
         self._max_waiting = max_waiting
-        self._compare_again = lines_every
+        self._compare_again = min(lines_every, _COMPARE_AGAIN)
         self._news = asyncio.Event()
         self._room = MAX_AHEAD  # facts that may be heard before the store has taken the next
         self._taken = asyncio.Event()

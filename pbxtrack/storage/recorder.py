@@ -76,6 +76,10 @@ class Recorder:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _RETRY_MOST)
                 continue
+            except Exception:  # a defect, or a disk with one, must not keep later facts from the database
+                log.exception("spool_not_read", folder=str(self._spool.folder))
+                await asyncio.sleep(_LOOK)
+                continue
             pause = _RETRY
             if self._away:
                 log.info("facts_go_to_the_database_again", waiting=self.waiting)
