@@ -20,6 +20,7 @@ from pbxtrack.ledger.files import Part
 from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.known import KnownSites
+from pbxtrack.tuning import tune_for_batches
 
 _BATCH = 500  # calls of a transaction: others write between
 
@@ -56,6 +57,7 @@ def import_cdr(files: Sequence[Path], node: str | None, zone: tzinfo | None, as_
         known = ", ".join(nodes)
         raise click.BadParameter(f"the settings name no such node; there is {known}", param_hint="--node")
     found: list[dict[str, Any]] = []
+    tune_for_batches()
     with open_database(settings) as database:
         for path in files:
             parts = read_parts(path, node or nodes[0], zone, now(), _BATCH)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.ledger.files import Part, parts
+from pbxtrack.tuning import tune_for_batches
 
 _SMALL = 1024 * 1024  # bytes; less is read sooner than a process is there
 
@@ -51,6 +52,7 @@ def _received(link: Connection, path: Path) -> Part | None:
 def _send_parts(link: Connection, path: Path, node: str, zone: tzinfo | None, now: datetime, calls: int) -> None:
     """The process: sends each part, then None, or the error that there was. It ends with who reads them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    tune_for_batches()
     try:
         try:
             for part in parts(path, node, zone, now, calls):
