@@ -12,7 +12,7 @@ def tune() -> None:
 
 
 def tune_for_batches() -> None:
-    """Let a program that does one batch after another, and keeps nothing of them, spend less time on looking for cycles.
+    """Let a program that does batches, and keeps nothing of them, spend less time on looking for cycles.
 
     Nearly all that a batch made is gone with its last reference.
     """
