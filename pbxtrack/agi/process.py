@@ -11,12 +11,13 @@ import contextlib
 import json
 import socket
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
 
-from pbxtrack.agi.server import address_of, bind
+from pbxtrack.agi.server import OUTCOMES, address_of, bind
 from pbxtrack.agi.worker import Setup, decode_arrived, encode_setup
 from pbxtrack.calls.events import CallArrived
 from pbxtrack.errors import PbxtrackError
@@ -45,6 +46,8 @@ class AgiProcess:
         self._ended = asyncio.Event()
         self._stopping = False
         self._unanswered = 0
+        self._outcomes: Counter[str] = Counter()  # of the present process, as it told last
+        self._outcomes_before: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))  # of those that ended
         self.process: asyncio.subprocess.Process | None = None
         self.starts = 0
 
@@ -57,6 +60,14 @@ class AgiProcess:
     def ready(self) -> bool:
         """Whether calls are answered."""
         return self._ready.is_set() and self._unanswered < _SILENT
+
+    @property
+    def outcomes(self) -> Mapping[str, int]:
+        """How sessions ended, of all processes together: what one that was killed did not tell is not in it.
+
+        Some second behind; it only grows.
+        """
+        return {outcome: n + self._outcomes[outcome] for outcome, n in self._outcomes_before.items()}
 
     async def start(self) -> None:
         """Begin to answer. Raises PbxtrackError when the address cannot be had or the process does not start."""
@@ -137,6 +148,8 @@ class AgiProcess:
             bound.close()
         self.starts += 1
         self._unanswered = 0
+        self._outcomes_before.update(self._outcomes)
+        self._outcomes.clear()
         reader, self._link = await asyncio.open_connection(sock=ours)
         asking = asyncio.create_task(self._ask(self._link))
         try:
@@ -153,6 +166,8 @@ class AgiProcess:
 
     def _hear(self, message: dict[str, Any]) -> None:
         self._unanswered = 0
+        if "outcomes" in message:
+            self._outcomes = Counter(message["outcomes"])
         if "arrived" in message:
             self._heard(decode_arrived(message["arrived"]))
         elif "ready" in message:

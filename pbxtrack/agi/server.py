@@ -25,6 +25,9 @@ Answer = Mapping[str, str]
 Handler = Callable[[AgiRequest], Answer | Awaitable[Answer]]
 """Answers a request: at once where it can, for a caller waits; else by something to wait for."""
 
+OUTCOMES = ("answered", "hung_up", "failed", "too_slow", "refused", "command_refused", "cut", "not_agi")
+"""How a session may end."""
+
 _ENVIRONMENT_DEADLINE = 1.0  # s; Asterisk sends it whole, at once
 _REPLY_DEADLINE = 2.0  # s for Asterisk to read our commands and close
 _BACKLOG = 512
@@ -72,7 +75,7 @@ class AgiServer:
         self.handler = handler
         self.deadline = deadline
         self.max_sessions = max_sessions
-        self.outcomes: Counter[str] = Counter()  # how sessions ended, by reason
+        self.outcomes: Counter[str] = Counter()  # how sessions ended: of OUTCOMES
         self._listener = listener
         self._server: asyncio.Server | None = None
         self._open: set[_Session] = set()

@@ -4,7 +4,7 @@ Both arguments are file descriptors: a socket that listens for FastAGI, and one 
 service holds (:mod:`pbxtrack.agi.process`). Over the link, a JSON value a line:
 
 - the service sends a :class:`Setup`, then an empty line now and then, which asks for a sign of life;
-- the worker sends ``{"ready": true}``, every call's arrival, and signs of life.
+- the worker sends ``{"ready": true}``, every call's arrival, and signs of life, with how its sessions ended.
 
 The end of the link, however it comes, is the end of the worker: what is under way is answered, and it goes. If the
 service is killed the kernel ends it at once, even where it hangs: else it would keep the address from the next one.
@@ -93,11 +93,13 @@ class Worker:
         self._link.write(encode({"ready": True}))
         try:
             while await service.readline():
-                self._link.write(encode({"alive": True}))
+                self._link.write(encode({"alive": True, "outcomes": self._server.outcomes}))
         except ConnectionError:
             log.debug("the service is gone")
         await self._server.stop()
         self._tell()
+        if not self._link.is_closing():
+            self._link.write(encode({"outcomes": self._server.outcomes}))
         try:
             await self._link.drain()
         except ConnectionError:

@@ -14,6 +14,7 @@ import pytest
 
 from pbxtrack.agi import process as module
 from pbxtrack.agi.process import AgiProcess
+from pbxtrack.agi.server import OUTCOMES
 from pbxtrack.agi.worker import Setup
 from pbxtrack.calls.events import CallArrived
 from pbxtrack.errors import PbxtrackError
@@ -172,3 +173,27 @@ async def test_a_database_that_is_away_fails_the_call_at_once_and_is_used_when_i
         assert await ask(agi.address, data) == b"", "closed without a word: the dialplan takes the last known line"
         away.rename(file)
         assert b"PJSIP/sales" in await ask(agi.address, data)
+
+
+@pytest.mark.asyncio
+async def test_how_sessions_ended_is_counted_over_all_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_ASK_EVERY", 0.1)
+    agi = AgiProcess(a_setup(tmp_path), ANY_PORT, lambda _: None)
+    await agi.start()
+    try:
+        assert agi.outcomes == dict.fromkeys(OUTCOMES, 0)
+        await ask(agi.address, environment(extension="+74951230001"))
+        await ask(agi.address, b"GET / HTTP/1.1\r\n\n\n")
+        await until(lambda: sum(agi.outcomes.values()) == 2)
+        before = agi.outcomes
+        assert before["not_agi"] == 1
+        assert agi.process is not None
+        os.kill(agi.process.pid, signal.SIGKILL)
+        await until(lambda: agi.ready and agi.starts == 2)
+        assert agi.outcomes == before
+        await ask(agi.address, b"GET / HTTP/1.1\r\n\n\n")
+    finally:
+        await agi.stop()
+    assert agi.outcomes == {**before, "not_agi": 2}, "the last words of a process that is told to end"
