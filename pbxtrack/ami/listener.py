@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from itertools import islice
@@ -12,13 +12,15 @@ from itertools import islice
 import structlog
 
 from pbxtrack.ami.client import AmiClient
+from pbxtrack.ami.events import read_time
 from pbxtrack.ami.lines import LineKeeper, Lines
 from pbxtrack.ami.link import AmiRefused, AmiSettings, LinkState, Timing
 from pbxtrack.ami.messages import Message
 from pbxtrack.ami.resync import OpenCalls, resync
 from pbxtrack.ami.translate import Translator
-from pbxtrack.calls.events import Fact
+from pbxtrack.calls.events import FALLBACK_REASONS, OTHER_REASON, Fact, FallbackTaken
 from pbxtrack.errors import StorageUnavailable
+from pbxtrack.metrics import AmiCounts
 
 Record = Callable[[Sequence[Fact]], Awaitable[None]]
 """Makes facts durable; raises StorageUnavailable when it cannot now."""
@@ -63,6 +65,8 @@ class AmiListener:
         self._away = False
         self._losing = False
         self._defects = 0
+        self._fallbacks = Counter(dict.fromkeys((*FALLBACK_REASONS, OTHER_REASON), 0))
+        self._latest: tuple[Message, datetime] | None = None  # an event that tells its time, and when it came
         self.node = settings.node
         self.events = 0
         self.facts = 0
@@ -99,6 +103,35 @@ class AmiListener:
         """Calls of ours that go on."""
         return self._translator.calls.ours
 
+    @property
+    def lag(self) -> float | None:
+        """Seconds from the latest event's own time until it came to us; None before one that tells it.
+
+        A difference between Asterisk's clock and ours is in it.
+        """
+        if self._latest is None or (at := read_time(self._latest[0])) is None:
+            return None
+        return (self._latest[1] - at).total_seconds()
+
+    @property
+    def heard_at(self) -> datetime | None:
+        """When anything was last heard."""
+        return self._client.last_heard_at
+
+    @property
+    def counts(self) -> AmiCounts:
+        """All counters, as they are now."""
+        return AmiCounts(
+            events=self.events,
+            facts=self.facts,
+            malformed=self.malformed,
+            reconnects=self.reconnects,
+            lost=self.lost,
+            rejected=self.rejected,
+            repaired_lines=self.repaired_lines,
+            fallbacks=dict(self._fallbacks),
+        )
+
     async def run(self) -> None:
         """Listen until cancelled; then what was heard is still recorded, within a few seconds."""
         try:
@@ -117,6 +150,8 @@ class AmiListener:
 
     def _take(self, event: Message) -> None:
         self.events += 1
+        if "Timestamp" in event:
+            self._latest = event, self._clock()
         try:
             facts = self._translator.feed(event)
         except Exception:  # a defect of ours must not cost the next event
@@ -130,6 +165,10 @@ class AmiListener:
         self._waiting.extend(facts[:room])
         self._room -= len(facts)
         self.facts += len(facts)
+        for fact in facts:
+            if isinstance(fact, FallbackTaken):
+                # A dialplan may say anything: what we do not know must not make ever more time series.
+                self._fallbacks[fact.reason if fact.reason in FALLBACK_REASONS else OTHER_REASON] += 1
         if len(facts) > room:
             # The newest go, so that the gap has a clear beginning: Asterisk's own CDR and CEL files have what is lost.
             if not self._losing:
@@ -209,4 +248,5 @@ class AmiListener:
                     except StorageUnavailable:
                         await asyncio.sleep(0.2)
         except TimeoutError:
+            self.lost += len(self._waiting)
             log.error("facts were not recorded; import-cdr can add them", node=self.node, facts=len(self._waiting))

@@ -153,9 +153,13 @@ class RecordingStarted(Fact):
     kind = "recording"
 
 
+FALLBACK_REASONS = ("timeout", "unanswered", "unknown-number", "not-a-number")  # that our dialplan knows
+OTHER_REASON = "other"  # for all else, where reasons are counted
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FallbackTaken(Fact):
-    """The dialplan went on without our answer; ``reason``: unanswered, timeout, not-a-number."""
+    """The dialplan went on without our answer. ``reason``: one of FALLBACK_REASONS, or what a user's dialplan says."""
 
     reason: str
     kind = "fallback"

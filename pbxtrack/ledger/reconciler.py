@@ -26,7 +26,8 @@ log = structlog.get_logger(__name__)
 class Reconciler:
     """Adds to the call log what nobody told us of one Asterisk's calls.
 
-    Its counters only grow: ``added`` calls that we knew nothing of, ``mended`` ones that we had not heard to the end.
+    Its counters only grow: ``added`` calls that we knew nothing of, ``mended`` ones that we had not heard to the end,
+    ``agreed`` ones that we knew as they were.
     """
 
     def __init__(
@@ -43,6 +44,8 @@ class Reconciler:
         self._reason = ""
         self.added = 0
         self.mended = 0
+        self.agreed = 0
+        self.following = False  # whether it runs
 
     @property
     def reason(self) -> str:
@@ -51,6 +54,13 @@ class Reconciler:
 
     async def run(self) -> None:
         """Follow the file until cancelled."""
+        self.following = True
+        try:
+            await self._follow()
+        finally:
+            self.following = False
+
+    async def _follow(self) -> None:
         while True:
             try:
                 follower = CelFollower(self._path, self._node, await self._since())
@@ -107,6 +117,7 @@ class Reconciler:
                 calls = []
         self.added += len(found.added)
         self.mended += len(found.mended)
+        self.agreed += found.agreed
         if found.added or found.mended:
             log.info(
                 "calls completed from Asterisk's own records",

@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -201,3 +202,26 @@ async def test_rubbish_between_events_is_counted_and_costs_nothing_else() -> Non
         await until(lambda: len(store.facts) == 2)
         assert listener.malformed == 1
     assert order(store) == [0, 1]
+
+
+async def test_what_is_not_recorded_in_time_at_the_end_is_counted_as_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pbxtrack.ami.listener._DRAIN", 0.1)
+    store = Store()
+    async with FakeAsterisk() as fake:
+        async with listening(fake, store) as listener:
+            store.down = True
+            await fake.send(b"".join(map(encode, joins(7))))
+            await until(lambda: listener.waiting == 7)
+        assert (listener.counts.facts, listener.counts.lost) == (7, 7)
+
+
+async def test_how_late_events_are_is_told_by_the_latest_that_has_a_time() -> None:
+    async with FakeAsterisk() as fake, listening(fake, Store()) as listener:
+        assert listener.lag is None
+        stamp = datetime.now(UTC) - timedelta(seconds=7)
+        await fake.send({"Event": "Newexten", "Timestamp": f"{stamp.timestamp():.6f}"})
+        await fake.send({"Event": "Newexten"})
+        await until(lambda: listener.events == 2)
+        assert listener.lag == pytest.approx(7, abs=3)
+        assert listener.heard_at is not None
+        assert listener.heard_at > stamp
