@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -15,6 +16,7 @@ import structlog
 from aiohttp import web
 from sqlalchemy import Connection, text
 
+from pbxtrack import __version__, snapshot
 from pbxtrack.agi.process import AgiProcess
 from pbxtrack.agi.worker import Setup
 from pbxtrack.ami.link import Phase
@@ -31,6 +33,7 @@ from pbxtrack.errors import PbxtrackError, StorageUnavailable
 from pbxtrack.health import Check, Readiness
 from pbxtrack.ledger.follow import Position
 from pbxtrack.ledger.reconciler import Reconciler
+from pbxtrack.metrics import AmiCounts, Exposition, Leases, Snapshot
 from pbxtrack.numbers import mask, read_caller
 from pbxtrack.pool import service as leasing
 from pbxtrack.pool.model import LeaseGrant, LeaseRequest, Sign, SiteSettings
@@ -93,6 +96,8 @@ class Application:
         self.reconcilers = {
             ami.node: self._reconciler(ami.node, ami.cel_file) for ami in settings.ami if ami.cel_file is not None
         }
+        self._counted: defaultdict[str, AmiCounts] = defaultdict(AmiCounts)  # by listeners whose turn is over
+        self._leases: Counter[str] = Counter()  # as metrics.Leases
         self._duties: list[Duty] = []
         self._api: web.AppRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -139,9 +144,15 @@ class Application:
 
     async def acquire(self, request: LeaseRequest) -> LeaseGrant:
         """Lease a number to a visitor; raises UnknownSite or StorageUnavailable."""
-        answer = await self._acquire.submit(request)
+        try:
+            answer = await self._acquire.submit(request)
+        except StorageUnavailable:
+            self._leases["refused"] += 1
+            raise
         if isinstance(answer, PbxtrackError):
             raise answer
+        if not answer.renewed:
+            self._leases["overflow" if answer.lease.overflow else "number"] += 1
         return answer
 
     async def renew(self, sign: Sign) -> LeaseGrant | None:
@@ -172,6 +183,20 @@ class Application:
             # No reason to send websites elsewhere: but it is told.
             checks += [Check(f"records {node}", True, found.reason) for node, found in self.reconcilers.items()]
         return Readiness(checks)
+
+    def snapshot(self) -> Snapshot:
+        """What this process counts and knows, for its metrics."""
+        now = datetime.now(UTC)
+        in_memory = sum(listener.waiting for listener in self.listeners.values()) + len(self._arrivals)
+        nodes = [ami.node for ami in self.settings.ami] if "ami" in self.services else []
+        return Snapshot(
+            version=__version__,
+            ami={node: snapshot.of_listener(self.listeners.get(node), self._counted[node], now) for node in nodes},
+            cel={node: snapshot.of_reconciler(self.reconcilers[node]) for node in nodes if node in self.reconcilers},
+            agi=snapshot.of_agi(self.agi) if "agi" in self.services else None,
+            facts=snapshot.of_recorder(self.recorder, in_memory),
+            leases=Leases(**self._leases),
+        )
 
     def _check_ami(self, node: str) -> Check:
         if any(duty.name == f"ami {node}" and duty.stands_by for duty in self._duties):
@@ -218,6 +243,7 @@ class Application:
                 renew=self.renew,
                 site=self.site,
                 ready=self.ready,
+                metrics=Exposition(self.snapshot).text,
                 default_region=self._region,
                 # A proxy on this machine is trusted unasked: else all its visitors would be one.
                 trusted_proxies=[
@@ -253,6 +279,7 @@ class Application:
             await listener.run()
         finally:
             del self.listeners[ami.node]
+            self._counted[ami.node] += listener.counts
 
     def _listener(self, ami: AmiSettings) -> AmiListener:
         async def open_calls() -> Sequence[Call]:

@@ -33,11 +33,11 @@ class Services:
 
     ``acquire`` raises :class:`pbxtrack.pool.service.UnknownSite`; ``renew`` gives None for a lease that is gone and
     raises :class:`pbxtrack.pool.service.ForeignSite`; ``site`` gives None for a key that is no site's; all may raise
-    StorageUnavailable. ``default_region`` (ISO 3166) says how
-    numbers are read and shown. ``trusted_proxies`` may tell the visitor's address in X-Forwarded-For. A rate of None
-    lifts that limit: of new leases by address and by site, of renewals by address and by lease. ``trust_local`` lifts
-    all of them, and an address's fair share of the numbers, for programs on this machine, which may as well ask for
-    others.
+    StorageUnavailable. ``metrics`` gives the page of :mod:`pbxtrack.metrics` and waits for nothing. ``default_region``
+    (ISO 3166) says how numbers are read and shown. ``trusted_proxies`` may tell the visitor's address in
+    X-Forwarded-For. A rate of None lifts that limit: of new leases by address and by site, of renewals by address and
+    by lease. ``trust_local`` lifts all of them, and an address's fair share of the numbers, for programs on this
+    machine, which may as well ask for others.
     """
 
     database: Database
@@ -45,6 +45,7 @@ class Services:
     renew: Callable[[Sign], Awaitable[LeaseGrant | None]]
     site: Callable[[str], Awaitable[SiteSettings | None]]
     ready: Callable[[], Awaitable[Readiness]]
+    metrics: Callable[[], bytes]
     default_region: str = "RU"
     trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()
     address_rate: Rate | None = ADDRESS_RATE

@@ -1,8 +1,8 @@
-"""Is pbxtrack alive, is it ready, and what does its API look like?"""
+"""Is pbxtrack alive, is it ready, what does it count, and what does its API look like?"""
 
 from __future__ import annotations
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from pbxtrack.api.openapi import DOCUMENT
 from pbxtrack.api.page import PAGE
@@ -10,6 +10,7 @@ from pbxtrack.api.problems import Problem
 from pbxtrack.api.routing import Answer, Audience, Route, answer
 from pbxtrack.api.schemas import Alive, Ready
 from pbxtrack.api.services import SERVICES
+from pbxtrack.metrics import CONTENT_TYPE
 
 
 async def healthz(request: web.Request) -> web.Response:
@@ -22,6 +23,10 @@ async def readyz(request: web.Request) -> web.Response:
     if not readiness.ok:
         raise Problem("not-ready", readiness.reason, checks=checks)
     return answer({"status": "ready", "checks": checks})
+
+
+async def metrics(request: web.Request) -> web.Response:
+    return web.Response(body=request.app[SERVICES].metrics(), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
 
 
 async def openapi_json(request: web.Request) -> web.Response:
@@ -55,6 +60,16 @@ ROUTES = (
         audience=Audience.ANYONE,
         answer=Answer(200, "It can.", Ready),
         problems=("not-ready", "unavailable"),
+    ),
+    Route(
+        method="GET",
+        path="/metrics",
+        handler=metrics,
+        summary="What it counts, for Prometheus",
+        description="Of this process, in Prometheus's text format; `docs/metrics.md` explains each metric. It is"
+        " answered also while the database is not.",
+        audience=Audience.ANYONE,
+        answer=Answer(200, "The metrics.", content_type="text/plain"),
     ),
     Route(
         method="GET",

@@ -19,6 +19,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from pbxtrack.lab import CallResult, Lab
 
 SITE = Path(__file__).with_name("site.toml")
@@ -114,6 +116,16 @@ class Pbxtrack:
     def get(self, path: str) -> tuple[int, Any]:
         """(status, the JSON answered) of a GET; status 0 where nobody listens."""
         return self._ask(urllib.request.Request(self.url + path, headers={"Authorization": f"Bearer {self.token}"}))
+
+    def metrics(self) -> dict[tuple[str, ...], float]:
+        """Every value of /metrics, by its name and its labels' values."""
+        with urllib.request.urlopen(self.url + "/metrics", timeout=5) as response:
+            page = response.read().decode()
+        return {
+            (sample.name, *sample.labels.values()): sample.value
+            for metric in text_string_to_metric_families(page)
+            for sample in metric.samples
+        }
 
     def lease(self, page: str, visitor: str | None = None) -> dict[str, Any]:
         """Be a website that asks for a number."""

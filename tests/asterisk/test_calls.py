@@ -229,6 +229,28 @@ def test_callers_reach_their_line_while_the_answering_process_is_replaced(pbxtra
     assert after["pbx"]["fallback"] is None
 
 
+def test_metrics_tell_of_a_call_and_of_an_answering_process_that_hangs(pbxtrack: Pbxtrack) -> None:
+    node = "pbx1"
+    answered, starts = ("pbxtrack_agi_sessions_total", "answered"), ("pbxtrack_agi_starts_total",)
+    fallbacks = ("pbxtrack_ami_fallbacks_total", node, "timeout")
+    before = pbxtrack.metrics()
+    pbxtrack.place(to=BILLBOARD)
+    pbxtrack.until(lambda: pbxtrack.metrics()[answered] == before[answered] + 1)
+    after = pbxtrack.metrics()
+    assert after["pbxtrack_ami_connected", node] == 1
+    for name in ("pbxtrack_ami_events_total", "pbxtrack_ami_facts_total"):
+        assert after[name, node] > before[name, node]
+    assert 0 <= after["pbxtrack_ami_lag_seconds", node] < 2
+    assert after[fallbacks] == before[fallbacks]
+    pbxtrack.send_worker(signal.SIGSTOP)
+    pbxtrack.place(to=BILLBOARD)
+    pbxtrack.until(lambda: pbxtrack.metrics()[fallbacks] == before[fallbacks] + 1)
+    pbxtrack.until(lambda: pbxtrack.metrics()[starts] == before[starts] + 1)
+    pbxtrack.until(lambda: pbxtrack.metrics()["pbxtrack_agi_answering",] == 1)
+    last = pbxtrack.metrics()
+    assert all(last[key] >= n for key, n in after.items() if key[0].endswith("_total"))
+
+
 def test_a_restart_while_a_call_talks_loses_nothing(pbxtrack: Pbxtrack) -> None:
     handle = pbxtrack.lab.start_call(from_=pbxtrack.caller, to=BILLBOARD, ring=0.3, talk=8.0)
     pbxtrack.until(lambda: [call["status"] for call in pbxtrack.calls()] == ["talking"])

@@ -16,6 +16,7 @@ from pbxtrack.api.services import Services
 from pbxtrack.calls.events import CallArrived, Fact, LegEnded, LineAnswered, LineDialled, LineRang
 from pbxtrack.calls.service import record
 from pbxtrack.health import Check, Readiness
+from pbxtrack.metrics import Exposition, Snapshot
 from pbxtrack.pool import service
 from pbxtrack.pool.model import LeaseGrant, LeaseRequest, Sign, SiteSettings
 from pbxtrack.storage import tables
@@ -53,7 +54,11 @@ def services(database: Database, **changes: Any) -> Services:
     async def ready() -> Readiness:
         return Readiness([Check("database", ok=True)])
 
-    given: dict[str, Any] = {"acquire": acquire, "renew": renew, "site": site, "ready": ready} | changes
+    def metrics() -> bytes:
+        return Exposition(lambda: Snapshot(version="0")).text()
+
+    given: dict[str, Any] = {"acquire": acquire, "renew": renew, "site": site, "ready": ready, "metrics": metrics}
+    given |= changes
     return Services(database=database, **given)
 
 
