@@ -181,7 +181,7 @@ class Application:
         if "ami" in self.services:
             checks += [self._check_ami(ami.node) for ami in self.settings.ami]
             # No reason to send websites elsewhere: but it is told.
-            checks += [Check(f"records {node}", True, found.reason) for node, found in self.reconcilers.items()]
+            checks += [self._check_records(node, found) for node, found in self.reconcilers.items()]
         return Readiness(checks)
 
     def snapshot(self) -> Snapshot:
@@ -198,8 +198,16 @@ class Application:
             leases=Leases(**self._leases),
         )
 
+    def _stands_by(self, name: str) -> bool:
+        return any(duty.name == name and duty.stands_by for duty in self._duties)
+
+    def _check_records(self, node: str, reconciler: Reconciler) -> Check:
+        if self._stands_by(f"cel {node}"):
+            return Check(f"records {node}", ok=True, reason="another process follows them; this one stands by")
+        return Check(f"records {node}", ok=True, reason=reconciler.reason)
+
     def _check_ami(self, node: str) -> Check:
-        if any(duty.name == f"ami {node}" and duty.stands_by for duty in self._duties):
+        if self._stands_by(f"ami {node}"):
             return Check(f"ami {node}", ok=True, reason="another process listens; this one stands by")
         listener = self.listeners.get(node)
         phase = listener.state.phase if listener else Phase.CONNECTING
@@ -292,6 +300,9 @@ class Application:
 
     def _reconciler(self, node: str, file: Path) -> Reconciler:
         async def since() -> Position | None:
+            # Without a site, every call in the file would be nobody's, for good.
+            if not await self.database.read(line_directory):
+                raise StorageUnavailable("no site is set up yet: pbxtrack apply")
             kept = await self.database.read(lambda connection: ledger.position(connection, node))
             return Position(*kept) if kept else None
 

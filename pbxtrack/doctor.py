@@ -57,7 +57,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
 
 
 async def _looks(settings: Settings) -> AsyncIterator[Finding]:
-    lines: Mapping[str, str] = {}
+    lines: Mapping[str, str] | None = None
     async for finding in _database(settings):
         yield finding
         if finding.name == "schema" and finding.ok:
@@ -143,7 +143,7 @@ async def _api(listen: Address) -> Finding:
             if response.ok:
                 return Finding("service", True, "ready")
             found, known = _not_ready(await response.text(), response.status)
-            return Finding("service", False, found, "see the failing lines below" if known else mend)
+            return Finding("service", False, found, "see the other failing lines" if known else mend)
     except (aiohttp.ClientError, TimeoutError) as error:
         return Finding("service", False, f"nobody answers at {url}{_why(error)}", mend)
 
@@ -184,7 +184,7 @@ def _why(error: Exception) -> str:
     return ": too slow" if isinstance(cause, TimeoutError) else "" if isinstance(cause, OSError) else f": {error}"
 
 
-async def _asterisk(ami: AmiSettings, agi: Address, lines: Mapping[str, str]) -> AsyncIterator[Finding]:
+async def _asterisk(ami: AmiSettings, agi: Address, lines: Mapping[str, str] | None) -> AsyncIterator[Finding]:
     name = f"Asterisk {ami.node}"
     try:
         async with _connected(ami) as client:
@@ -193,7 +193,8 @@ async def _asterisk(ami: AmiSettings, agi: Address, lines: Mapping[str, str]) ->
             yield await _clock(client, name)
             async for finding in _dialplan(client, name, ami.node, agi):
                 yield finding
-            yield await _directory(client, name, lines)
+            if lines is not None:
+                yield await _directory(client, name, lines)
     except AmiError as error:
         yield Finding(f"{name}: AMI", False, str(error), _mend_ami(error))
 
@@ -302,6 +303,10 @@ async def _dialplan(client: AmiClient, name: str, node: str, agi: Address) -> As
     found = ", then ".join(f"asks agi://{ask[1]}/resolve as node {ask[2] or '(none)'}" for ask in asked)
     mend = f"it should ask port {agi.port} as node {node}: install what `pbxtrack asterisk-conf --node {node}` writes"
     yield Finding(f"{name}: dialplan", ok, found, mend)
+    for ask in asked:
+        host, _, port = ask[1].rpartition(":")
+        if port != str(agi.port) and port.isdecimal():  # another process's
+            yield await _agi(Address(host.strip("[]"), int(port)))
     wired = {context for context, application, data in steps if _sends_here(context, application, data)}
     yield Finding(
         f"{name}: inbound calls",
@@ -339,5 +344,5 @@ async def _directory(client: AmiClient, name: str, lines: Mapping[str, str]) -> 
         f"{name}: last known lines",
         not wrong,
         f"{len(wrong)} of {len(lines)} are missing or old" if wrong else f"all {len(lines)} are kept",
-        "pbxtrack serve ami keeps them; it needs ten seconds after a change",
+        "after a change the service needs ten seconds to write them; if it does not run: pbxtrack serve",
     )

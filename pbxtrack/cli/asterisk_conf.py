@@ -71,7 +71,7 @@ class Permit(click.ParamType[str]):
     metavar="HOST:PORT",
     multiple=True,
     help="Where this Asterisk reaches the service, if not where it listens. Of several, each after the first is asked "
-    "when those before it do not answer.",
+    "where those before it refuse or close.",
 )
 @click.option(
     "--permit",
