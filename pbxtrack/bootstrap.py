@@ -47,7 +47,7 @@ from pbxtrack.storage.known import KnownSites
 from pbxtrack.storage.leases import SqlLeases
 from pbxtrack.storage.recorder import Recorder
 from pbxtrack.storage.sites import line_directory
-from pbxtrack.storage.spool import Spool, spool_folder
+from pbxtrack.storage.spool import Spool, spool_folder, strangers, unusable
 from pbxtrack.tuning import tune
 
 SERVICES = ("api", "agi", "ami")
@@ -105,6 +105,7 @@ class Application:
     async def start(self) -> None:
         """Begin to serve. Raises PbxtrackError when an address is taken or the database needs an upgrade."""
         await self._prepare_database()
+        self._look_at_spool()
         self._tasks.append(asyncio.create_task(self.recorder.run()))
         if "agi" in self.services:
             await self.agi.start()
@@ -168,14 +169,7 @@ class Application:
 
     async def ready(self) -> Readiness:
         """Whether this process can do its work, by parts. Anybody may ask: the reasons name no host and no user."""
-        checks = [await self._check("database", lambda connection: connection.execute(text("SELECT 1")))]
-        try:
-            await _in_time(asyncio.to_thread(migrate.check, self.database))
-            checks.append(Check("migrations", ok=True))
-        except migrate.SchemaOutdated as error:
-            checks.append(Check("migrations", ok=False, reason=str(error)))
-        except StorageUnavailable:
-            checks.append(Check("migrations", ok=False, reason="not known while the database does not answer"))
+        checks = list(await asyncio.gather(self._check_database(), self._check_migrations()))
         if "agi" in self.services:
             checks.append(Check("agi", ok=self.agi.ready, reason="" if self.agi.ready else "calls are not answered"))
         if "ami" in self.services:
@@ -213,13 +207,22 @@ class Application:
         phase = listener.state.phase if listener else Phase.CONNECTING
         return Check(f"ami {node}", phase == Phase.CONNECTED, _AMI_REASONS.get(phase, ""))
 
-    async def _check(self, name: str, work: Callable[[Connection], object]) -> Check:
+    async def _check_database(self) -> Check:
         try:
-            await _in_time(self.database.read(work))
+            await _in_time(self.database.read(lambda connection: connection.execute(text("SELECT 1"))))
         except StorageUnavailable as error:
-            log.warning("not_ready", check=name, reason=str(error))
-            return Check(name, ok=False, reason="does not answer")
-        return Check(name, ok=True)
+            log.warning("not_ready", check="database", reason=str(error))
+            return Check("database", ok=False, reason="does not answer")
+        return Check("database", ok=True)
+
+    async def _check_migrations(self) -> Check:
+        try:
+            await _in_time(asyncio.to_thread(migrate.check, self.database))
+        except migrate.SchemaOutdated as error:
+            return Check("migrations", ok=False, reason=str(error))
+        except StorageUnavailable:
+            return Check("migrations", ok=False, reason="not known while the database does not answer")
+        return Check("migrations", ok=True)
 
     async def _prepare_database(self) -> None:
         """Make the tables where there are none. A database that is away must not keep us from forwarding calls."""
@@ -230,6 +233,13 @@ class Application:
         except StorageUnavailable as error:
             log.error("database_away", reason=str(error))
             self._tasks.append(asyncio.create_task(self._prepare_later()))
+
+    def _look_at_spool(self) -> None:
+        folder = spool_folder(self.settings.data_dir, self.database.url)
+        if reason := unusable(folder):
+            log.error("spool_unusable", reason=reason)
+        for other in strangers(self.settings.data_dir, folder):
+            log.warning("facts_wait_for_another_database", folder=str(other), ours=str(folder))
 
     async def _prepare_later(self) -> None:
         while True:
@@ -273,7 +283,7 @@ class Application:
         for ami in self.settings.ami:
             work.append((f"ami {ami.node}", partial(self._listen, ami), lambda: True))
             if (file := ami.cel_file) is not None:
-                work.append((f"cel {ami.node}", self.reconcilers[ami.node].run, file.exists))
+                work.append((f"cel {ami.node}", self.reconcilers[ami.node].run, partial(os.path.exists, file)))
         if self.database.is_sqlite:
             self._tasks += [asyncio.ensure_future(do()) for _, do, _ in work]
             return

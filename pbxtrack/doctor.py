@@ -28,7 +28,7 @@ from pbxtrack.settings import Address, AmiSettings, Settings
 from pbxtrack.storage import migrate
 from pbxtrack.storage.database import Database, parse_url, require_file
 from pbxtrack.storage.sites import line_directory
-from pbxtrack.storage.spool import spool_folder
+from pbxtrack.storage.spool import spool_folder, strangers, unusable
 from pbxtrack.storage.tables import call_facts, calls, leases, revisions
 
 _PATIENCE = 5.0  # s for any one answer
@@ -114,24 +114,31 @@ async def _lines(settings: Settings) -> Mapping[str, str]:
 
 
 def _disk(settings: Settings) -> Finding:
-    folder = next(path for path in (settings.data_dir, *settings.data_dir.parents, Path("/")) if path.exists())
-    free = shutil.disk_usage(folder).free
+    url = parse_url(settings.database.url)
+    folders = [settings.data_dir]
+    if url.get_backend_name() == "sqlite" and url.database:
+        folders.append(Path(url.database).parent)
+    there = {next(path for path in (folder, *folder.parents, Path("/")) if path.exists()) for folder in folders}
+    free, folder = min((shutil.disk_usage(path).free, path) for path in there)
     found = f"{free / 1024**3:.1f} GiB free at {folder}"
     return Finding("disk", free >= _DISK_LIMIT, found, "make room: SQLite and logs need 1 GiB and more")
 
 
 def _spool(settings: Settings) -> Finding:
     folder = spool_folder(settings.data_dir, parse_url(settings.database.url))
-    try:
-        waiting = sum(path.stat().st_size for path in folder.glob("facts-*.jsonl"))
-        writable = os.access(next(path for path in (folder, *folder.parents) if path.exists()), os.W_OK)
-    except OSError as error:
-        return Finding("spool", False, f"{folder}: {error.strerror}", "let pbxtrack's user read and write it")
-    if waiting:
+    if reason := unusable(folder):
+        mend = "let pbxtrack's user write there: while the database is away, what is heard of calls is kept in it"
+        return Finding("spool", False, reason, mend)
+    files = list(folder.glob("facts-*.jsonl"))
+    if foreign := [path for path in files if not os.access(path, os.R_OK | os.W_OK)]:
+        return Finding("spool", False, f"{foreign[0]} is another user's", "give it to pbxtrack's user: chown")
+    if waiting := sum(path.stat().st_size for path in files):
         mend = "mend the database: the service brings it there by itself. If none runs: pbxtrack serve"
         return Finding("spool", False, f"{waiting / 1024:.0f} kB of facts about calls wait for the database", mend)
-    mend = "let pbxtrack's user write there: while the database is away, what is heard of calls is kept in it"
-    return Finding("spool", writable, f"nothing waits in {folder}" if writable else f"{folder} cannot be written", mend)
+    if others := strangers(settings.data_dir, folder):
+        mend = f"if that is this database by another address, move its files to {folder}"
+        return Finding("spool", False, f"facts wait for another database in {others[0]}", mend)
+    return Finding("spool", True, f"nothing waits in {folder}")
 
 
 async def _api(listen: Address) -> Finding:

@@ -297,6 +297,7 @@ class _Call:
         self._came_in = next((row for row in rows if row.uniqueid == self._caller), arrived)
         self._arrived = arrived
         self._answered: set[str] = set()
+        self._begun = {row.uniqueid for row in rows if row.event == "CHAN_START"}
         ends = [_extra(row) for row in rows if row.event == "HANGUP" and row.uniqueid == self._caller]
         self._dialstatus = clean(str(ends[-1].get("dialstatus") or ""), 32).upper() if ends else ""
 
@@ -356,7 +357,9 @@ class _Call:
         cause = cause if isinstance(cause, int) and 0 <= cause <= 999 else None
         if row.channel and extra.get("hangupsource") == row.channel:
             yield HangupRequested(**leg, cause=cause)
-        if self._is_line(row) and row.uniqueid not in self._answered and row.app in _DIALLED_BY:
+        # Of a leg that began before the file did it is not known whether it had answered.
+        failed = row.uniqueid in self._begun and row.uniqueid not in self._answered
+        if failed and self._is_line(row) and row.app in _DIALLED_BY:
             yield LineFailed(**leg, name=name, status=self._failure(cause))
         yield LegEnded(**leg, cause=cause)
 

@@ -101,7 +101,7 @@ class CelFollower:
                 log.warning("the CEL file read last is gone; `import-cdr` adds what it had", file=str(self._path))
             else:
                 path, offset = kept, self._since.offset
-        if path is None or not _name_of(path):
+        if path is None or not _name_of_present(path):
             return False
         self.close()
         self._file = path.open("rb")
@@ -125,7 +125,7 @@ class CelFollower:
 
     def _successor(self, file: IO[bytes]) -> Path | None:
         """The file that was begun next after this one; None as long as this one is the last."""
-        if _name_of(self._path) in ("", self._name):
+        if _name_of_present(self._path) in ("", self._name):
             return None
         written = os.fstat(file.fileno()).st_mtime_ns
         later = [
@@ -155,6 +155,17 @@ class CelFollower:
         except Exception:  # a defect of ours must not cost the next line
             log.exception("a line of the CEL file could not be read", file=str(self._path), offset=place.offset)
             return []
+
+
+def _name_of_present(path: Path) -> str:
+    """As :func:`_name_of`, of the file that Asterisk writes: that it cannot be read must be told. Raises OSError."""
+    try:
+        with path.open("rb") as file:
+            return _name(file)
+    except FileNotFoundError:
+        if not path.parent.is_dir():
+            raise
+        return ""  # the first call makes it
 
 
 def _name_of(path: Path) -> str:

@@ -78,6 +78,7 @@ class Recorder:
                 continue
             except Exception:  # a defect, or a disk with one, must not keep later facts from the database
                 log.exception("spool_not_read", folder=str(self._spool.folder))
+                self._away = False  # the database is tried by whoever records next
                 await asyncio.sleep(_LOOK)
                 continue
             pause = _RETRY

@@ -13,7 +13,7 @@ import json
 import os
 import secrets
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from pbxtrack.calls.events import Fact, details, microseconds, restore
 from pbxtrack.errors import StorageUnavailable
 
 _AT_ONCE = 1024 * 1024  # bytes of a look: more than a line can have
+_FILES = "facts-*.jsonl"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 log = structlog.get_logger(__name__)
@@ -31,8 +32,22 @@ log = structlog.get_logger(__name__)
 
 def spool_folder(data_dir: Path, database: URL) -> Path:
     """Where facts for a database wait. Each has its own: what waits for one must not come into another."""
-    place = database.set(username=None, password=None).render_as_string()
+    query = sorted(pair for pair in database.normalized_query.items() if pair[0] not in ("user", "password"))
+    place = f"{database.host}:{database.port}/{database.database}?{query}"
     return data_dir / "spool" / f"{Path(database.database or 'memory').stem}-{zlib.crc32(place.encode()):08x}"
+
+
+def unusable(folder: Path) -> str:
+    """Why facts could not wait in this folder, which need not be there yet; empty if they could."""
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not there.is_dir():
+        return f"{there} is not a folder"
+    return "" if os.access(there, os.W_OK | os.X_OK) else f"{there} cannot be written"
+
+
+def strangers(data_dir: Path, own: Path) -> list[Path]:
+    """Folders in which facts wait for another database, or for this one by another address."""
+    return sorted({file.parent for file in (data_dir / "spool").glob(f"*/{_FILES}") if file.parent != own})
 
 
 class Spool:
@@ -46,6 +61,7 @@ class Spool:
         self._max_bytes = max_bytes
         self._own: _File | None = None  # what we add to
         self._left: _File | None = None  # another process's, that we took over
+        self._set_aside: set[Path] = set()
         self._given = 0  # facts of our own file that were given last
         self.facts = 0  # in our own file, not done
         self.malformed = 0  # lines that could not be read
@@ -65,12 +81,18 @@ class Spool:
     def first(self, most: int) -> list[Fact] | None:
         """The oldest facts, at most so many; the same again until they are done. None: nothing is left, anywhere."""
         if self._left is None and not (self._own and self._own.begun):
-            self._left = _abandoned(self.folder, but=self._own)
-        file = self._left or self._own
-        lines = file.first(most) if file else []
+            self._left = _abandoned(self.folder, self._set_aside | ({self._own.path} if self._own else set()))
+        if self._left is not None:
+            try:
+                lines = self._left.first(most)
+            except OSError as error:
+                self._put_aside(self._left, error)
+                return self.first(most)
+        else:
+            lines = self._own.first(most) if self._own else []
         if not lines:
             return None
-        self._given = len(lines) if file is self._own else 0
+        self._given = 0 if self._left else len(lines)
         return [fact for line in lines if (fact := self._read(line))]
 
     def done(self) -> None:
@@ -90,13 +112,21 @@ class Spool:
             file.close()
         self._own = self._left = None
 
+    def _put_aside(self, file: _File, error: OSError) -> None:
+        """A file of another's that cannot be read must not keep ours from the database."""
+        log.error("spool_file_not_read", file=str(file.path), reason=error.strerror)
+        self._set_aside.add(file.path)
+        self._left = None
+        with contextlib.suppress(OSError):
+            file.close()
+
     def _read(self, line: bytes) -> Fact | None:
         try:
             kind, node, linkedid, at, leg, data = json.loads(line)
             return restore(
                 kind, node=node, linkedid=linkedid, at=_EPOCH + timedelta(microseconds=at), leg=leg, data=data
             )
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError):
             self.malformed += 1
             log.warning(
                 "spooled_fact_not_read", bytes=len(line)
@@ -161,9 +191,9 @@ def _new_file(folder: Path) -> _File:
     return _File(path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))  # a caller's number is nobody's else
 
 
-def _abandoned(folder: Path, but: _File | None) -> _File | None:
-    for path in sorted(folder.glob("facts-*.jsonl")):
-        if but is not None and path == but.path:
+def _abandoned(folder: Path, but: Collection[Path]) -> _File | None:
+    for path in sorted(folder.glob(_FILES)):
+        if path in but:
             continue
         try:
             descriptor = os.open(path, os.O_RDWR)

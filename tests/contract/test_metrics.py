@@ -113,6 +113,8 @@ async def test_anybody_may_ask_and_gets_prometheuss_text(database: Database) -> 
 
 @pytest.mark.asyncio
 async def test_what_is_documented_is_exported_and_the_other_way_round(database: Database, tmp_path: Path) -> None:
+    with database.transaction() as connection:
+        a_site(connection, static=["+74951230001"])
     async with FakeAsterisk() as fake, serving(settings_for(database, tmp_path, fake), "api", "agi", "ami") as running:
         await until(lambda: running.listeners and running.snapshot().ami[NODE].connected)
         await fake.send(fallback(1, "timeout"))

@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from pbxtrack.calls.events import CallArrived, Fact, LegEnded, LineAnswered
 from pbxtrack.calls.reconcile import Reconciled, reconcile
 from pbxtrack.calls.service import record
+from pbxtrack.ledger.cel import facts_of, read_row
 from pbxtrack.ledger.files import LedgerFile, lines, opened
 from pbxtrack.pool.model import LeaseGrant, LeaseRequest
 from pbxtrack.storage.calls import SqlCalls
@@ -105,6 +106,19 @@ def test_a_call_heard_in_part_becomes_whole(shop: Database, heard_of: int) -> No
     assert (row.status, row.hung_up_by) == ("answered", HEARD["blind"]["hung_up_by"])
     assert row.talk_seconds == pytest.approx(HEARD["blind"]["talk_seconds"], abs=0.02)
     assert count(shop, call_facts) == len(whole)
+
+
+def test_a_file_that_has_only_a_calls_end_tells_nothing_new(shop: Database) -> None:
+    """The file was rotated while the call was up."""
+    compare(shop, told())
+    facts = count(shop, call_facts)
+    text = (FIXTURES / "cel.csv").read_text("utf-8").splitlines()
+    linkedid = HEARD["answered_line"]["linkedid"]
+    rows = [row for line in text if (row := read_row(line)) and row.linkedid == linkedid]
+    answered = max(index for index, row in enumerate(rows) if row.event == "ANSWER")
+    result = compare(shop, [facts_of("pbx1", linkedid, rows[answered + 1 :])])
+    assert (result.added, result.mended, result.agreed) == ([], [], 1)
+    assert count(shop, call_facts) == facts
 
 
 def test_what_was_inferred_after_a_break_gives_way_to_what_was(shop: Database) -> None:

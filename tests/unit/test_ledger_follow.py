@@ -170,3 +170,11 @@ def test_a_position_of_another_file_counts_for_nothing(tmp_path: Path, follow: F
     log = Log(tmp_path)
     log.write()
     assert len(drain(follow(Position("0:0", 10**9)))) == ALL
+
+
+def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+    assert CelFollower(tmp_path / "pbxtrack.csv", "pbx1").step() == []  # the first call makes it
+    with pytest.raises(IsADirectoryError):
+        CelFollower(tmp_path, "pbx1").step()
+    with pytest.raises(FileNotFoundError):
+        CelFollower(tmp_path / "nowhere" / "pbxtrack.csv", "pbx1").step()

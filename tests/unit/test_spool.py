@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.engine import make_url
 
 from pbxtrack.calls.events import CallArrived, Fact, LegEnded
 from pbxtrack.errors import StorageUnavailable
-from pbxtrack.storage.spool import Spool
+from pbxtrack.storage.spool import Spool, spool_folder, strangers, unusable
 from tests.unit.test_lifecycle import FACTS
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -185,3 +186,55 @@ def test_what_is_left_at_the_end_is_for_the_next_process(tmp_path: Path) -> None
     assert taken(second) == numbered(6)  # what was done already is told again
     second.close()
     assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['["ended","pbx1","1.1",17954090050000000000,"1.1",{}]', "[" * 100_000, "null", "[]", '["strange",1,2,3,4,{}]'],
+)
+def test_a_line_that_is_none_costs_only_itself(tmp_path: Path, line: str) -> None:
+    left = Spool(tmp_path / "spool", max_bytes=1_000_000)
+    left.add(numbered(2))
+    left.close()
+    (file,) = files(tmp_path)
+    file.write_bytes(line.encode() + b"\n" + file.read_bytes())
+    spool = Spool(tmp_path / "spool", max_bytes=1_000_000)
+    assert taken(spool) == numbered(2)
+    assert spool.malformed == 1
+    spool.close()
+
+
+def test_a_file_of_another_that_cannot_be_read_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = Spool(tmp_path / "spool", max_bytes=1_000_000)
+    left.add(numbered(2))
+    left.close()
+    spool = Spool(tmp_path / "spool", max_bytes=1_000_000)
+    spool.add(numbered(1, 2))
+    read = os.pread
+    fails = iter([OSError(errno.EIO, "Input/output error")])
+
+    def failing(*arguments: int) -> bytes:
+        for error in fails:
+            raise error
+        return read(*arguments)
+
+    monkeypatch.setattr(os, "pread", failing)
+    assert taken(spool) == numbered(1, 2)
+    assert len(files(tmp_path)) == 2
+    spool.close()
+
+
+def test_who_would_not_find_what_waits_is_told(tmp_path: Path) -> None:
+    ours = spool_folder(tmp_path, make_url("postgresql://u:p@127.0.0.1:5432/pbx"))
+    assert ours == spool_folder(tmp_path, make_url("postgresql://other:secret@127.0.0.1:5432/pbx"))
+    same = Spool(spool_folder(tmp_path, make_url("postgresql://u:p@localhost:5432/pbx")), max_bytes=1000)
+    same.add(numbered(1))
+    assert strangers(tmp_path, ours) == [same.folder]
+    assert strangers(tmp_path, same.folder) == []
+    same.close()
+
+
+def test_a_folder_that_cannot_be_is_seen_before_it_is_needed(tmp_path: Path) -> None:
+    assert unusable(tmp_path / "a" / "b") == ""
+    (tmp_path / "file").touch()
+    assert "is not a folder" in unusable(tmp_path / "file" / "b")
