@@ -97,6 +97,14 @@ def test_the_import_that_is_shown_says_what_it_says(pbxtrack: Pbxtrack, tmp_path
     name = command.split()[-1]
     pbxtrack.place(to="+74951230001")
     packed = tmp_path / Path(name).name
-    packed.write_bytes(gzip.compress((pbxtrack.lab.log_dir / "cel-custom" / "pbxtrack.csv").read_bytes()))
-    said = pbxtrack.command(*command.split()[2:-1], str(packed)).strip()
-    assert re.sub(r"\d+", "N", said.replace(str(packed), name)) == re.sub(r"\d+", "N", shown)
+    said = ""
+
+    def says_it() -> bool:
+        """Once Asterisk has written the call's last line, which AMI may tell of earlier."""
+        nonlocal said
+        packed.write_bytes(gzip.compress((pbxtrack.lab.log_dir / "cel-custom" / "pbxtrack.csv").read_bytes()))
+        said = pbxtrack.command(*command.split()[2:-1], str(packed)).strip()
+        return re.sub(r"\d+", "N", said.replace(str(packed), name)) == re.sub(r"\d+", "N", shown)
+
+    pbxtrack.until(says_it)
+    assert said

@@ -66,7 +66,7 @@ async def gone(pid: int) -> None:
     def ended() -> bool:
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):  # gone before it was opened, or before it was read
             return True
         return state == "Z"
 
