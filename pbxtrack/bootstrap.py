@@ -79,8 +79,8 @@ class Application:
         self._facts: GroupCommit[Sequence[Fact], None] = GroupCommit(
             self.database, self._record, parallel=1, gather=_GATHER
         )
-        folder = spool_folder(settings.data_dir, self.database.url)
-        spool = Spool(folder, max_bytes=settings.database.spool_megabytes * 1024 * 1024)
+        self._spool_folder = spool_folder(settings.data_dir, self.database.url)
+        spool = Spool(self._spool_folder, max_bytes=settings.database.spool_megabytes * 1024 * 1024)
         self.recorder = Recorder(self._facts.submit, spool)
         self._sites = KnownSites()
         self._called = KnownSites()  # the same, of numbers that are called: the leases' reads are another shape
@@ -235,11 +235,10 @@ class Application:
             self._tasks.append(asyncio.create_task(self._prepare_later()))
 
     def _look_at_spool(self) -> None:
-        folder = spool_folder(self.settings.data_dir, self.database.url)
-        if reason := unusable(folder):
+        if reason := unusable(self._spool_folder):
             log.error("spool_unusable", reason=reason)
-        for other in strangers(self.settings.data_dir, folder):
-            log.warning("facts_wait_for_another_database", folder=str(other), ours=str(folder))
+        for other in strangers(self.settings.data_dir, self._spool_folder):
+            log.warning("facts_wait_for_another_database", folder=str(other), ours=str(self._spool_folder))
 
     async def _prepare_later(self) -> None:
         while True:

@@ -28,7 +28,7 @@ from pbxtrack.settings import Address, AmiSettings, Settings
 from pbxtrack.storage import migrate
 from pbxtrack.storage.database import Database, parse_url, require_file
 from pbxtrack.storage.sites import line_directory
-from pbxtrack.storage.spool import spool_folder, strangers, unusable
+from pbxtrack.storage.spool import files_in, spool_folder, strangers, unusable
 from pbxtrack.storage.tables import call_facts, calls, leases, revisions
 
 _PATIENCE = 5.0  # s for any one answer
@@ -129,7 +129,7 @@ def _spool(settings: Settings) -> Finding:
     if reason := unusable(folder):
         mend = "let pbxtrack's user write there: while the database is away, what is heard of calls is kept in it"
         return Finding("spool", False, reason, mend)
-    files = list(folder.glob("facts-*.jsonl"))
+    files = files_in(folder)
     if foreign := [path for path in files if not os.access(path, os.R_OK | os.W_OK)]:
         return Finding("spool", False, f"{foreign[0]} is another user's", "give it to pbxtrack's user: chown")
     if waiting := sum(path.stat().st_size for path in files):

@@ -1,6 +1,6 @@
 """The process that answers Asterisk and does nothing else: ``python -m pbxtrack.agi.worker LISTENER LINK``.
 
-Both arguments are file descriptors: a socket that listens for FastAGI, and one end of a pair whose other end the
+Both arguments are file descriptors: the socket to listen on for FastAGI, and one end of a pair whose other end the
 service holds (:mod:`pbxtrack.agi.process`). Over the link, a JSON value a line:
 
 - the service sends a :class:`Setup`, then an empty line now and then, which asks for a sign of life;

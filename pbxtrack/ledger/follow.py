@@ -171,8 +171,7 @@ def _name_of_present(path: Path) -> str:
 def _name_of(path: Path) -> str:
     """What the file is known by; empty for one that is not there, or has not one whole line yet."""
     try:
-        with path.open("rb") as file:
-            return _name(file)
+        return _name_of_present(path)
     except OSError:
         return ""
 

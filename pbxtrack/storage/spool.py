@@ -50,6 +50,11 @@ def strangers(data_dir: Path, own: Path) -> list[Path]:
     return sorted({file.parent for file in (data_dir / "spool").glob(f"*/{_FILES}") if file.parent != own})
 
 
+def files_in(folder: Path) -> list[Path]:
+    """The files of facts in a spool's folder, whoever's they are."""
+    return sorted(folder.glob(_FILES))
+
+
 class Spool:
     """One process's file of facts, and what others left; ``max_bytes`` bounds the first. Not for two threads at once.
 
@@ -127,10 +132,8 @@ class Spool:
                 kind, node=node, linkedid=linkedid, at=_EPOCH + timedelta(microseconds=at), leg=leg, data=data
             )
         except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError):
-            self.malformed += 1
-            log.warning(
-                "spooled_fact_not_read", bytes=len(line)
-            )  # half a line: the machine went down as it was written
+            self.malformed += 1  # half a line, mostly: the machine went down as it was written
+            log.warning("spooled_fact_not_read", bytes=len(line))
             return None
 
 
@@ -192,7 +195,7 @@ def _new_file(folder: Path) -> _File:
 
 
 def _abandoned(folder: Path, but: Collection[Path]) -> _File | None:
-    for path in sorted(folder.glob(_FILES)):
+    for path in files_in(folder):
         if path in but:
             continue
         try:
