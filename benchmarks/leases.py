@@ -118,6 +118,7 @@ def _fill(url: str, case: Case) -> None:
                         "kind": "pool",
                         "pool_id": pool,
                         "free_at": site.LONG_AGO,
+                        "rests_until": site.LONG_AGO,
                         "guaranteed_until": site.LONG_AGO,
                         "seq": 0,
                     }

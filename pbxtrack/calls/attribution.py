@@ -1,23 +1,27 @@
-"""Which advertising brought a call: a pure function of what was known when it arrived."""
+"""Which advertising brought a call: a pure function of what was known when it arrived.
+
+Everybody who was shown the number may have called it, and people whom nobody showed it may, too. Each is weighed by the
+site's curves (see :mod:`pbxtrack.calls.curves`); the probabilities are the shares of the weights. A caller who was tied
+to a visitor before is that visitor, whoever holds the number now.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from pbxtrack.pool.model import Holder, NumberKind, Resolution, Visit
+from pbxtrack.calls.curves import State, place_of
+from pbxtrack.calls.evidence import Holder, Resolution, Tie
+from pbxtrack.numbers import landline_region
+from pbxtrack.pool.model import NumberKind, Visit
 
-CALLER_BINDING = timedelta(days=90)
-"""How long a caller who dials the same number again belongs to the visit that they were shown it in."""
+MAX_CANDIDATES = 8
+"""How many of those who may have called are kept with a call, the likeliest."""
 
-# First estimates, until a site's own calls teach better ones. The guide that the field quotes says about 90 % for
-# dynamic tracking. A caller who was tied to a visit and dials the very number again is surer than any newcomer.
-_SURE_LEASE = 0.9
-_SURE_CALLER = 0.95
-_PAST_LEASE = 0.6
-_PAST_HALF_LIFE = timedelta(hours=6)
+_NEGLIGIBLE = 0.005  # a candidate that is less likely is not kept
+_SPENT = 0.999  # whoever has so probably called already, from another number, is no candidate for a first call
 
 
 class Method(StrEnum):
@@ -25,19 +29,24 @@ class Method(StrEnum):
 
     STATIC = "static"  # the number is one channel's
     LEASE = "lease"  # somebody holds the number
-    CALLER = "caller"  # this caller's own earlier call on this number
-    PAST_LEASE = "past_lease"  # nobody holds it; somebody did
+    CALLER = "caller"  # this caller's own earlier call
+    PAST_LEASE = "past_lease"  # somebody who held it earlier
     OVERFLOW = "overflow"  # shown to everybody for whom no number was left
     NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A visit that the call may have come from, with its probability."""
+    """A visit that the call may have come from, with its probability.
+
+    It is the visitor's latest in which they were shown the number; the probability is the visitor's.
+    """
 
     visit: str
     channel: str
     confidence: float
+    visitor: str = ""
+    lease: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,40 @@ class Attribution:
     candidates: Sequence[Candidate] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Possible:
+    """Somebody who may have called for the first time.
+
+    ``place``: of what they did last, on the curves. ``left``: the probability that they have not called before, from
+    another phone. ``same_region``: whether their region is that of the caller's landline; None where that is unknown.
+    """
+
+    holder: Holder
+    place: int
+    left: float
+    same_region: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """Who may have called. ``shares``: probabilities by visitor; what they lack to 1 is nobody we know.
+
+    ``again``: the caller is known from an earlier call. Else ``possible`` is what the shares were made of; it is what
+    the curves are learned from.
+    """
+
+    shares: Mapping[str, float]
+    holders: Mapping[str, Holder]  # by visitor: the latest lease in which they were shown the number
+    again: bool
+    possible: Sequence[Possible] = ()
+    overflow: bool = False
+
+    @property
+    def nobody(self) -> float:
+        """The probability that it was nobody whom we showed the number."""
+        return max(0.0, 1 - sum(self.shares.values()))
+
+
 def attribute(known: Resolution) -> Attribution:
     """Attribute a call by what was known when it arrived."""
     owner = known.owner
@@ -61,63 +104,169 @@ def attribute(known: Resolution) -> Attribution:
     if owner.kind is NumberKind.STATIC:
         channel = owner.channel or ""
         return Attribution(Method.STATIC, f"The number belongs to the channel {channel}.", channel, confidence=1.0)
-    if owner.kind is NumberKind.OVERFLOW:
-        return Attribution(Method.OVERFLOW, "The overflow number, shown to visitors when the pool was used up.")
-    if known.bound is not None:
-        return _by_caller(known, known.bound)
-    if known.current is not None:
-        return _by_lease(known, known.current)
-    if known.earlier:
-        return _by_past_lease(known, known.earlier[0])
-    return Attribution(Method.NONE, "Nobody had been shown this number before the call.")
+    return decide(known, weigh(known))
 
 
-def _by_caller(known: Resolution, bound: Visit) -> Attribution:
-    others = [known.current] if known.current and known.current.visit.id != bound.id else []
-    return Attribution(
-        Method.CALLER,
-        "The same caller dialled this number before and belongs to the visit in which it was shown.",
-        bound.channel,
-        bound,
-        confidence=_SURE_CALLER,
-        candidates=(_candidate(bound, _SURE_CALLER), *_share(others, 1 - _SURE_CALLER)),
+def weigh(known: Resolution) -> Weighing:
+    """Who may have dialled a pool's number, or the overflow number."""
+    holders: dict[str, Holder] = {}
+    for holder in known.holders:
+        holders.setdefault(holder.visit.visitor, holder)
+    return _weigh_caller(known, holders) or _weigh_holders(known, holders)
+
+
+def _weigh_caller(known: Resolution, holders: Mapping[str, Holder]) -> Weighing | None:
+    """The caller's earlier calls say who they are; None where they say nothing about this number."""
+    if known.caller is None:
+        return None
+    for call in known.calls:
+        if call.caller != known.caller:
+            continue
+        tied = {tie.visitor: tie.share for tie in call.ties if tie.visitor in holders}
+        unknown = call.unknown if call.number == known.number else 0.0
+        if (total := sum(tied.values()) + unknown) > _NEGLIGIBLE:
+            return Weighing({visitor: share / total for visitor, share in tied.items()}, holders, again=True)
+    return None
+
+
+def _weigh_holders(known: Resolution, holders: Mapping[str, Holder]) -> Weighing:
+    assert known.owner is not None
+    overflow = known.owner.kind is NumberKind.OVERFLOW
+    called = _called(known)
+    caller_region = landline_region(known.caller) if known.caller else None
+    curves = known.curves
+    rates, channels = curves.rates, curves.channels
+    possible: list[Possible] = []
+    weights: dict[str, float] = {}
+    for visitor, holder in holders.items():
+        left = 1 - called.get(visitor, 0.0)
+        if left < 1 - _SPENT:
+            continue
+        same = holder.visit.region == caller_region if caller_region and holder.visit.region else None
+        one = Possible(holder, _place(holder, known.at), left, same)
+        possible.append(one)
+        weight = rates[one.place] * left * channels.get(holder.visit.channel, 1.0)
+        if same is not None:
+            weight *= curves.same_region if same else curves.other_region
+        weights[visitor] = weight
+    if known.caller is None:
+        _add_withheld(weights, known, holders)
+    total = sum(weights.values()) + (curves.overflow_strangers if overflow else curves.strangers)
+    shares = {visitor: weight / total for visitor, weight in weights.items()}
+    return Weighing(shares, holders, again=False, possible=possible, overflow=overflow)
+
+
+def _place(holder: Holder, at: datetime) -> int:
+    """Where on the curves a visitor is: by the last tap or copy, else by the page's end, else by the last sign."""
+    lease = holder.lease
+    for tap in reversed(lease.taps):
+        if tap <= at:
+            return place_of(State.KEEN, (at - tap).total_seconds())
+    if lease.left_at is not None and lease.left_at <= at:
+        return place_of(State.LEFT, (at - lease.left_at).total_seconds())
+    return place_of(State.SEEN, (at - lease.seen_at).total_seconds())
+
+
+def _called(known: Resolution) -> dict[str, float]:
+    """How probably each visitor has called already, from another phone than this caller's."""
+    called: dict[str, float] = {}
+    counted: set[str] = set()  # a caller's latest call tells best who they are
+    for call in known.calls:
+        if call.caller is not None:
+            if call.caller == known.caller or call.caller in counted:
+                continue
+            counted.add(call.caller)
+        for tie in call.ties:
+            called[tie.visitor] = min(1.0, called.get(tie.visitor, 0.0) + tie.share)
+    return called
+
+
+def _add_withheld(weights: dict[str, float], known: Resolution, holders: Mapping[str, Holder]) -> None:
+    """Whoever called without a number may do so again, and is not to be told from the others by it."""
+    for call in known.calls:
+        if call.caller is None and call.number == known.number:
+            rate = known.curves.rates[place_of(State.AGAIN, (known.at - call.at).total_seconds())]
+            for tie in call.ties:
+                if tie.visitor in holders:
+                    weights[tie.visitor] = weights.get(tie.visitor, 0.0) + tie.share * rate
+
+
+def ties(attribution: Attribution) -> list[Tie]:
+    """Whom a call that was attributed so ties its caller to."""
+    return [Tie(one.visitor, one.lease, one.confidence) for one in attribution.candidates if one.visitor]
+
+
+def decide(known: Resolution, weighing: Weighing) -> Attribution:
+    """What is said of a call, of those who may have made it."""
+    likeliest = sorted(weighing.shares.items(), key=lambda entry: (-entry[1], entry[0]))
+    candidates = tuple(
+        Candidate(holder.visit.id, holder.visit.channel, round(share, 4), visitor, holder.lease.id)
+        for visitor, share in likeliest[:MAX_CANDIDATES]
+        if share >= _NEGLIGIBLE
+        for holder in (weighing.holders[visitor],)
     )
-
-
-def _by_lease(known: Resolution, holder: Holder) -> Attribution:
-    idle = known.at - holder.lease.seen_at
+    nobody = weighing.nobody
+    if not candidates or nobody > 0.5:
+        return Attribution(Method.NONE, _why_nobody(known, weighing, nobody), candidates=candidates)
+    visitor, share = likeliest[0]
+    holder = weighing.holders[visitor]
     return Attribution(
-        Method.LEASE,
-        f"The number was held for this visit; its last sign of life was {_ago(idle)} before the call.",
+        _method(known, weighing, holder),
+        _why(known, weighing, holder),
         holder.visit.channel,
         holder.visit,
         holder.lease.id,
-        _SURE_LEASE,
-        (_candidate(holder.visit, _SURE_LEASE), *_share(known.earlier[:1], 1 - _SURE_LEASE)),
+        round(share, 4),
+        candidates,
     )
 
 
-def _by_past_lease(known: Resolution, last: Holder) -> Attribution:
-    gone = max(known.at - last.lease.ends_at, timedelta())
-    confidence = round(float(_PAST_LEASE * 0.5 ** (gone / _PAST_HALF_LIFE)), 3)
-    return Attribution(
-        Method.PAST_LEASE,
-        f"Nobody held the number; this visit held it last, until {_ago(gone)} before the call.",
-        last.visit.channel,
-        last.visit,
-        last.lease.id,
-        confidence,
-        (_candidate(last.visit, confidence), *_share(known.earlier[1:2], (1 - confidence) / 4)),
+def _method(known: Resolution, weighing: Weighing, holder: Holder) -> Method:
+    if weighing.again:
+        return Method.CALLER
+    if weighing.overflow:
+        return Method.OVERFLOW
+    return Method.LEASE if holder is known.holders[0] and holder.lease.live(known.at) else Method.PAST_LEASE
+
+
+def _why(known: Resolution, weighing: Weighing, holder: Holder) -> str:
+    if weighing.again:
+        return "The same caller called before and belongs to the visit in which this number was shown to them."
+    sign = _sign(holder, known.at)
+    others = sum(1 for share in weighing.shares.values() if share >= _NEGLIGIBLE) - 1
+    besides = f"; {others} other{'s' if others > 1 else ''} may have called" if others > 0 else ""
+    if weighing.overflow:
+        return f"The overflow number; of the visits that were shown it, {sign} in this one{besides}."
+    if holder is known.holders[0] and holder.lease.live(known.at):
+        return f"The number was held for this visit; {sign}{besides}."
+    if holder is known.holders[0]:
+        gone = _ago(known.at - holder.lease.ends_at)
+        return f"Nobody held the number; this visit held it last, until {gone} before the call, and {sign}{besides}."
+    return (
+        f"Of those who were shown the number this visit is the likeliest, though others held it since; {sign}{besides}."
     )
 
 
-def _candidate(visit: Visit, confidence: float) -> Candidate:
-    return Candidate(visit.id, visit.channel, round(confidence, 3))
+def _sign(holder: Holder, at: datetime) -> str:
+    lease = holder.lease
+    for tap in reversed(lease.taps):
+        if tap <= at:
+            return f"the number was tapped or copied {_ago(at - tap)} before the call"
+    if lease.left_at is not None and lease.left_at <= at:
+        return f"the page was closed {_ago(at - lease.left_at)} before the call"
+    if lease.seen_at >= at:
+        return "the page was open during the call"
+    return f"the last sign of life was {_ago(at - lease.seen_at)} before the call"
 
 
-def _share(holders: Sequence[Holder], rest: float) -> list[Candidate]:
-    """Half of what is left goes to the others who may have seen the number; the rest to somebody unknown."""
-    return [_candidate(holder.visit, rest / 2 / len(holders)) for holder in holders]
+def _why_nobody(known: Resolution, weighing: Weighing, nobody: float) -> str:
+    if not known.holders:
+        return "Nobody had been shown this number before the call."
+    if weighing.again:
+        return "The same caller called before and is nobody whom the website showed the number."
+    if weighing.overflow:
+        return "The overflow number, shown to visitors when the pool was used up; which of them called is not known."
+    return f"Probably nobody whom the website showed the number ({nobody:.0%}): no visit fits the time of the call."
 
 
 def _ago(span: timedelta) -> str:

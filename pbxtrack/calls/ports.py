@@ -9,9 +9,9 @@ from typing import NamedTuple, Protocol
 
 from pbxtrack.calls.attribution import Attribution
 from pbxtrack.calls.events import Fact
+from pbxtrack.calls.evidence import Directory, Resolution
 from pbxtrack.calls.lifecycle import Call, Outcome
-from pbxtrack.pool.model import Resolution, Sign
-from pbxtrack.pool.ports import Directory
+from pbxtrack.pool.model import Sign
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,8 @@ class CallStore(Directory, Protocol):
     def resolve_all(self, asked: Sequence[Dialled]) -> Sequence[Resolution]:
         """What is known of each number that was dialled, as :meth:`resolve` tells it."""
 
-    def after(self, dialled: Sequence[Dialled]) -> Sequence[str]:
-        """The attributed calls by the same callers to the same numbers, later than these, as long as a caller is bound.
+    def after(self, callers: Sequence[Caller]) -> Sequence[str]:
+        """The attributed calls by the same callers to the same sites, later than these, as long as a caller is bound.
 
         By their ids, the earliest first.
         """

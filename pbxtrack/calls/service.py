@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from pbxtrack.calls.attribution import Method, attribute
+from pbxtrack.calls.attribution import Attribution, attribute, ties
 from pbxtrack.calls.events import Fact
+from pbxtrack.calls.evidence import SURE_ENOUGH, Directory, EarlierCall, Resolution
 from pbxtrack.calls.lifecycle import Call, merge, outcome
 from pbxtrack.calls.ports import Caller, CallRecord, CallStore, Dialled
 from pbxtrack.numbers import InvalidNumber, Number, read_caller
-from pbxtrack.pool.model import Resolution, Sign
-from pbxtrack.pool.ports import Directory
+from pbxtrack.pool.model import Sign
 
 
 def record(store: CallStore, facts: Sequence[Fact], now: datetime, region: str) -> list[CallRecord]:
@@ -49,9 +49,9 @@ def keep(store: CallStore, known: Mapping[str, CallRecord], calls: Mapping[str, 
 def attribute_again(store: CallStore, late: Sequence[CallRecord], region: str) -> None:
     """Calls were found late: whoever had called the same number again was taken for somebody new. Mends that."""
     tied = [
-        Dialled(record.dialled, record.call.started_at, record.caller)
+        Caller(record.site_id, record.caller, record.call.started_at)
         for record in late
-        if record.caller and record.attribution and record.attribution.visit
+        if record.site_id and record.caller and record.attribution and record.attribution.visit
     ]
     for call_id in store.after(tied):  # one after another: each is tied by the one before it
         record = store.load([call_id])[call_id]
@@ -91,20 +91,53 @@ def _attribute(store: CallStore, records: dict[str, CallRecord], region: str) ->
         if known.owner and one.caller
     }
     contacts = dict(zip(callers, store.contacts(list(callers.values())), strict=True))
-    for (call_id, _, dialled), one, known in zip(due, asked, found, strict=True):
+    batch: list[tuple[Dialled, Resolution, Attribution]] = []  # so far: it is not in the store yet
+    by_time = sorted(zip(due, asked, found, strict=True), key=lambda entry: entry[1].at)
+    for (call_id, _, dialled), one, known in by_time:
         contact_id, first = contacts.get(call_id, (None, False))
+        known = _with_those_before(known, one, batch)
+        attribution = attribute(known)
+        batch.append((one, known, attribution))
         site = known.owner.site if known.owner else None
         record = records[call_id]
         records[call_id] = replace(
             record,
             dialled=known.number or dialled[:64],
             caller=one.caller,
-            attribution=attribute(known),
+            attribution=attribution,
             contact_id=contact_id,
             first=first,
             site_id=site.id if site else None,
             target_talk=site.target_talk if site else record.target_talk,
         )
+
+
+def _with_those_before(
+    known: Resolution, one: Dialled, batch: Sequence[tuple[Dialled, Resolution, Attribution]]
+) -> Resolution:
+    """What is known of a call, with those of its own batch: of the same number, or by the same caller."""
+    site = known.owner.site.id if known.owner else None
+    before = [
+        (EarlierCall(other.at, other.number, other.caller, ties(attribution)), other_known)
+        for other, other_known, attribution in reversed(batch)
+        if other.number
+        and other.at < one.at
+        and other_known.owner
+        and other_known.owner.site.id == site
+        and (other.number == one.number or (other.caller is not None and other.caller == one.caller))
+    ]
+    if not before:
+        return known
+    seen = {holder.lease.id for holder in known.holders}
+    older = {
+        holder.lease.id: holder
+        for call, other_known in before
+        if call.number == one.number and call.caller == one.caller
+        for holder in other_known.holders
+        if holder.lease.id not in seen and any(tie.lease == holder.lease.id for tie in call.ties)
+    }
+    calls = sorted([*(call for call, _ in before), *known.calls], key=lambda call: call.at, reverse=True)
+    return replace(known, holders=[*known.holders, *older.values()], calls=calls)
 
 
 def _e164(dialled: str, region: str) -> str | None:
@@ -120,10 +153,11 @@ def _sign(before: CallRecord | None, record: CallRecord) -> Sign | None:
     Once when it is attributed, and once when it is over.
     """
     attribution = record.attribution
-    if attribution is None or attribution.method is not Method.LEASE or attribution.lease is None:
+    if attribution is None or attribution.lease is None or attribution.confidence < SURE_ENOUGH:
         return None
+    called = record.caller is not None
     if record.outcome.ended_at and not (before and before.outcome.ended_at):
-        return Sign(attribution.lease, at=record.outcome.ended_at)
+        return Sign(attribution.lease, at=record.outcome.ended_at, called=called)
     if before is None or before.attribution is None:
-        return Sign(attribution.lease, at=record.call.started_at)
+        return Sign(attribution.lease, at=record.call.started_at, called=called)
     return None

@@ -83,11 +83,15 @@ class VisitEvent:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """How long a number is held from a sign of life on: ``guaranteed``, and until the end where numbers suffice."""
+    """How long a number is held from a sign of life on: ``guaranteed``, and until the end where numbers suffice.
+
+    It rests thereafter where its visitor may well call yet: other numbers are given to others first.
+    """
 
     since: datetime
     guaranteed_until: datetime
     ends_at: datetime
+    rests_until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,9 @@ class Lease:
 
     ``number`` is None when the pool was used up and the visitor was shown the site's overflow number. ``ends_at`` is
     the end of the hold; ``seen_at`` the visitor's last sign of life; ``guaranteed_until`` the moment from which the
-    number may be taken for somebody else if the pool runs short.
+    number may be taken for somebody else if the pool runs short. ``taps``: when the visitor tapped or copied the
+    number, the last MAX_TAPS times; ``left_at``: when they closed the page, if nothing was heard since. ``called``: a
+    call was tied to it, of a caller who would be known again.
     """
 
     id: str
@@ -110,6 +116,9 @@ class Lease:
     seen_at: datetime
     guaranteed_until: datetime
     ends_at: datetime
+    taps: tuple[datetime, ...] = ()
+    left_at: datetime | None = None
+    called: bool = False
 
     @property
     def overflow(self) -> bool:
@@ -149,8 +158,9 @@ class LeaseRequest:
 class Sign:
     """A page's sign of life: for which lease, and what happened there. A mere heartbeat has no ``event``.
 
-    ``at`` where it is not now: a call tells of its visitor's life at the time of the call. ``sites``: the keys of those
-    whose leases it may hold on, since a website's page may speak for its own only; None: any.
+    ``at`` where it is not now: a call tells of its visitor's life at the time of the call; ``called`` says that it was
+    one whose caller is known. ``sites``: the keys of those whose leases it may hold on, since a website's page may
+    speak for its own only; None: any.
     """
 
     lease: str
@@ -158,6 +168,7 @@ class Sign:
     page: str = ""
     at: datetime | None = None
     sites: Collection[str] | None = None
+    called: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,27 +195,3 @@ class NumberOwner:
     kind: NumberKind
     site: SiteSettings
     channel: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """A lease and its visit: who may have been looking at a number."""
-
-    lease: Lease
-    visit: Visit
-
-
-@dataclass(frozen=True, slots=True)
-class Resolution:
-    """All that is known about a dialled number at a moment.
-
-    ``owner`` is None for a number that is not ours. ``current`` holds the number then; ``earlier`` held it before,
-    the latest first. ``bound`` is the visit that this caller's earlier call on this number was tied to.
-    """
-
-    number: str | None
-    at: datetime
-    owner: NumberOwner | None = None
-    current: Holder | None = None
-    earlier: Sequence[Holder] = ()
-    bound: Visit | None = None

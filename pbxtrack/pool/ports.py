@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from pbxtrack.pool.model import Hold, Lease, NumberOwner, Resolution, SiteSettings, Visit, VisitEvent
+from pbxtrack.pool.model import Hold, Lease, SiteSettings, Visit, VisitEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,8 @@ class Changes:
     ``visits``: new ones, with the ids in other systems that the website told; ``seen``: signs of life of others,
     and ``events`` what happened then. ``leases``: new ones of numbers that were taken, or of none; ``kept``: new ones
     of the numbers that their visitors had before; ``ended``: leases that ``kept`` ones follow while they were live;
-    ``renewed``: leases with new times.
+    ``renewed``: leases with new times, of which ``told`` are those that tell something new of their visitor: that they
+    tapped the number, left, came back, or called.
     """
 
     visits: list[tuple[Visit, Mapping[str, str]]] = field(default_factory=list)
@@ -59,6 +60,7 @@ class Changes:
     leases: list[Lease] = field(default_factory=list)
     kept: list[Lease] = field(default_factory=list)
     renewed: list[Lease] = field(default_factory=list)
+    told: list[Lease] = field(default_factory=list)
     ended: list[Lease] = field(default_factory=list)
 
 
@@ -84,21 +86,11 @@ class LeaseStore(Protocol):
         """Leases with their visits; those that exist. Nobody else leases or renews their numbers meanwhile."""
 
     def take(self, pool_id: int, count: int, hold: Hold, *, deserted: bool) -> Sequence[FreeNumber]:
-        """Take up to so many numbers out of a pool, those first that have been free for longest.
+        """Take up to so many numbers out of a pool, those first that have been free, and rested, for longest.
 
         ``deserted``: rather numbers whose visitors have been gone for longest, from the end of their leases'
-        guaranteed times on; those leases end now.
+        guaranteed times on, those that rest included; leases that are live end now.
         """
 
     def save(self, changes: Changes) -> None:
         """Keep all of it."""
-
-
-class Directory(Protocol):
-    """What is known of a dialled number."""
-
-    def resolve(self, number: str, at: datetime, caller: str | None) -> Resolution:
-        """Whose the number (E.164) was at that moment, and who had been shown it."""
-
-    def owner(self, number: str) -> NumberOwner | None:
-        """Whose the number (E.164) is."""

@@ -72,7 +72,8 @@ def renew(store: LeaseStore, signs: Sequence[Sign], now: datetime) -> list[Lease
         if sign.sites is not None and site.key not in sign.sites:
             grants[-1] = ForeignSite(f"the lease is the site {site.key!r}'s")
         else:
-            renewed[lease.id] = lease = policy.renewed(lease, site, at)
+            renewed[lease.id] = lease = policy.renewed(lease, site, at, sign.event, called=sign.called)
+            _tell(changes, found.lease, lease)
             if sign.at is None:
                 _see(changes, found.visit, at, sign.event, sign.page)
             shown = lease.number or site.overflow_number
@@ -180,6 +181,7 @@ class _Turn:
         if own.live(now) and one.goes_on:
             lease = policy.renewed(own, one.site, now)
             self._changes.renewed.append(lease)
+            _tell(self._changes, own, lease)
             one.grant = LeaseGrant(lease, one.site, one.visit, lease.number, renewed=True, pool=one.pool)
             return
         if own.live(now):
@@ -234,6 +236,7 @@ class _Turn:
         if last and last.overflow and last.visit == one.visit.id and last.live(self._now):
             lease = policy.renewed(last, one.site, self._now)
             self._changes.renewed.append(lease)
+            _tell(self._changes, last, lease)
             one.grant = LeaseGrant(lease, one.site, one.visit, one.site.overflow_number, renewed=True)
         else:
             self._changes.leases.append(self._grant(one, None, self._now))
@@ -256,6 +259,11 @@ class _Turn:
         shown = lease.number or one.site.overflow_number
         one.grant = LeaseGrant(lease, one.site, one.visit, shown, pool=number.pool if number else None)
         return lease
+
+
+def _tell(changes: Changes, before: Lease, lease: Lease) -> None:
+    if (lease.taps, lease.left_at, lease.called) != (before.taps, before.left_at, before.called):
+        changes.told.append(lease)
 
 
 def _see(changes: Changes, visit: Visit, at: datetime, event: EventKind | None, page: str) -> None:

@@ -11,17 +11,18 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, Table, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from pbxtrack.calls.attribution import CALLER_BINDING, Attribution, Candidate, Method
+from pbxtrack.calls.attribution import Attribution, Candidate, Method
 from pbxtrack.calls.events import Fact, details, restore
+from pbxtrack.calls.evidence import CALLER_BINDING
 from pbxtrack.calls.lifecycle import Call, Outcome, Status
-from pbxtrack.calls.ports import Caller, CallRecord, Dialled, Known
+from pbxtrack.calls.ports import Caller, CallRecord, Known
 from pbxtrack.pool.model import Sign
 from pbxtrack.pool.service import renew
-from pbxtrack.storage.directory import Pair, SqlDirectory
+from pbxtrack.storage.directory import SqlDirectory
 from pbxtrack.storage.gathered import Gathered
 from pbxtrack.storage.known import KnownSites
 from pbxtrack.storage.leases import SqlLeases
-from pbxtrack.storage.prepared import Among, AmongPairs, Prepared
+from pbxtrack.storage.prepared import Among, Prepared
 from pbxtrack.storage.rows import VISIT_COLUMNS, visit_of
 from pbxtrack.storage.tables import call_facts, calls, contacts, sites, visits
 
@@ -55,9 +56,10 @@ _not_first = Gathered(
     .values(first=bindparam("is"))
 )
 _after = Prepared(
-    select(calls.c.id, calls.c.dialled, calls.c.caller, calls.c.started_at)
+    select(calls.c.id, calls.c.site_id, calls.c.caller, calls.c.started_at)
     .where(
-        AmongPairs(calls.c.dialled, calls.c.caller, "pairs"),
+        Among(calls.c.site_id, "site_ids"),
+        Among(calls.c.caller, "callers"),
         calls.c.started_at > bindparam("earliest"),
         calls.c.method.is_not(None),
     )
@@ -149,18 +151,18 @@ class SqlCalls(SqlDirectory):
             for row in _contacts.all(self._connection, {"site_id": site_id, "callers": callers})
         }
 
-    def after(self, dialled: Sequence[Dialled]) -> list[str]:
-        times: dict[Pair, list[datetime]] = {}
-        for one in dialled:
-            times.setdefault((one.number, one.caller), []).append(one.at)
+    def after(self, callers: Sequence[Caller]) -> list[str]:
+        times: dict[tuple[int, str], list[datetime]] = {}
+        for one in callers:
+            times.setdefault((one.site_id, one.number), []).append(one.at)
         if not times:
             return []
-        earliest = min(one.at for one in dialled)
-        rows = _after.all(self._connection, {"pairs": list(times), "earliest": earliest})
+        wanted = {"site_ids": {site_id for site_id, _ in times}, "callers": {number for _, number in times}}
+        rows = _after.all(self._connection, {**wanted, "earliest": min(one.at for one in callers)})
         return [
             row.id
             for row in rows
-            if any(at < row.started_at <= at + CALLER_BINDING for at in times[row.dialled, row.caller])
+            if any(at < row.started_at <= at + CALLER_BINDING for at in times.get((row.site_id, row.caller), ()))
         ]
 
     def prolong(self, signs: Sequence[Sign]) -> None:

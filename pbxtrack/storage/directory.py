@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
 
-from sqlalchemy import bindparam, func, or_, select
+from sqlalchemy import bindparam, func, select
 
-from pbxtrack.calls.attribution import CALLER_BINDING, Method
+from pbxtrack.calls.attribution import Method
+from pbxtrack.calls.curves import PRIOR, Curves
+from pbxtrack.calls.evidence import (
+    CALLER_BINDING,
+    MAX_EARLIER_CALLS,
+    MAX_HOLDERS,
+    EarlierCall,
+    Holder,
+    Resolution,
+    Tie,
+)
 from pbxtrack.calls.ports import Dialled
-from pbxtrack.pool.model import Holder, NumberKind, NumberOwner, Resolution, Visit
-from pbxtrack.pool.policy import EARLIER_HOLDERS
+from pbxtrack.pool.model import NumberKind, NumberOwner
 from pbxtrack.storage.known import KnownSites
-from pbxtrack.storage.prepared import Among, AmongPairs, Prepared, Reader
-from pbxtrack.storage.rows import LEASE_COLUMNS, SITE_COLUMNS, VISIT_COLUMNS, lease_of, site_of, visit_of
-from pbxtrack.storage.tables import UtcTime, calls, channels, leases, numbers, sites, visits
+from pbxtrack.storage.prepared import Among, Prepared, Reader
+from pbxtrack.storage.rows import (
+    LEASE_COLUMNS,
+    SITE_COLUMNS,
+    VISIT_COLUMNS,
+    curves_of,
+    lease_of,
+    site_of,
+    visit_of,
+)
+from pbxtrack.storage.tables import UtcTime, calls, channels, curves, leases, numbers, sites, visits
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
-Pair = tuple[str | None, str | None]
-"""A dialled number and its caller."""
+OVERFLOW_MEMORY = timedelta(days=1)
+"""How long those may have called who were shown the overflow number."""
+
 _owner = Prepared(
     select(
         numbers.c.id,
@@ -32,26 +53,55 @@ _owner = Prepared(
     .outerjoin(channels, channels.c.id == numbers.c.channel_id)
     .where(numbers.c.e164 == bindparam("number"), numbers.c.removed_at.is_(None), sites.c.removed_at.is_(None))
 )
+_shown = select(*LEASE_COLUMNS, *VISIT_COLUMNS).join_from(leases, visits, visits.c.id == leases.c.visit_id)
 _holders = Prepared(
-    select(*LEASE_COLUMNS, *VISIT_COLUMNS)
-    .join_from(leases, visits, visits.c.id == leases.c.visit_id)
-    .join(numbers, numbers.c.id == leases.c.number_id)
+    _shown.join(numbers, numbers.c.id == leases.c.number_id)
     .where(leases.c.number_id == bindparam("number_id"), leases.c.started_at <= bindparam("at"))
     .order_by(leases.c.started_at.desc())
-    .limit(EARLIER_HOLDERS)
+    .limit(MAX_HOLDERS),
+    many=True,
 )
-_bound = Prepared(
-    select(*VISIT_COLUMNS)
-    .join_from(calls, visits, visits.c.id == calls.c.visit_id)
+_overflow_holders = Prepared(
+    _shown.outerjoin(numbers, numbers.c.id == leases.c.number_id)
+    .where(
+        leases.c.number_id.is_(None),
+        leases.c.site_id == bindparam("site_id"),
+        leases.c.started_at <= bindparam("at"),
+        leases.c.started_at >= bindparam("since"),
+    )
+    .order_by(leases.c.started_at.desc())
+    .limit(MAX_HOLDERS),
+    many=True,
+)
+_leases = Prepared(
+    _shown.outerjoin(numbers, numbers.c.id == leases.c.number_id).where(Among(leases.c.id, "ids")), many=True
+)
+_EARLIER = (calls.c.started_at, calls.c.dialled, calls.c.caller, calls.c.candidates)
+_tied = calls.c.method != Method.STATIC.value
+_calls_to = Prepared(
+    select(*_EARLIER)
     .where(
         calls.c.dialled == bindparam("number"),
+        calls.c.started_at < bindparam("at"),
+        calls.c.started_at >= bindparam("since"),
+        _tied,
+    )
+    .order_by(calls.c.started_at.desc())
+    .limit(MAX_EARLIER_CALLS),
+    many=True,
+)
+_calls_by = Prepared(
+    select(*_EARLIER)
+    .where(
+        calls.c.site_id == bindparam("site_id"),
         calls.c.caller == bindparam("caller"),
         calls.c.started_at < bindparam("at"),
         calls.c.started_at >= bindparam("since"),
-        or_(*(calls.c.method == method for method in (Method.LEASE, Method.CALLER, Method.PAST_LEASE))),
+        _tied,
     )
     .order_by(calls.c.started_at.desc())
-    .limit(1)
+    .limit(MAX_EARLIER_CALLS),
+    many=True,
 )
 # The same for many numbers and moments at once: what of their history may matter, to be chosen from.
 _one_too_early = leases.alias()
@@ -68,7 +118,7 @@ _holders_of_many = Prepared(
             .where(_one_too_early.c.number_id == numbers.c.id, _one_too_early.c.started_at <= bindparam("earliest"))
             .order_by(_one_too_early.c.started_at.desc())
             .limit(1)
-            .offset(EARLIER_HOLDERS - 1)
+            .offset(MAX_HOLDERS - 1)
             .scalar_subquery(),
             bindparam("ever", type_=UtcTime),
         ),
@@ -76,17 +126,45 @@ _holders_of_many = Prepared(
     .order_by(leases.c.started_at.desc()),
     many=True,
 )
-_bound_of_many = Prepared(
-    select(calls.c.dialled, calls.c.caller, calls.c.started_at, *VISIT_COLUMNS)
-    .join_from(calls, visits, visits.c.id == calls.c.visit_id)
+_call_too_early = calls.alias()
+_calls_to_many = Prepared(
+    select(*_EARLIER)
+    .join_from(numbers, calls, calls.c.dialled == numbers.c.e164)
     .where(
-        AmongPairs(calls.c.dialled, calls.c.caller, "pairs"),
+        Among(numbers.c.id, "number_ids"),
         calls.c.started_at < bindparam("latest"),
-        calls.c.started_at >= bindparam("since"),
-        or_(*(calls.c.method == method for method in (Method.LEASE, Method.CALLER, Method.PAST_LEASE))),
+        calls.c.started_at
+        >= func.coalesce(
+            select(_call_too_early.c.started_at)
+            .where(_call_too_early.c.dialled == numbers.c.e164, _call_too_early.c.started_at < bindparam("earliest"))
+            .order_by(_call_too_early.c.started_at.desc())
+            .limit(1)
+            .offset(MAX_EARLIER_CALLS - 1)
+            .scalar_subquery(),
+            bindparam("ever", type_=UtcTime),
+        ),
+        _tied,
     )
     .order_by(calls.c.started_at.desc()),
     many=True,
+)
+_calls_by_many = Prepared(
+    select(*_EARLIER, calls.c.site_id)
+    .where(
+        Among(calls.c.site_id, "site_ids"),
+        Among(calls.c.caller, "callers"),
+        calls.c.started_at < bindparam("latest"),
+        calls.c.started_at >= bindparam("since"),
+        _tied,
+    )
+    .order_by(calls.c.started_at.desc()),
+    many=True,
+)
+_curves = Prepared(
+    select(curves.c.version, curves.c.curves)
+    .where(curves.c.site_id == bindparam("site_id"))
+    .order_by(curves.c.version.desc())
+    .limit(1)
 )
 _channel_line = Prepared(
     select(channels.c.line).where(
@@ -98,7 +176,7 @@ _channel_line = Prepared(
 
 
 class SqlDirectory:
-    """:class:`~pbxtrack.pool.ports.Directory` on a connection. With ``known``, it reads the same thing only once."""
+    """:class:`~pbxtrack.calls.evidence.Directory` on a connection. ``known``: what is read only once."""
 
     def __init__(self, reader: Reader, known: KnownSites | None = None) -> None:
         self._reader = reader
@@ -121,28 +199,43 @@ class SqlDirectory:
 
     def resolve(self, number: str, at: datetime, caller: str | None) -> Resolution:
         owner = self.owner(number)
-        if owner is None or owner.kind is not NumberKind.POOL:
-            return Resolution(number, at, owner)
-        return _resolution(at, owner, self._holders(owner.number_id, at), self._bound(number, at, caller))
+        if owner is None or owner.kind is NumberKind.STATIC:
+            return Resolution(number, at, caller, owner)
+        times = {"at": at, "since": at - CALLER_BINDING}
+        by_caller: list[EarlierCall] = []
+        if caller is not None:
+            found = _calls_by.all(self._reader, {"site_id": owner.site.id, "caller": caller, **times})
+            by_caller = [_earlier_call(row) for row in found]
+        to_number = [_earlier_call(row) for row in _calls_to.all(self._reader, {"number": number, **times})]
+        holders = self._holders(owner, at)
+        older = self.leases(_unseen(number, by_caller, {holder.lease.id for holder in holders}))
+        return _resolution(owner, at, caller, [*holders, *older.values()], to_number, by_caller, self.curves(owner))
 
     def resolve_all(self, asked: Sequence[Dialled]) -> list[Resolution]:
-        """What :meth:`resolve` gives for each, by two queries for all of them."""
+        """What :meth:`resolve` gives for each, by a few queries for all of them."""
         owners = [self.owner(one.number) if one.number else None for one in asked]
         pooled = [
             (owner, one) for owner, one in zip(owners, asked, strict=True) if owner and owner.kind is NumberKind.POOL
         ]
-        history = self._history({owner.number_id for owner, _ in pooled}, [one.at for _, one in pooled])
-        bound = self._bound_callers([one for _, one in pooled])
+        history = _History(self, [(owner.number_id, owner.site.id, one) for owner, one in pooled])
         found = []
         for owner, one in zip(owners, asked, strict=True):
-            if owner is None or owner.kind is not NumberKind.POOL:
-                found.append(Resolution(one.number, one.at, owner))
-                continue
-            holders = [holder for holder in history.get(owner.number_id, ()) if holder.lease.started_at <= one.at]
-            since = one.at - CALLER_BINDING
-            visits = (visit for at, visit in bound.get((one.number, one.caller), ()) if since <= at < one.at)
-            found.append(_resolution(one.at, owner, holders[:EARLIER_HOLDERS], next(visits, None)))
+            if owner is None or owner.kind is NumberKind.STATIC:
+                found.append(Resolution(one.number, one.at, one.caller, owner))
+            elif owner.kind is NumberKind.OVERFLOW:  # seldom called
+                found.append(self.resolve(owner.number, one.at, one.caller))
+            else:
+                found.append(history.of(owner, one))
         return found
+
+    def curves(self, owner: NumberOwner) -> Curves:
+        """What the calls of a number's site have taught, as it is kept."""
+        key = "curves", owner.site.id
+        if key not in self._known:
+            row = _curves.one_or_none(self._reader, {"site_id": owner.site.id})
+            self._known[key] = curves_of(row) if row else PRIOR
+        learned: Curves = self._known[key]
+        return learned
 
     def channel_line(self, site_id: int, channel: str) -> str | None:
         """The own line of a site's advertising channel, if it has one."""
@@ -159,43 +252,100 @@ class SqlDirectory:
 
     def rehearse(self, at: datetime) -> None:
         """Run every query of a resolve once, for nobody: the first caller then does not wait for their making."""
+        nothing = {"number_id": 0, "site_id": 0, "number": "", "caller": "", "ids": [], "at": at, "since": at}
         self._read_owner("")
-        self._holders(0, at)
-        self._bound("", at, "")
+        for query in (_holders, _calls_to, _calls_by, _leases, _curves):
+            query.all(self._reader, nothing)
         self._read_channel_line(0, "")
 
-    def _holders(self, number_id: int, at: datetime) -> list[Holder]:
-        rows = _holders.all(self._reader, {"number_id": number_id, "at": at})
-        return [Holder(lease_of(row), visit_of(row)) for row in rows]
+    def _holders(self, owner: NumberOwner, at: datetime) -> list[Holder]:
+        if owner.kind is NumberKind.OVERFLOW:
+            since = at - OVERFLOW_MEMORY
+            rows = _overflow_holders.all(self._reader, {"site_id": owner.site.id, "at": at, "since": since})
+        else:
+            rows = _holders.all(self._reader, {"number_id": owner.number_id, "at": at})
+        return [_holder(row) for row in rows]
 
-    def _history(self, number_ids: Collection[int], times: Sequence[datetime]) -> dict[int | None, list[Holder]]:
-        """Who held each of the numbers from the first of these times to the last, and just before, the latest first."""
-        history: dict[int | None, list[Holder]] = {}
-        if times:
-            asked = {"number_ids": number_ids, "earliest": min(times), "latest": max(times), "ever": _EVER}
-            for row in _holders_of_many.all(self._reader, asked):
-                history.setdefault(row.number_id, []).append(Holder(lease_of(row), visit_of(row)))
-        return history
+    def leases(self, ids: Collection[str]) -> dict[str, Holder]:
+        """Leases with their visits, by their ids."""
+        if not ids:
+            return {}
+        return {row.id: _holder(row) for row in _leases.all(self._reader, {"ids": list(ids)})}
 
-    def _bound_callers(self, asked: Sequence[Dialled]) -> dict[Pair, list[tuple[datetime, Visit]]]:
-        """The calls of each caller to each number that were tied to a visit: when, and to which, the latest first."""
-        bound: dict[Pair, list[tuple[datetime, Visit]]] = {}
-        if pairs := {(one.number, one.caller) for one in asked if one.caller}:
-            times = [one.at for one in asked]
-            wanted = {"pairs": pairs, "since": min(times) - CALLER_BINDING, "latest": max(times)}
-            for row in _bound_of_many.all(self._reader, wanted):
-                bound.setdefault((row.dialled, row.caller), []).append((row.started_at, visit_of(row)))
-        return bound
-
-    def _bound(self, number: str, at: datetime, caller: str | None) -> Visit | None:
-        if caller is None:
-            return None
-        since = at - CALLER_BINDING
-        row = _bound.one_or_none(self._reader, {"number": number, "caller": caller, "at": at, "since": since})
-        return visit_of(row) if row else None
+    def rows(self, query: Prepared, parameters: Mapping[str, Any]) -> Sequence[Any]:
+        """What a query of many numbers' history gives."""
+        return query.all(self._reader, parameters)
 
 
-def _resolution(at: datetime, owner: NumberOwner, holders: Sequence[Holder], bound: Visit | None) -> Resolution:
-    """Of a pool's number; ``holders`` the latest first."""
-    current = holders[0] if holders and holders[0].lease.live(at) else None
-    return Resolution(owner.number, at, owner, current, holders[1:] if current else holders, bound)
+class _History:
+    """Who was shown numbers, and who called them, at many moments at once."""
+
+    def __init__(self, directory: SqlDirectory, asked: Sequence[tuple[int, int, Dialled]]) -> None:
+        """``asked``: the ids of number and site of each."""
+        self._directory = directory
+        self._holders: defaultdict[int | None, list[Holder]] = defaultdict(list)
+        self._to: defaultdict[str, list[EarlierCall]] = defaultdict(list)
+        self._by: defaultdict[tuple[int, str], list[EarlierCall]] = defaultdict(list)
+        if not asked:
+            return
+        times = [one.at for _, _, one in asked]
+        which = {"number_ids": {number_id for number_id, _, _ in asked}, "earliest": min(times), "latest": max(times)}
+        for row in directory.rows(_holders_of_many, {**which, "ever": _EVER}):
+            self._holders[row.number_id].append(_holder(row))
+        for row in directory.rows(_calls_to_many, {**which, "ever": _EVER}):
+            self._to[row.dialled].append(_earlier_call(row))
+        if callers := {one.caller for _, _, one in asked if one.caller}:
+            sites = {site_id for _, site_id, _ in asked}
+            since = min(times) - CALLER_BINDING
+            wanted = {"site_ids": sites, "callers": callers, "since": since, "latest": max(times)}
+            for row in directory.rows(_calls_by_many, wanted):
+                self._by[row.site_id, row.caller].append(_earlier_call(row))
+        known = {holder.lease.id for holders in self._holders.values() for holder in holders}
+        unseen: set[str] = set()
+        for _, site_id, one in asked:
+            if one.number and one.caller:
+                unseen |= _unseen(one.number, self._by[site_id, one.caller], known)
+        self._older = directory.leases(unseen)
+
+    def of(self, owner: NumberOwner, one: Dialled) -> Resolution:
+        """What is known of one of them."""
+        shown = (holder for holder in self._holders[owner.number_id] if holder.lease.started_at <= one.at)
+        holders = list(islice(shown, MAX_HOLDERS))
+        by_caller = _before(one.at, self._by[owner.site.id, one.caller]) if one.caller else []
+        seen = {holder.lease.id for holder in holders}
+        older = [self._older[lease] for lease in _unseen(owner.number, by_caller, seen) if lease in self._older]
+        to_number = _before(one.at, self._to[owner.number])
+        curves = self._directory.curves(owner)
+        return _resolution(owner, one.at, one.caller, [*holders, *older], to_number, by_caller, curves)
+
+
+def _before(at: datetime, calls_: Sequence[EarlierCall]) -> list[EarlierCall]:
+    return list(islice((call for call in calls_ if at - CALLER_BINDING <= call.at < at), MAX_EARLIER_CALLS))
+
+
+def _unseen(number: str, by_caller: Sequence[EarlierCall], seen: Collection[str]) -> set[str]:
+    """The leases that calls to the number are tied to, and that are not among the latest."""
+    return {tie.lease for call in by_caller if call.number == number for tie in call.ties if tie.lease not in seen}
+
+
+def _resolution(
+    owner: NumberOwner,
+    at: datetime,
+    caller: str | None,
+    holders: Sequence[Holder],
+    to_number: Sequence[EarlierCall],
+    by_caller: Sequence[EarlierCall],
+    learned: Curves,
+) -> Resolution:
+    by_others = (call for call in to_number if caller is None or call.caller != caller)
+    return Resolution(owner.number, at, caller, owner, holders, [*by_caller, *by_others], learned)
+
+
+def _holder(row: Any) -> Holder:
+    return Holder(lease_of(row), visit_of(row))
+
+
+def _earlier_call(row: Any) -> EarlierCall:
+    # Candidates that were kept before attribution had probabilities name no visitor: they tie nobody.
+    ties = [Tie(one["visitor"], one["lease"], one["confidence"]) for one in row.candidates if one.get("visitor")]
+    return EarlierCall(row.started_at, row.dialled, row.caller, ties)

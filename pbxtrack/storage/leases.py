@@ -11,14 +11,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from pbxtrack.ids import new_id
 from pbxtrack.pool.model import Hold, Lease, SiteSettings, Visit, VisitEvent
-from pbxtrack.pool.policy import MAX_EVENTS
+from pbxtrack.pool.policy import MAX_EVENTS, rests_until
 from pbxtrack.pool.ports import Changes, FreeNumber, Known, PoolInfo
 from pbxtrack.sources.touch import ChannelRule
 from pbxtrack.storage import clock
 from pbxtrack.storage.gathered import Gathered
 from pbxtrack.storage.known import KnownSites
 from pbxtrack.storage.prepared import Among, Prepared
-from pbxtrack.storage.rows import LEASE_COLUMNS, SITE_COLUMNS, VISIT_COLUMNS, lease_of, site_of, visit_of
+from pbxtrack.storage.rows import LEASE_COLUMNS, SITE_COLUMNS, VISIT_COLUMNS, lease_of, site_of, taps_of, visit_of
 from pbxtrack.storage.tables import channels, leases, numbers, pools, sites, visit_events, visitors, visits
 
 _site_by_key = Prepared(select(*SITE_COLUMNS).where(sites.c.key == bindparam("key"), sites.c.removed_at.is_(None)))
@@ -91,12 +91,17 @@ def _next(until: Any) -> Prepared:
     )
 
 
-_free, _deserted = _next(numbers.c.free_at), _next(numbers.c.guaranteed_until)
+_rested, _deserted = _next(numbers.c.rests_until), _next(numbers.c.guaranteed_until)
 
 _hold_number = Gathered(
     update(numbers)
     .where(numbers.c.id == bindparam("number"))
-    .values(seq=bindparam("to"), free_at=bindparam("until"), guaranteed_until=bindparam("guaranteed"))
+    .values(
+        seq=bindparam("to"),
+        free_at=bindparam("until"),
+        rests_until=bindparam("rests"),
+        guaranteed_until=bindparam("guaranteed"),
+    )
 )
 _end_lease = Gathered(
     update(leases)
@@ -107,6 +112,11 @@ _renew_lease = Gathered(
     update(leases)
     .where(leases.c.id == bindparam("lease"))
     .values(seen_at=bindparam("seen"), guaranteed_until=bindparam("guaranteed"), ends_at=bindparam("until"))
+)
+_tell_lease = Gathered(
+    update(leases)
+    .where(leases.c.id == bindparam("lease"))
+    .values(taps=bindparam("taps"), left_at=bindparam("left"), called=bindparam("has_called"))
 )
 _see_visit = Gathered(
     update(visits)
@@ -186,7 +196,7 @@ class SqlLeases:
             _lock_numbers.all(self._connection, {"leases": ids})
 
     def take(self, pool_id: int, count: int, hold: Hold, *, deserted: bool) -> Sequence[FreeNumber]:
-        query = _deserted if deserted else _free
+        query = _deserted if deserted else _rested
         rows = query.all(self._connection, {"pool": pool_id, "now": hold.since, "count": count})
         _end_lease.run(
             self._connection, [{"number": row.id, "of": row.seq, "now": hold.since} for row in rows if row.live]
@@ -194,7 +204,13 @@ class SqlLeases:
         _hold_number.run(
             self._connection,
             [
-                {"number": row.id, "to": row.seq + 1, "until": hold.ends_at, "guaranteed": hold.guaranteed_until}
+                {
+                    "number": row.id,
+                    "to": row.seq + 1,
+                    "until": hold.ends_at,
+                    "rests": hold.rests_until,
+                    "guaranteed": hold.guaranteed_until,
+                }
                 for row in rows
             ],
         )
@@ -213,6 +229,7 @@ class SqlLeases:
                     "number": lease.number_id,
                     "to": lease.seq,
                     "until": lease.ends_at,
+                    "rests": rests_until(lease),
                     "guaranteed": lease.guaranteed_until,
                 }
                 for lease in (*changes.kept, *changes.renewed)
@@ -229,6 +246,14 @@ class SqlLeases:
                     "until": lease.ends_at,
                 }
                 for lease in changes.renewed
+            ],
+        )
+        told = {lease.id: lease for lease in changes.told}
+        _tell_lease.run(
+            connection,
+            [
+                {"lease": lease.id, "taps": taps_of(lease), "left": lease.left_at, "has_called": lease.called}
+                for lease in told.values()
             ],
         )
         _see_visit.run(connection, [{"visit": visit, "seen": seen} for visit, seen in sorted(changes.seen.items())])
@@ -321,4 +346,7 @@ def _lease_values(lease: Lease) -> dict[str, Any]:
         "seen_at": lease.seen_at,
         "guaranteed_until": lease.guaranteed_until,
         "ends_at": lease.ends_at,
+        "taps": taps_of(lease),
+        "left_at": lease.left_at,
+        "called": lease.called,
     }

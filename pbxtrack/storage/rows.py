@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement
 
+from pbxtrack.calls.curves import EDGES, PRIOR, Curves
+from pbxtrack.calls.events import microseconds
 from pbxtrack.pool.model import Lease, SiteSettings, Visit
 from pbxtrack.sources.touch import Touch
 from pbxtrack.storage.tables import leases, numbers, sites, visits
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 LEASE_COLUMNS: tuple[ColumnElement[Any], ...] = (
     leases.c.id,
@@ -22,6 +27,9 @@ LEASE_COLUMNS: tuple[ColumnElement[Any], ...] = (
     leases.c.seen_at,
     leases.c.guaranteed_until,
     leases.c.ends_at,
+    leases.c.taps,
+    leases.c.left_at,
+    leases.c.called,
     numbers.c.e164,
 )
 VISIT_COLUMNS: tuple[ColumnElement[Any], ...] = tuple(
@@ -75,6 +83,20 @@ def visit_of(row: Any) -> Visit:
     )
 
 
+def curves_of(row: Any) -> Curves:
+    """The curves of a row of the table ``curves``: the prior where their steps are others than ours."""
+    kept = row.curves
+    if kept.get("edges") != list(EDGES):
+        return replace(PRIOR, version=row.version)
+    return Curves(**{name: value for name, value in kept.items() if name != "edges"}, version=row.version)
+
+
+def kept_curves(curves: Curves) -> dict[str, Any]:
+    """The column ``curves`` of a row of the table ``curves``."""
+    kept = {name: getattr(curves, name) for name in (field.name for field in fields(curves)) if name != "version"}
+    return {**kept, "edges": EDGES}
+
+
 def lease_of(row: Any) -> Lease:
     """The lease of a row with LEASE_COLUMNS."""
     return Lease(
@@ -89,4 +111,12 @@ def lease_of(row: Any) -> Lease:
         seen_at=row.seen_at,
         guaranteed_until=row.guaranteed_until,
         ends_at=row.ends_at,
+        taps=tuple(EPOCH + timedelta(microseconds=tap) for tap in row.taps) if row.taps else (),
+        left_at=row.left_at,
+        called=bool(row.called),
     )
+
+
+def taps_of(lease: Lease) -> list[int] | None:
+    """The column ``taps`` of a lease."""
+    return [microseconds(tap) for tap in lease.taps] or None

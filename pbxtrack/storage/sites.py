@@ -108,7 +108,7 @@ def apply(connection: Connection, wanted: Sequence[Site], taken: Collection[str]
             "pool_id": pool_ids[site_id, place.name] if place.kind is NumberKind.POOL else None,
             "channel_id": channel_ids[site_id, place.name] if place.kind is NumberKind.STATIC else None,
         }
-    fresh = {"free_at": _LONG_AGO, "guaranteed_until": _LONG_AGO, "seq": 0}
+    fresh = {"free_at": _LONG_AGO, "rests_until": _LONG_AGO, "guaranteed_until": _LONG_AGO, "seq": 0}
     _save(connection, numbers, ("e164",), number_rows, now, fresh)
     address_rows = {
         (address,): {"site_id": site_ids[site.key,], "channel_id": channel_ids[site_ids[site.key,], channel.name]}
@@ -186,7 +186,7 @@ def _end_leases(connection: Connection, taken: Collection[str], now: datetime) -
         connection.execute(
             update(numbers)
             .where(numbers.c.id.in_(ids))
-            .values(free_at=now, guaranteed_until=now, seq=numbers.c.seq + 1)
+            .values(free_at=now, rests_until=now, guaranteed_until=now, seq=numbers.c.seq + 1)
         )
 
 

@@ -154,6 +154,8 @@ numbers = Table(
     Column("channel_id", ForeignKey("channels.id")),
     # The current lease, as the allocator sees it: when its hold ends, from when it may be taken, how many there were.
     Column("free_at", UtcTime, nullable=False),
+    # The same, or later where the visitor may well call yet: the number is given to others first.
+    Column("rests_until", UtcTime, nullable=False, server_default=text("'1970-01-01 00:00:00.000000'")),
     Column("guaranteed_until", UtcTime, nullable=False),
     Column("seq", _Big, nullable=False),
     Column("removed_at", UtcTime),
@@ -161,10 +163,10 @@ numbers = Table(
     CheckConstraint("(kind = 'pool') = (pool_id IS NOT NULL)", name="pool"),
     CheckConstraint("(kind = 'static') = (channel_id IS NOT NULL)", name="channel"),
 )
-# The smallest free_at of a pool is the number that has been free for longest: the next to be leased. The id is there
-# for PostgreSQL, which would otherwise sort all numbers that were never leased each time it looks for the first.
+# The smallest rests_until of a pool is the number that has been free for longest: the next to be leased. The id is
+# there for PostgreSQL, which would otherwise sort all numbers that were never leased each time it looks for the first.
 _in_use = numbers.c.removed_at.is_(None)
-for _name, _until in (("free", numbers.c.free_at), ("guaranteed", numbers.c.guaranteed_until)):
+for _name, _until in (("rested", numbers.c.rests_until), ("guaranteed", numbers.c.guaranteed_until)):
     Index(
         f"ix_numbers_{_name}",
         numbers.c.pool_id,
@@ -245,6 +247,9 @@ leases = Table(
     Column("seen_at", UtcTime, nullable=False),
     Column("guaranteed_until", UtcTime, nullable=False),
     Column("ends_at", UtcTime, nullable=False),
+    Column("taps", JSON(none_as_null=True)),  # of the number, and copies: the last ones, microseconds since 1970
+    Column("left_at", UtcTime),  # when the page was closed, if nothing was heard since
+    Column("called", Boolean, nullable=False, server_default=text("false")),  # by a caller who would be known again
     UniqueConstraint("number_id", "seq"),
     CheckConstraint("ends_at >= started_at", name="ends"),
     Index("ix_leases_number", "number_id", "started_at"),
@@ -307,11 +312,22 @@ calls = Table(
     UniqueConstraint("node", "linkedid"),
     Index("ix_calls_started", "started_at", "id"),
     Index("ix_calls_site_caller", "site_id", "caller", "started_at"),
-    Index("ix_calls_dialled_caller", "dialled", "caller", "started_at"),
+    Index("ix_calls_dialled", "dialled", "started_at"),
 )
 
 _not_over = calls.c.ended_at.is_(None)
 Index("ix_calls_open", calls.c.node, postgresql_where=_not_over, sqlite_where=_not_over)
+
+# What a site's calls taught, each time that it was learned.
+curves = Table(
+    "curves",
+    metadata,
+    Column("site_id", ForeignKey("sites.id"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("learned_at", UtcTime, nullable=False),
+    Column("calls", Integer, nullable=False),
+    Column("curves", JSON, nullable=False),
+)
 
 ledger_positions = Table(
     "ledger_positions",

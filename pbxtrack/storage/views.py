@@ -180,7 +180,8 @@ def _call(row: Row[Any]) -> dict[str, Any]:
             "visit": row.visit_id,
             "confidence": row.confidence,
             "why": row.why if row.method else _NOT_YET,
-            "candidates": row.candidates,
+            # No more of them: a lease's id lets whoever knows it renew the lease.
+            "candidates": [{name: one[name] for name in ("visit", "channel", "confidence")} for one in row.candidates],
         },
         "pbx": {"node": row.node, "linkedid": row.linkedid, "end_seen": _end_seen(row), "fallback": row.fallback},
     }

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from pbxtrack.pool.model import (
-    Hold,
+from pbxtrack.calls.curves import PRIOR
+from pbxtrack.calls.evidence import (
+    CALLER_BINDING,
+    MAX_EARLIER_CALLS,
+    MAX_HOLDERS,
+    EarlierCall,
     Holder,
-    Lease,
-    NumberKind,
-    NumberOwner,
     Resolution,
-    SiteSettings,
-    Visit,
-    VisitEvent,
 )
-from pbxtrack.pool.policy import EARLIER_HOLDERS, MAX_EVENTS
+from pbxtrack.pool.model import Hold, Lease, NumberKind, NumberOwner, SiteSettings, Visit, VisitEvent
+from pbxtrack.pool.policy import MAX_EVENTS, rests_until
 from pbxtrack.pool.ports import Changes, FreeNumber, Known, PoolInfo
 
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -29,14 +29,28 @@ class _Number:
     id: int
     e164: str
     pool_id: int
-    free_at: datetime = _LONG_AGO
+    rests_until: datetime = _LONG_AGO
     guaranteed_until: datetime = _LONG_AGO
     seq: int = 0
     leases: list[str] = field(default_factory=list)
 
 
+class _Queue:
+    """The numbers of a pool by a time of theirs, the earliest first; it may have moved on since they were put in."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[datetime, int]] = []
+
+    def put(self, at: datetime, number_id: int) -> None:
+        heapq.heappush(self._waiting, (at, number_id))
+
+    def until(self, now: datetime) -> Iterator[tuple[datetime, int]]:
+        while self._waiting and self._waiting[0][0] <= now:
+            yield heapq.heappop(self._waiting)
+
+
 class MemoryLeases:
-    """:class:`~pbxtrack.pool.ports.LeaseStore` and :class:`~pbxtrack.pool.ports.Directory` of one site."""
+    """:class:`~pbxtrack.pool.ports.LeaseStore` and :class:`~pbxtrack.calls.evidence.Directory` of one site."""
 
     def __init__(
         self, site: SiteSettings, pools: Mapping[str, Sequence[str]], static: Mapping[str, str] | None = None
@@ -53,12 +67,18 @@ class MemoryLeases:
             for e164 in numbers:
                 number_id = len(self._numbers) + 1
                 self._numbers[number_id] = _Number(number_id, e164, pool_id)
-        self._in_pool = [[n for n in self._numbers.values() if n.pool_id == pool.id] for pool in self._pools]
+        self._rested, self._deserted = ([_Queue() for _ in self._pools] for _ in range(2))
+        for number in self._numbers.values():
+            self._queue(number)
         self._by_e164 = {number.e164: number for number in self._numbers.values()}
         self._leases: dict[str, Lease] = {}
         self._visits: dict[str, Visit] = {}
         self._latest: dict[str, tuple[str, str]] = {}  # visit and lease by visitor
+        self._overflow: list[str] = []  # leases
+        self._calls_to: defaultdict[str, list[EarlierCall]] = defaultdict(list)
+        self._calls_by: defaultdict[str, list[EarlierCall]] = defaultdict(list)
         self.events: dict[str, list[VisitEvent]] = {}  # by visit
+        self.curves = PRIOR
 
     def site(self, key: str) -> SiteSettings | None:
         return self._site if key == self._site.key else None
@@ -82,18 +102,25 @@ class MemoryLeases:
         return Known(self._visits[visit], lease, number.pool_id if number and number.seq == lease.seq else None)
 
     def take(self, pool_id: int, count: int, hold: Hold, *, deserted: bool) -> Sequence[FreeNumber]:
-        def free_from(number: _Number) -> datetime:
-            return number.guaranteed_until if deserted else number.free_at
-
-        free = [number for number in self._in_pool[pool_id] if free_from(number) <= hold.since]
-        taken = heapq.nsmallest(count, free, key=lambda number: (free_from(number), number.id))
-        for number in taken:
-            if number.free_at > hold.since:
-                last = self._leases[number.leases[-1]]
+        queue = (self._deserted if deserted else self._rested)[pool_id]
+        taken: list[FreeNumber] = []
+        for at, number_id in queue.until(hold.since):
+            number = self._numbers[number_id]
+            if at != (number.guaranteed_until if deserted else number.rests_until):
+                continue  # it was renewed, or taken, and is queued again
+            if number.leases and (last := self._leases[number.leases[-1]]).ends_at > hold.since:
                 self._leases[last.id] = replace(last, ends_at=hold.since)
             number.seq += 1
-            number.free_at, number.guaranteed_until = hold.ends_at, hold.guaranteed_until
-        return [FreeNumber(number.id, number.e164, number.seq, pool_id) for number in taken]
+            number.rests_until, number.guaranteed_until = hold.rests_until, hold.guaranteed_until
+            self._queue(number)
+            taken.append(FreeNumber(number.id, number.e164, number.seq, pool_id))
+            if len(taken) == count:
+                break
+        return taken
+
+    def _queue(self, number: _Number) -> None:
+        self._rested[number.pool_id].put(number.rests_until, number.id)
+        self._deserted[number.pool_id].put(number.guaranteed_until, number.id)
 
     def save(self, changes: Changes) -> None:
         for visit, _ in changes.visits:
@@ -111,10 +138,14 @@ class MemoryLeases:
             self._latest[lease.visitor] = (lease.visit, lease.id)
             if lease.number_id is not None:
                 self._numbers[lease.number_id].leases.append(lease.id)
+            else:
+                self._overflow.append(lease.id)
         for lease in (*changes.renewed, *changes.kept):
             if lease.number_id is not None:
                 number = self._numbers[lease.number_id]
-                number.seq, number.free_at, number.guaranteed_until = lease.seq, lease.ends_at, lease.guaranteed_until
+                number.seq, number.guaranteed_until = lease.seq, lease.guaranteed_until
+                number.rests_until = rests_until(lease)
+                self._queue(number)
 
     def owner(self, number: str) -> NumberOwner | None:
         held = self._by_e164.get(number)
@@ -126,13 +157,37 @@ class MemoryLeases:
             return NumberOwner(number, 0, NumberKind.OVERFLOW, self._site)
         return None
 
+    def shown(self) -> Iterator[tuple[Lease, Visit]]:
+        """Every lease of a number, with its visit."""
+        return ((lease, self._visits[lease.visit]) for lease in self._leases.values() if lease.number_id is not None)
+
+    def called(self, call: EarlierCall) -> None:
+        """Remember a call, as it was attributed."""
+        self._calls_to[call.number].append(call)
+        if call.caller:
+            self._calls_by[call.caller].append(call)
+
     def resolve(self, number: str, at: datetime, caller: str | None) -> Resolution:
-        """As :class:`~pbxtrack.pool.ports.Directory`; there are no earlier calls here that could bind a caller."""
         owner = self.owner(number)
-        if owner is None or owner.kind is not NumberKind.POOL:
-            return Resolution(number, at, owner)
-        leases = [self._leases[lease] for lease in reversed(self._by_e164[number].leases)]
-        known = [lease for lease in leases if lease.started_at <= at][:EARLIER_HOLDERS]
-        holders = [Holder(lease, self._visits[lease.visit]) for lease in known]
-        current = holders[0] if holders and holders[0].lease.live(at) else None
-        return Resolution(number, at, owner, current, holders[1:] if current else holders)
+        if owner is None or owner.kind is NumberKind.STATIC:
+            return Resolution(number, at, caller, owner)
+        leases = self._overflow if owner.kind is NumberKind.OVERFLOW else self._by_e164[number].leases
+        by_caller = _latest(self._calls_by[caller], at) if caller else []
+        to_number = _latest(self._calls_to[number], at)
+        shown = [lease for lease in reversed(leases[-MAX_HOLDERS:]) if self._leases[lease].started_at <= at]
+        older = [tie.lease for call in by_caller if call.number == number for tie in call.ties]
+        holders = [self._leases[lease] for lease in dict.fromkeys([*shown, *older])]
+        return Resolution(
+            number,
+            at,
+            caller,
+            owner,
+            [Holder(lease, self._visits[lease.visit]) for lease in holders],
+            [*by_caller, *(call for call in to_number if caller is None or call.caller != caller)],
+            self.curves,
+        )
+
+
+def _latest(calls: Sequence[EarlierCall], at: datetime) -> list[EarlierCall]:
+    listed = reversed(calls[-MAX_EARLIER_CALLS:])
+    return [call for call in listed if at - CALLER_BINDING <= call.at < at]

@@ -1,0 +1,86 @@
+"""What is known when a number is called: who was shown it, who called it before, who this caller is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple, Protocol
+
+from pbxtrack.calls.curves import PRIOR, Curves
+from pbxtrack.pool.model import Lease, NumberOwner, Visit
+
+CALLER_BINDING = timedelta(days=90)
+"""How long a caller's earlier calls tell who they are."""
+
+MAX_HOLDERS = 24
+"""How many of a number's leases, the latest, are looked at when it is called."""
+
+MAX_EARLIER_CALLS = 32
+"""How many of a number's earlier calls, the latest, are looked at; and how many of the caller's."""
+
+SURE_ENOUGH = 0.5
+"""From which probability on a call is taken for a sign of life of the visit that it is attributed to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A lease and its visit: who may have been looking at a number."""
+
+    lease: Lease
+    visit: Visit
+
+
+class Tie(NamedTuple):
+    """How probably a call came from a visitor, and by which lease they knew the number."""
+
+    visitor: str
+    lease: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierCall:
+    """A call before this one, to the same number or by the same caller, and whom it was attributed to.
+
+    What the shares of its ``ties`` lack to 1 is somebody unknown.
+    """
+
+    at: datetime
+    number: str
+    caller: str | None
+    ties: Sequence[Tie]
+
+    @property
+    def unknown(self) -> float:
+        """The probability that nobody whom the website showed the number called."""
+        return max(0.0, 1 - sum(tie.share for tie in self.ties))
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """All that is known about a dialled number at a moment.
+
+    ``owner`` is None for a number that is not ours. ``holders`` were shown the number, of the overflow number the
+    latest of those for whom no other was left; the latest lease first, up to MAX_HOLDERS, and then those older ones
+    that ``calls`` of this caller to this number are tied to. ``calls``: earlier ones to this number by anybody, and to
+    any of the site's by ``caller``, the latest first. ``curves``: what the site's calls have taught.
+    """
+
+    number: str | None
+    at: datetime
+    caller: str | None = None
+    owner: NumberOwner | None = None
+    holders: Sequence[Holder] = field(default=())
+    calls: Sequence[EarlierCall] = field(default=())
+    curves: Curves = PRIOR
+
+
+class Directory(Protocol):
+    """What is known of a dialled number."""
+
+    def resolve(self, number: str, at: datetime, caller: str | None) -> Resolution:
+        """Whose the number (E.164) was at that moment, and who had been shown it."""
+
+    def owner(self, number: str) -> NumberOwner | None:
+        """Whose the number (E.164) is."""

@@ -1,0 +1,233 @@
+"""Learning a site's curves from its own calls, by expectation-maximisation.
+
+Whose a call was is mostly not known; but it is known who may have made it. Each round takes the shares that the present
+curves give (expectation), counts them as parts of calls into the steps of the curves, and divides by the time that
+visitors spent in each step (maximisation). What is believed beforehand counts as some more calls, so that few calls
+change little (Gamma priors). After A. Dempster, N. Laird, D. Rubin, "Maximum likelihood from incomplete data via the EM
+algorithm", J. R. Stat. Soc. B 39 (1977).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+
+from pbxtrack.calls.attribution import Weighing
+from pbxtrack.calls.curves import CURVES, EDGES, PLACES, PRIOR, STEPS, WIDTHS, Curves, State, place_of
+
+ROUNDS = 8
+"""Rounds of expectation and maximisation; each begins where the last learning ended."""
+
+_HEARTBEAT_STEPS = EDGES.index(60)  # a visitor whose page is open is heard at least so often: steps of their silence
+_BELIEF = {State.SEEN: 20.0, State.LEFT: 5.0, State.KEEN: 5.0, State.AGAIN: 10.0}
+"""How many calls the prior counts for, by curve."""
+
+_LEAST_BELIEF = 0.05  # calls, in each step
+_STRANGERS_BELIEF = 0.2  # calls
+_CHANNEL_BELIEF = 10.0  # calls of a channel that are expected of it without it
+_REGION_BELIEF = 20.0  # calls from landlines
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Time in which a visitor could have called for the first time.
+
+    ``live``: seconds for which their page was seen open. ``state``: what they did last; ``age``: for how many seconds
+    since then they could have called, until now or until they did.
+    """
+
+    channel: str
+    live: float
+    state: State
+    age: float
+
+
+@dataclass(slots=True)
+class Exposure:
+    """Seconds that people spent in each step of the curves: ``visitors`` by channel and place, ``callers`` by step.
+
+    ``numbers`` and ``overflow``: seconds in which a stranger could have called one of the pool's numbers, and the
+    overflow number.
+    """
+
+    visitors: Mapping[str, Sequence[float]]
+    callers: Sequence[float]
+    numbers: float
+    overflow: float = 0.0
+
+
+@dataclass(slots=True)
+class Lessons:
+    """What there is to learn from: calls as they were weighed, and the time in which they could have been made.
+
+    ``again``: seconds since the same caller's call before, for each that came again.
+    """
+
+    weighings: Sequence[Weighing]
+    again: Sequence[float]
+    exposure: Exposure
+
+
+def visitors_exposure(silences: Iterable[Silence]) -> dict[str, list[float]]:
+    """The seconds that visitors spent in each step, by channel and place."""
+    ages: defaultdict[tuple[str, State], list[float]] = defaultdict(list)
+    live: defaultdict[str, float] = defaultdict(float)
+    for silence in silences:
+        live[silence.channel] += silence.live
+        ages[silence.channel, silence.state].append(silence.age)
+    exposure: dict[str, list[float]] = {channel: [0.0] * PLACES for channel in live}
+    for (channel, state), listed in ages.items():
+        for step, seconds in enumerate(steps_exposure(listed)):
+            exposure[channel][state * STEPS + step] += seconds
+    for channel, seconds in live.items():
+        for step in range(_HEARTBEAT_STEPS):
+            exposure[channel][State.SEEN * STEPS + step] += seconds * WIDTHS[step] / EDGES[_HEARTBEAT_STEPS]
+    return exposure
+
+
+def steps_exposure(ages: Iterable[float]) -> list[float]:
+    """The seconds spent in each step of a curve by those who are in their silence for so long."""
+    listed = sorted(ages)
+    sums = [0.0, *accumulate(listed)]
+    seconds = []
+    for step in range(STEPS):
+        low, high = EDGES[step], EDGES[step + 1]
+        begun, past = bisect_right(listed, low), bisect_right(listed, high)
+        seconds.append(sums[past] - sums[begun] - low * (past - begun) + WIDTHS[step] * (len(listed) - past))
+    return seconds
+
+
+def learn(lessons: Lessons, before: Curves = PRIOR) -> Curves:
+    """The curves that fit the calls best, beginning with those that were learned before."""
+    calls = [_Call.of(weighing) for weighing in lessons.weighings if not weighing.again]
+    curves = before
+    for _ in range(ROUNDS):
+        curves = _maximise(_expect(calls, curves), lessons, curves)
+    return replace(curves, calls=len(lessons.weighings), version=before.version + 1)
+
+
+@dataclass(slots=True)
+class _Call:
+    """A weighing as the rounds need it."""
+
+    places: list[int]
+    left: list[float]
+    channels: list[str]
+    same_region: list[bool | None]
+    overflow: bool
+
+    @classmethod
+    def of(cls, weighing: Weighing) -> _Call:
+        possible = weighing.possible
+        return cls(
+            [one.place for one in possible],
+            [one.left for one in possible],
+            [one.holder.visit.channel for one in possible],
+            [one.same_region for one in possible],
+            weighing.overflow,
+        )
+
+
+@dataclass(slots=True)
+class _Counts:
+    """Parts of calls, as the shares give them."""
+
+    places: list[float] = field(default_factory=lambda: [0.0] * PLACES)
+    channels: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    strangers: float = 0.0
+    overflow_strangers: float = 0.0
+    same_region: float = 0.0  # of those who called; and by how much it would be so for anybody who was shown the number
+    same_by_chance: float = 0.0
+    known_region: float = 0.0
+
+
+def _expect(calls: Sequence[_Call], curves: Curves) -> _Counts:
+    counts = _Counts()
+    rates, factors = curves.rates, curves.channels
+    places = counts.places
+    for call in calls:
+        stranger = curves.overflow_strangers if call.overflow else curves.strangers
+        weights = [
+            rates[place] * left * factors.get(channel, 1.0)
+            for place, left, channel in zip(call.places, call.left, call.channels, strict=True)
+        ]
+        regions = [same for same in call.same_region if same is not None]
+        if regions:
+            weights = [
+                weight if same is None else weight * (curves.same_region if same else curves.other_region)
+                for weight, same in zip(weights, call.same_region, strict=True)
+            ]
+        total = sum(weights) + stranger
+        for place, weight, channel in zip(call.places, weights, call.channels, strict=True):
+            share = weight / total
+            places[place] += share
+            counts.channels[channel] += share
+        if regions:
+            by_chance = sum(regions) / len(regions)
+            for same, weight in zip(call.same_region, weights, strict=True):
+                if same is not None:
+                    share = weight / total
+                    counts.known_region += share
+                    counts.same_region += share * same
+                    counts.same_by_chance += share * by_chance
+        if call.overflow:
+            counts.overflow_strangers += stranger / total
+        else:
+            counts.strangers += stranger / total
+    return counts
+
+
+def _maximise(counts: _Counts, lessons: Lessons, curves: Curves) -> Curves:
+    exposure = lessons.exposure
+    again = [0.0] * STEPS
+    for seconds in lessons.again:
+        again[place_of(State.AGAIN, seconds) - State.AGAIN * STEPS] += 1
+    calls = [*counts.places[: State.AGAIN * STEPS], *again]
+    spent = [0.0] * (State.AGAIN * STEPS)  # as long as visitors of an ordinary channel would need for as many calls
+    for channel, by_place in exposure.visitors.items():
+        factor = curves.channels.get(channel, 1.0)
+        for place in range(len(spent)):
+            spent[place] += factor * by_place[place]
+    rates = _rates(calls, [*spent, *exposure.callers])
+    return replace(
+        curves,
+        rates=rates,
+        channels=_channels(counts, exposure, rates),
+        strangers=_strangers(counts.strangers, exposure.numbers, PRIOR.strangers),
+        overflow_strangers=_strangers(counts.overflow_strangers, exposure.overflow, PRIOR.overflow_strangers),
+        same_region=_by_chance(counts.same_region, counts.same_by_chance),
+        other_region=_by_chance(counts.known_region - counts.same_region, counts.known_region - counts.same_by_chance),
+    )
+
+
+def _rates(calls: Sequence[float], spent: Sequence[float]) -> tuple[float, ...]:
+    rates = []
+    for curve in range(CURVES):
+        prior = PRIOR.rates[curve * STEPS : (curve + 1) * STEPS]
+        expected = PRIOR.expected[curve * STEPS]
+        for step, rate in enumerate(prior):
+            place = curve * STEPS + step
+            belief = max(_BELIEF[State(curve)] * rate * WIDTHS[step] / expected, _LEAST_BELIEF)
+            rates.append((calls[place] + belief) / (spent[place] + belief / rate))
+    return tuple(rates)
+
+
+def _channels(counts: _Counts, exposure: Exposure, rates: Sequence[float]) -> dict[str, float]:
+    """By what factor a channel's visitors called more often than all visitors would have in their place."""
+    factors = {}
+    for channel, seconds in exposure.visitors.items():
+        expected = sum(rate * spent for rate, spent in zip(rates, seconds, strict=False))
+        factors[channel] = (counts.channels[channel] + _CHANNEL_BELIEF) / (expected + _CHANNEL_BELIEF)
+    return factors
+
+
+def _strangers(calls: float, seconds: float, prior: float) -> float:
+    return (calls + _STRANGERS_BELIEF) / (seconds + _STRANGERS_BELIEF / prior)
+
+
+def _by_chance(found: float, expected: float) -> float:
+    """How much more often something was found than it would be by chance."""
+    return (found + _REGION_BELIEF) / (expected + _REGION_BELIEF)
