@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,26 @@ import click
 from pbxtrack.config import load
 from pbxtrack.errors import ConfigError, StorageUnavailable
 from pbxtrack.settings import Settings
+from pbxtrack.sitefile import values
 from pbxtrack.storage import migrate
 from pbxtrack.storage.database import Database, parse_url
 from pbxtrack.storage.times import rfc3339
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+class Duration(click.ParamType[timedelta]):
+    """A duration as the site file has it: 90s, 30m, 1h or 2d."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        try:
+            return values.duration(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ COMMANDS = {
     "apply": "Make sites, pools, channels and numbers be as a file says.",
     "export-config": "Print the site file of what is there.",
     "calls": "The call log; one call explained.",
+    "pool": "How many numbers a pool needs.",
     "import-cdr": "Add calls that were missed, from Asterisk's own files.",
     "doctor": "Check that everything is wired and reachable.",
     "asterisk-conf": "Write the dialplan and manager snippets.",
