@@ -21,7 +21,8 @@ MAX_CANDIDATES = 8
 """How many of those who may have called are kept with a call, the likeliest."""
 
 _NEGLIGIBLE = 0.005  # a candidate that is less likely is not kept
-_SPENT = 0.999  # whoever has so probably called already, from another number, is no candidate for a first call
+_SHARED_PHONE = 0.02  # how often another person calls from a phone that is known
+_SECOND_PHONE = 0.02  # how often somebody who called calls from another phone
 
 
 class Method(StrEnum):
@@ -112,10 +113,11 @@ def weigh(known: Resolution) -> Weighing:
     holders: dict[str, Holder] = {}
     for holder in known.holders:
         holders.setdefault(holder.visit.visitor, holder)
-    return _weigh_caller(known, holders) or _weigh_holders(known, holders)
+    first = _weigh_holders(known, holders)
+    return _weigh_caller(known, holders, first) or first
 
 
-def _weigh_caller(known: Resolution, holders: Mapping[str, Holder]) -> Weighing | None:
+def _weigh_caller(known: Resolution, holders: Mapping[str, Holder], first: Weighing) -> Weighing | None:
     """The caller's earlier calls say who they are; None where they say nothing about this number."""
     if known.caller is None:
         return None
@@ -125,7 +127,10 @@ def _weigh_caller(known: Resolution, holders: Mapping[str, Holder]) -> Weighing 
         tied = {tie.visitor: tie.share for tie in call.ties if tie.visitor in holders}
         unknown = call.unknown if call.number == known.number else 0.0
         if (total := sum(tied.values()) + unknown) > _NEGLIGIBLE:
-            return Weighing({visitor: share / total for visitor, share in tied.items()}, holders, again=True)
+            shares = {visitor: share * _SHARED_PHONE for visitor, share in first.shares.items()}
+            for visitor, share in tied.items():
+                shares[visitor] = shares.get(visitor, 0.0) + share / total * (1 - _SHARED_PHONE)
+            return Weighing(shares, holders, again=True, overflow=first.overflow)
     return None
 
 
@@ -139,9 +144,7 @@ def _weigh_holders(known: Resolution, holders: Mapping[str, Holder]) -> Weighing
     possible: list[Possible] = []
     weights: dict[str, float] = {}
     for visitor, holder in holders.items():
-        left = 1 - called.get(visitor, 0.0)
-        if left < 1 - _SPENT:
-            continue
+        left = max(1 - called.get(visitor, 0.0), _SECOND_PHONE)
         same = holder.visit.region == caller_region if caller_region and holder.visit.region else None
         one = Possible(holder, _place(holder, known.at), left, same)
         possible.append(one)

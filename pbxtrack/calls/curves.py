@@ -1,4 +1,4 @@
-"""How likely people are to call, by how long it is since they gave a sign of life: the curves that calls are weighed by.
+"""How likely people are to call, by the time since they gave a sign of life: the curves that calls are weighed by.
 
 A visitor is taken for a source of calls whose rate depends on what they did last and how long ago. Whoever of those who
 may have called had the highest rate at the moment of the call is the likeliest caller: the probabilities are the rates'
@@ -102,7 +102,7 @@ _LEAST = 1e-12  # calls per second: no step is impossible
 
 PRIOR = Curves(
     rates=tuple(max(rate, _LEAST) for rate in (*_VISITOR, *_VISITOR, *_KEEN, *_AGAIN)),
-    strangers=0.01 / _DAY,
+    strangers=0.1 / _DAY,
     overflow_strangers=1 / _DAY,
 )
 """The curves of a site whose calls have taught nothing yet."""

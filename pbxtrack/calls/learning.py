@@ -26,7 +26,7 @@ _BELIEF = {State.SEEN: 20.0, State.LEFT: 5.0, State.KEEN: 5.0, State.AGAIN: 10.0
 """How many calls the prior counts for, by curve."""
 
 _LEAST_BELIEF = 0.05  # calls, in each step
-_STRANGERS_BELIEF = 0.2  # calls
+_STRANGERS_BELIEF = 2.0  # calls
 _CHANNEL_BELIEF = 10.0  # calls of a channel that are expected of it without it
 _REGION_BELIEF = 20.0  # calls from landlines
 

@@ -157,7 +157,7 @@ def _sign(before: CallRecord | None, record: CallRecord) -> Sign | None:
         return None
     called = record.caller is not None
     if record.outcome.ended_at and not (before and before.outcome.ended_at):
-        return Sign(attribution.lease, at=record.outcome.ended_at, called=called)
+        return Sign(attribution.lease, at=record.outcome.ended_at, call=called)
     if before is None or before.attribution is None:
-        return Sign(attribution.lease, at=record.call.started_at, called=called)
+        return Sign(attribution.lease, at=record.call.started_at, call=called)
     return None

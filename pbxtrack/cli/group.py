@@ -17,6 +17,7 @@ COMMANDS = {
     "export-config": "Print the site file of what is there.",
     "calls": "The call log; one call explained.",
     "pool": "How many numbers a pool needs.",
+    "replay": "What attribution would have said of recorded traffic.",
     "import-cdr": "Add calls that were missed, from Asterisk's own files.",
     "doctor": "Check that everything is wired and reachable.",
     "asterisk-conf": "Write the dialplan and manager snippets.",

@@ -158,9 +158,9 @@ class LeaseRequest:
 class Sign:
     """A page's sign of life: for which lease, and what happened there. A mere heartbeat has no ``event``.
 
-    ``at`` where it is not now: a call tells of its visitor's life at the time of the call; ``called`` says that it was
-    one whose caller is known. ``sites``: the keys of those whose leases it may hold on, since a website's page may
-    speak for its own only; None: any.
+    ``at`` where it is not now. ``call``: it was none of the page, but a call that was attributed to the lease; True of
+    one whose caller would be known again. ``sites``: the keys of those whose leases it may hold on, since a website's
+    page may speak for its own only; None: any.
     """
 
     lease: str
@@ -168,7 +168,7 @@ class Sign:
     page: str = ""
     at: datetime | None = None
     sites: Collection[str] | None = None
-    called: bool = False
+    call: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

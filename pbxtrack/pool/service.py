@@ -72,9 +72,9 @@ def renew(store: LeaseStore, signs: Sequence[Sign], now: datetime) -> list[Lease
         if sign.sites is not None and site.key not in sign.sites:
             grants[-1] = ForeignSite(f"the lease is the site {site.key!r}'s")
         else:
-            renewed[lease.id] = lease = policy.renewed(lease, site, at, sign.event, called=sign.called)
+            renewed[lease.id] = lease = policy.renewed(lease, site, at, sign.event, called=bool(sign.call))
             _tell(changes, found.lease, lease)
-            if sign.at is None:
+            if sign.call is None:
                 _see(changes, found.visit, at, sign.event, sign.page)
             shown = lease.number or site.overflow_number
             grants[-1] = LeaseGrant(lease, site, found.visit, shown, renewed=True, pool=found.pool)

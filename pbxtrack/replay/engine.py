@@ -101,17 +101,21 @@ class Engine:
         self._holds.held(grant.lease, _time(at))
         return grant
 
-    def renew(self, event: Renewed) -> None:
-        """A sign of life; as the snippet does, one of a lease that is gone asks for a number again."""
-        grant = self._grants.get(event.visit)
-        if grant is None:
-            raise InvalidTrace(f"no visit {event.visit!r} began before its sign of life")
-        (renewed,) = service.renew(self._store, [Sign(grant.lease.id, event.event)], _time(event.at))
-        if renewed is None:
-            self._lease(self._visited[event.visit], event.at)
-        else:
-            assert isinstance(renewed, LeaseGrant)
-            self._holds.held(renewed.lease, _time(event.at))
+    def renew(self, events: Sequence[Renewed]) -> None:
+        """Signs of life between two other events; as the snippet does, one of a lease that is gone asks for another."""
+        signs = []
+        for event in events:
+            grant = self._grants.get(event.visit)
+            if grant is None:
+                raise InvalidTrace(f"no visit {event.visit!r} began before its sign of life")
+            signs.append(Sign(grant.lease.id, event.event, at=_time(event.at)))
+        renewals = service.renew(self._store, signs, _time(events[-1].at))
+        for event, renewed in zip(events, renewals, strict=True):
+            if renewed is None:
+                self._lease(self._visited[event.visit], event.at)
+            else:
+                assert isinstance(renewed, LeaseGrant)
+                self._holds.prolonged(renewed.lease)
 
     def call(self, event: Called) -> Replayed:
         """Attribute a call."""
@@ -156,10 +160,10 @@ class Engine:
         self._store.called(EarlierCall(at, number, caller, ties(attribution)))
         if attribution.lease is not None and attribution.confidence >= SURE_ENOUGH:
             self._called.add(attribution.lease)
-            sign = Sign(attribution.lease, at=at, called=caller is not None)
+            sign = Sign(attribution.lease, at=at, call=caller is not None)
             (grant,) = service.renew(self._store, [sign], at)
             if isinstance(grant, LeaseGrant):
-                self._holds.held(grant.lease, at)
+                self._holds.prolonged(grant.lease)
         self._weighings.append(weighing)
         if caller:
             if weighing.again:
@@ -204,6 +208,10 @@ class _Holds:
         self._ends: list[tuple[datetime, int]] = []
         self.peak = 0
 
+    def prolonged(self, lease: Lease) -> None:
+        if lease.number_id in self._until:
+            self._until[lease.number_id] = lease.ends_at
+
     def held(self, lease: Lease, now: datetime) -> None:
         if lease.number_id is None:
             return
@@ -225,10 +233,15 @@ def _time(seconds: float) -> datetime:
 
 def run(engine: Engine, events: Iterator[Visited | Renewed | Called]) -> Iterator[Replayed]:
     """Let a trace happen; each call as it was attributed when it came."""
+    signs: list[Renewed] = []
     for event in events:
         if isinstance(event, Renewed):
-            engine.renew(event)
-        elif isinstance(event, Visited):
+            signs.append(event)
+            continue
+        if signs:
+            engine.renew(signs)
+            signs = []
+        if isinstance(event, Visited):
             engine.visit(event)
         else:
             yield engine.call(event)

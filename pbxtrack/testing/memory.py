@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -29,6 +29,7 @@ class _Number:
     id: int
     e164: str
     pool_id: int
+    free_at: datetime = _LONG_AGO
     rests_until: datetime = _LONG_AGO
     guaranteed_until: datetime = _LONG_AGO
     seq: int = 0
@@ -36,17 +37,34 @@ class _Number:
 
 
 class _Queue:
-    """The numbers of a pool by a time of theirs, the earliest first; it may have moved on since they were put in."""
+    """The numbers of a pool by a time of theirs, the earliest first.
 
-    def __init__(self) -> None:
-        self._waiting: list[tuple[datetime, int]] = []
+    A number whose time moves on stays where it is until its turn comes: that happens with every heartbeat.
+    """
 
-    def put(self, at: datetime, number_id: int) -> None:
-        heapq.heappush(self._waiting, (at, number_id))
+    def __init__(self, time: Callable[[_Number], datetime]) -> None:
+        self._time = time
+        self._waiting: list[tuple[datetime, int, _Number]] = []
+        self._place: dict[int, datetime] = {}
 
-    def until(self, now: datetime) -> Iterator[tuple[datetime, int]]:
-        while self._waiting and self._waiting[0][0] <= now:
-            yield heapq.heappop(self._waiting)
+    def put(self, number: _Number) -> None:
+        """Queue a number, or see that it does not wait longer than it must."""
+        at = self._time(number)
+        if number.id not in self._place or at < self._place[number.id]:
+            self._place[number.id] = at
+            heapq.heappush(self._waiting, (at, number.id, number))
+
+    def pop(self, until: datetime) -> _Number | None:
+        """The first number whose time has come, taken out; None if there is none."""
+        while self._waiting and self._waiting[0][0] <= until:
+            at, number_id, number = heapq.heappop(self._waiting)
+            if self._place.get(number_id) != at:
+                continue  # it has an earlier place, or had
+            del self._place[number_id]
+            if self._time(number) == at:
+                return number
+            self.put(number)  # its time moved on: others may come before it now
+        return None
 
 
 class MemoryLeases:
@@ -55,19 +73,23 @@ class MemoryLeases:
     def __init__(
         self, site: SiteSettings, pools: Mapping[str, Sequence[str]], static: Mapping[str, str] | None = None
     ) -> None:
-        """``pools``: E.164 numbers by the region they are shown to ("" for anyone); ``static``: channel by number."""
+        """``pools``: E.164 numbers by the regions they are shown to, divided by commas ("" for anyone).
+
+        ``static``: the advertising channel by number.
+        """
         self._site = site
         self._static = dict(static or {})
         self._pools = [
-            PoolInfo(index, (region,) if region else (), len(numbers))
-            for index, (region, numbers) in enumerate(pools.items())
+            PoolInfo(index, tuple(filter(None, regions.split(","))), len(numbers))
+            for index, (regions, numbers) in enumerate(pools.items())
         ]
         self._numbers: dict[int, _Number] = {}
         for pool_id, numbers in enumerate(pools.values()):
             for e164 in numbers:
                 number_id = len(self._numbers) + 1
                 self._numbers[number_id] = _Number(number_id, e164, pool_id)
-        self._rested, self._deserted = ([_Queue() for _ in self._pools] for _ in range(2))
+        self._rested = [_Queue(lambda number: number.rests_until) for _ in self._pools]
+        self._deserted = [_Queue(lambda number: number.guaranteed_until) for _ in self._pools]
         for number in self._numbers.values():
             self._queue(number)
         self._by_e164 = {number.e164: number for number in self._numbers.values()}
@@ -104,30 +126,25 @@ class MemoryLeases:
     def take(self, pool_id: int, count: int, hold: Hold, *, deserted: bool) -> Sequence[FreeNumber]:
         queue = (self._deserted if deserted else self._rested)[pool_id]
         taken: list[FreeNumber] = []
-        for at, number_id in queue.until(hold.since):
-            number = self._numbers[number_id]
-            if at != (number.guaranteed_until if deserted else number.rests_until):
-                continue  # it was renewed, or taken, and is queued again
+        while len(taken) < count and (number := queue.pop(hold.since)):
             if number.leases and (last := self._leases[number.leases[-1]]).ends_at > hold.since:
                 self._leases[last.id] = replace(last, ends_at=hold.since)
             number.seq += 1
-            number.rests_until, number.guaranteed_until = hold.rests_until, hold.guaranteed_until
+            number.free_at, number.rests_until = hold.ends_at, hold.rests_until
+            number.guaranteed_until = hold.guaranteed_until
             self._queue(number)
             taken.append(FreeNumber(number.id, number.e164, number.seq, pool_id))
-            if len(taken) == count:
-                break
         return taken
 
     def _queue(self, number: _Number) -> None:
-        self._rested[number.pool_id].put(number.rests_until, number.id)
-        self._deserted[number.pool_id].put(number.guaranteed_until, number.id)
+        self._rested[number.pool_id].put(number)
+        self._deserted[number.pool_id].put(number)
 
     def save(self, changes: Changes) -> None:
         for visit, _ in changes.visits:
             self._visits[visit.id] = visit
         for visit_id, seen in changes.seen.items():
-            visit = self._visits[visit_id]
-            self._visits[visit_id] = replace(visit, seen_at=max(visit.seen_at, seen))
+            self._visits[visit_id] = _seen(self._visits[visit_id], seen)
         for event in changes.events:
             kept = self.events.setdefault(event.visit, [])
             if len(kept) < MAX_EVENTS:
@@ -143,7 +160,7 @@ class MemoryLeases:
         for lease in (*changes.renewed, *changes.kept):
             if lease.number_id is not None:
                 number = self._numbers[lease.number_id]
-                number.seq, number.guaranteed_until = lease.seq, lease.guaranteed_until
+                number.seq, number.free_at, number.guaranteed_until = lease.seq, lease.ends_at, lease.guaranteed_until
                 number.rests_until = rests_until(lease)
                 self._queue(number)
 
@@ -186,6 +203,20 @@ class MemoryLeases:
             [*by_caller, *(call for call in to_number if caller is None or call.caller != caller)],
             self.curves,
         )
+
+
+def _seen(visit: Visit, at: datetime) -> Visit:
+    # Written out, since dataclasses.replace takes five times as long, and this is done for every heartbeat.
+    return Visit(
+        visit.id,
+        visit.site_id,
+        visit.visitor,
+        visit.started_at,
+        max(visit.seen_at, at),
+        visit.touch,
+        visit.channel,
+        visit.region,
+    )
 
 
 def _latest(calls: Sequence[EarlierCall], at: datetime) -> list[EarlierCall]:

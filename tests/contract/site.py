@@ -61,7 +61,15 @@ def _number(connection: Connection, e164: str, site_id: int, **values: Any) -> N
     _insert(
         connection,
         tables.numbers,
-        {"e164": e164, "site_id": site_id, "free_at": LONG_AGO, "rests_until": LONG_AGO, "guaranteed_until": LONG_AGO, "seq": 0, **values},
+        {
+            "e164": e164,
+            "site_id": site_id,
+            "free_at": LONG_AGO,
+            "rests_until": LONG_AGO,
+            "guaranteed_until": LONG_AGO,
+            "seq": 0,
+            **values,
+        },
     )
 
 

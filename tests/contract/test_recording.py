@@ -116,7 +116,7 @@ def test_the_binding_ends_after_ninety_days(shop: Database) -> None:
     write(shop, arrival(POOL, at=NOW + MINUTE))
     again = write(shop, arrival(POOL, at=NOW + timedelta(days=91), linkedid="1.2"))
     assert again.attribution is not None
-    assert again.attribution.method is Method.PAST_LEASE
+    assert again.attribution.method is Method.NONE
 
 
 def test_a_number_that_nobody_holds_is_the_last_holders_less_surely_as_time_goes(shop: Database) -> None:
@@ -125,11 +125,13 @@ def test_a_number_that_nobody_holds_is_the_last_holders_less_surely_as_time_goes
     late = write(shop, arrival(POOL, "+79160000000", NOW + timedelta(days=2), "1.2"))
     assert soon.attribution is not None
     assert late.attribution is not None
-    assert soon.attribution.method is late.attribution.method is Method.PAST_LEASE
+    assert soon.attribution.method is Method.PAST_LEASE
     assert soon.attribution.visit is not None
     assert soon.attribution.visit.id == grant.visit.id
-    assert 0.4 < soon.attribution.confidence <= 0.6
-    assert late.attribution.confidence < 0.01
+    assert 0.5 < soon.attribution.confidence < 0.9
+    assert late.attribution.method is Method.NONE
+    assert [candidate.visit for candidate in late.attribution.candidates] == [grant.visit.id]
+    assert late.attribution.candidates[0].confidence < 0.1
 
 
 def test_a_call_extends_the_lease(shop: Database) -> None:
