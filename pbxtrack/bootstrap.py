@@ -31,6 +31,7 @@ from pbxtrack.config import Settings
 from pbxtrack.duty import Duty, this_process
 from pbxtrack.errors import PbxtrackError, StorageUnavailable
 from pbxtrack.health import Check, Readiness
+from pbxtrack.learner import Learner
 from pbxtrack.ledger.follow import Position
 from pbxtrack.ledger.reconciler import Reconciler
 from pbxtrack.metrics import AmiCounts, Exposition, Leases, Snapshot
@@ -50,7 +51,7 @@ from pbxtrack.storage.sites import line_directory
 from pbxtrack.storage.spool import Spool, spool_folder, strangers, unusable
 from pbxtrack.tuning import tune
 
-SERVICES = ("api", "agi", "ami")
+SERVICES = ("api", "agi", "ami", "worker")
 _AMI_REASONS = {
     Phase.CONNECTING: "connecting",
     Phase.LOST: "no connection",
@@ -112,8 +113,7 @@ class Application:
             log.info("listening", service="agi", address=str(self.settings.agi.listen))
         if "api" in self.services:
             await self._start_api()
-        if "ami" in self.services:
-            self._begin_duties()
+        self._begin_duties()
 
     async def stop(self) -> bool:
         """Take nothing new, finish what is under way, write down what was heard.
@@ -277,9 +277,11 @@ class Application:
         log.info("listening", service="api", address=str(address))
 
     def _begin_duties(self) -> None:
-        """Listen to each Asterisk and follow its file; of several processes on one PostgreSQL one does each."""
+        """Listen to each Asterisk, follow its file, learn; of several processes on one PostgreSQL one does each."""
         work: list[tuple[str, Callable[[], Awaitable[None]], Callable[[], bool]]] = []
-        for ami in self.settings.ami:
+        if "worker" in self.services:
+            work.append(("learn", Learner(self.settings.database.url).run, lambda: True))
+        for ami in self.settings.ami if "ami" in self.services else ():
             work.append((f"ami {ami.node}", partial(self._listen, ami), lambda: True))
             if (file := ami.cel_file) is not None:
                 work.append((f"cel {ami.node}", self.reconcilers[ami.node].run, partial(os.path.exists, file)))

@@ -13,13 +13,21 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from itertools import accumulate
 
 from pbxtrack.calls.attribution import Weighing
 from pbxtrack.calls.curves import CURVES, EDGES, PLACES, PRIOR, STEPS, WIDTHS, Curves, State, place_of
+from pbxtrack.pool.model import Lease
 
 ROUNDS = 8
 """Rounds of expectation and maximisation; each begins where the last learning ended."""
+
+FIRST_LESSON = 50
+"""Calls from which on there is something to learn."""
+
+LESSON_GROWTH = 1.25
+"""By what factor the calls must have grown to learn from them again."""
 
 _HEARTBEAT_STEPS = EDGES.index(60)  # a visitor whose page is open is heard at least so often: steps of their silence
 _BELIEF = {State.SEEN: 20.0, State.LEFT: 5.0, State.KEEN: 5.0, State.AGAIN: 10.0}
@@ -69,6 +77,18 @@ class Lessons:
     weighings: Sequence[Weighing]
     again: Sequence[float]
     exposure: Exposure
+
+
+def silence(lease: Lease, channel: str, now: datetime, *, called: bool) -> Silence:
+    """The time in which a lease's visitor could have called for the first time."""
+    live = (lease.seen_at - lease.started_at).total_seconds()
+    if lease.taps:
+        state, since = State.KEEN, lease.taps[-1]
+    elif lease.left_at is not None:
+        state, since = State.LEFT, lease.left_at
+    else:
+        state, since = State.SEEN, lease.seen_at
+    return Silence(channel, live, state, 0.0 if called else max(0.0, (now - since).total_seconds()))
 
 
 def visitors_exposure(silences: Iterable[Silence]) -> dict[str, list[float]]:
@@ -216,12 +236,17 @@ def _rates(calls: Sequence[float], spent: Sequence[float]) -> tuple[float, ...]:
 
 
 def _channels(counts: _Counts, exposure: Exposure, rates: Sequence[float]) -> dict[str, float]:
-    """By what factor a channel's visitors called more often than all visitors would have in their place."""
-    factors = {}
-    for channel, seconds in exposure.visitors.items():
-        expected = sum(rate * spent for rate, spent in zip(rates, seconds, strict=False))
-        factors[channel] = (counts.channels[channel] + _CHANNEL_BELIEF) / (expected + _CHANNEL_BELIEF)
-    return factors
+    """By what factor a channel's visitors called more often than all visitors did in their place."""
+    expected = {
+        channel: sum(rate * spent for rate, spent in zip(rates, seconds, strict=False))
+        for channel, seconds in exposure.visitors.items()
+    }
+    found, foreseen = sum(counts.channels.values()), sum(expected.values())
+    whole = found / foreseen if foreseen else 1.0  # the level is the curves' to tell
+    return {
+        channel: (counts.channels[channel] + _CHANNEL_BELIEF) / (whole * calls + _CHANNEL_BELIEF)
+        for channel, calls in expected.items()
+    }
 
 
 def _strangers(calls: float, seconds: float, prior: float) -> float:
@@ -231,3 +256,8 @@ def _strangers(calls: float, seconds: float, prior: float) -> float:
 def _by_chance(found: float, expected: float) -> float:
     """How much more often something was found than it would be by chance."""
     return (found + _REGION_BELIEF) / (expected + _REGION_BELIEF)
+
+
+def worth_learning(learned: int, heard: int) -> bool:
+    """Whether there are enough more calls than those that were learned from: a quarter more, and 50 for a beginning."""
+    return heard >= FIRST_LESSON and heard >= learned * LESSON_GROWTH

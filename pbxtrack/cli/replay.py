@@ -105,8 +105,6 @@ def _line(call: Replayed) -> dict[str, Any]:
 
 def _scored(calls: list[Replayed]) -> Iterator[Scored]:
     for call in calls:
-        if call.kind is NumberKind.STATIC:
-            continue
         yield Scored(
             call.visit is not None,
             call.attribution.confidence,
@@ -115,7 +113,7 @@ def _scored(calls: list[Replayed]) -> Iterator[Scored]:
 
 
 def _summary(engine: Engine, replayed: list[Replayed]) -> dict[str, Any]:
-    dynamic = [call for call in replayed if call.kind is not NumberKind.STATIC]
+    dynamic = [call for call in replayed if call.kind in (NumberKind.POOL, NumberKind.OVERFLOW)]
     known: Scores = score(list(_scored(dynamic)))
     ours = [call for call in dynamic if call.truth is not None]
     return {

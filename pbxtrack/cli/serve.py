@@ -16,7 +16,8 @@ from pbxtrack import bootstrap, config, logs
 @click.command()
 @click.argument("services", nargs=-1, type=click.Choice(bootstrap.SERVICES))
 def serve(services: tuple[str, ...]) -> None:
-    """Run the services named, or all of them: api (HTTP), agi (FastAGI), ami (listens to Asterisk).
+    """Run the services named, or all of them: api (HTTP), agi (FastAGI), ami (listens to Asterisk),
+    worker (learns from the calls how likely visitors are to call).
 
     SIGTERM and Ctrl-C drain: what is under way is finished, what was heard is written down.
     """

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from pbxtrack.calls.attribution import Attribution, Method, Weighing, attribute, decide, ties, weigh
-from pbxtrack.calls.curves import Curves, State
+from pbxtrack.calls.curves import Curves
 from pbxtrack.calls.evidence import SURE_ENOUGH, EarlierCall
-from pbxtrack.calls.learning import Exposure, Lessons, Silence, learn, steps_exposure, visitors_exposure
+from pbxtrack.calls.learning import Exposure, Lessons, learn, silence, steps_exposure, visitors_exposure, worth_learning
 from pbxtrack.numbers import InvalidNumber, Number, read_caller
 from pbxtrack.pool import service
 from pbxtrack.pool.model import Lease, LeaseGrant, LeaseRequest, NumberKind, Sign, SiteSettings
@@ -24,8 +24,6 @@ from pbxtrack.testing.memory import MemoryLeases
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 """When a trace begins on the simulated clock."""
 
-FIRST_LESSON = 50  # calls until the curves are learned for the first time
-LESSON_GROWTH = 1.25  # and by how much their number grows until they are learned again
 MAX_WEIGHINGS = 5_000
 """Calls that the curves are learned from, the latest."""
 
@@ -71,8 +69,7 @@ class Engine:
         self._last_call: dict[str, float] = {}  # by caller
         self._called: set[str] = set()  # leases whose visitors called
         self._leases: dict[str, Lease] = {}
-        self._calls = 0
-        self._next_lesson = FIRST_LESSON
+        self._calls = self._learned = 0
         self.visits = self.overflows = 0
 
     @property
@@ -170,8 +167,8 @@ class Engine:
                 self._again.append(event.at - self._last_call[caller])
             self._last_call[caller] = event.at
         self._calls += 1
-        if self._calls >= self._next_lesson:
-            self._next_lesson = int(self._calls * LESSON_GROWTH)
+        if worth_learning(self._learned, self._calls):
+            self._learned = self._calls
             self._store.curves = learn(self._lessons(event.at), self._store.curves)
 
     def _lessons(self, now: float) -> Lessons:
@@ -186,18 +183,6 @@ class Engine:
             overflow=now,
         )
         return Lessons(list(self._weighings), self._again, exposure)
-
-
-def silence(lease: Lease, channel: str, now: datetime, *, called: bool) -> Silence:
-    """The time in which a lease's visitor could have called for the first time."""
-    live = (lease.seen_at - lease.started_at).total_seconds()
-    if lease.taps:
-        state, since = State.KEEN, lease.taps[-1]
-    elif lease.left_at is not None:
-        state, since = State.LEFT, lease.left_at
-    else:
-        state, since = State.SEEN, lease.seen_at
-    return Silence(channel, live, state, 0.0 if called else max(0.0, (now - since).total_seconds()))
 
 
 class _Holds:

@@ -1,0 +1,73 @@
+"""The work behind: what sites' calls teach is learned again whenever there are enough new ones."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from multiprocessing import get_context
+
+import structlog
+
+from pbxtrack.calls.learning import learn
+from pbxtrack.errors import PbxtrackError
+from pbxtrack.storage import curves
+from pbxtrack.storage.database import Database
+
+_EVERY = 600.0  # s between looks whether there is something to learn
+_FIRST = 30.0  # s after the start: a process that begins has better things to do
+_HUMBLE = 10  # niceness: leases and calls come first
+
+log = structlog.get_logger(__name__)
+
+
+def learn_sites(database: Database, now: datetime, *, everything: bool = False) -> list[str]:
+    """Learn the curves of those sites of which there are enough new calls; their keys. ``everything``: of all sites.
+
+    Raises StorageUnavailable.
+    """
+    with database.transaction() as connection:
+        due = [site for site in curves.taught(connection, now) if site.heard and (everything or site.due(now))]
+    for site in due:
+        with database.transaction() as connection:
+            lessons = curves.lessons(connection, site.site_id, now)
+        learned = learn(lessons, site.curves)
+        with database.transaction() as connection:
+            curves.keep(connection, site.site_id, learned, now)
+    return [site.key for site in due]
+
+
+class Learner:
+    """Learns in a process of its own, since reckoning would keep this one's callers and visitors waiting."""
+
+    def __init__(self, database_url: str) -> None:
+        self._database_url = database_url
+
+    async def run(self) -> None:
+        """Learn from time to time, until cancelled."""
+        await asyncio.sleep(_FIRST)
+        while True:
+            await self.once()
+            await asyncio.sleep(_EVERY)
+
+    async def once(self) -> list[str]:
+        """Learn if there is something to learn; the sites of which something was."""
+        loop = asyncio.get_running_loop()
+        with ProcessPoolExecutor(1, get_context("spawn"), initializer=os.nice, initargs=(_HUMBLE,)) as apart:
+            try:
+                learned = await loop.run_in_executor(apart, _learn_apart, self._database_url)
+            except (PbxtrackError, OSError) as error:
+                log.warning("nothing_learned", reason=str(error))
+                return []
+        for key in learned:
+            log.info("curves_learned", site=key)
+        return learned
+
+
+def _learn_apart(database_url: str) -> list[str]:
+    database = Database(database_url)
+    try:
+        return learn_sites(database, datetime.now(UTC))
+    finally:
+        database.close()

@@ -1,0 +1,176 @@
+"""What sites' calls teach, in SQL: what there is to learn from, and what was learned."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from pbxtrack.calls.attribution import Weighing, weigh
+from pbxtrack.calls.curves import PRIOR, Curves
+from pbxtrack.calls.learning import (
+    Exposure,
+    Lessons,
+    Silence,
+    silence,
+    steps_exposure,
+    visitors_exposure,
+    worth_learning,
+)
+from pbxtrack.calls.ports import Dialled
+from pbxtrack.pool.model import NumberKind
+from pbxtrack.storage.directory import SqlDirectory
+from pbxtrack.storage.known import KnownSites
+from pbxtrack.storage.rows import LEASE_COLUMNS, curves_of, kept_curves, lease_of
+from pbxtrack.storage.tables import calls, curves, leases, numbers, revisions, sites, visits
+
+MEMORY = timedelta(days=90)
+"""How far back calls and visits are learned from."""
+
+MAX_CALLS = 5_000
+MAX_LEASES = 200_000
+"""How many of a site's calls and leases are learned from, the latest."""
+
+OUTDATED = timedelta(days=1)
+"""From which age on curves are learned again, however few calls are new: people's habits change."""
+
+KEPT = 50
+"""Versions of a site's curves that are kept, the latest."""
+
+_AT_ONCE = 500  # calls that are weighed with a few queries
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """A site, its curves, when they were learned, and how many calls could be learned from now (``heard``)."""
+
+    site_id: int
+    key: str
+    curves: Curves
+    learned_at: datetime | None
+    heard: int
+
+    def due(self, now: datetime) -> bool:
+        """Whether it is worth while to learn again: of many more calls, or of other ones after a day."""
+        outdated = self.learned_at is None or now - self.learned_at >= OUTDATED
+        return worth_learning(0 if outdated else self.curves.calls, self.heard)
+
+
+def taught(connection: Connection, now: datetime) -> list[Taught]:
+    """The sites that there are, and what they have taught."""
+    heard = (
+        select(calls.c.site_id, func.count().label("heard"))
+        .join_from(calls, numbers, numbers.c.e164 == calls.c.dialled)
+        .where(calls.c.started_at >= now - MEMORY, numbers.c.kind != NumberKind.STATIC.value)
+        .group_by(calls.c.site_id)
+    )
+    by_site = {row.site_id: row.heard for row in connection.execute(heard)}
+    rows = connection.execute(select(sites.c.id, sites.c.key).where(sites.c.removed_at.is_(None)).order_by(sites.c.id))
+    return [
+        Taught(row.id, row.key, *latest(connection, row.id), min(by_site.get(row.id, 0), MAX_CALLS)) for row in rows
+    ]
+
+
+def latest(connection: Connection, site_id: int) -> tuple[Curves, datetime | None]:
+    """What a site's calls have taught so far, and when; the prior and None if nothing."""
+    row = connection.execute(
+        select(curves.c.version, curves.c.learned_at, curves.c.curves)
+        .where(curves.c.site_id == site_id)
+        .order_by(curves.c.version.desc())
+        .limit(1)
+    ).one_or_none()
+    return (curves_of(row), row.learned_at) if row else (PRIOR, None)
+
+
+def keep(connection: Connection, site_id: int, learned: Curves, now: datetime) -> None:
+    """Keep what was learned; every process weighs by it from its next call on."""
+    connection.execute(
+        insert(curves).values(
+            site_id=site_id,
+            version=learned.version,
+            learned_at=now,
+            calls=learned.calls,
+            curves=kept_curves(learned),
+        )
+    )
+    connection.execute(delete(curves).where(curves.c.site_id == site_id, curves.c.version <= learned.version - KEPT))
+    connection.execute(update(revisions).where(revisions.c.name == "sites").values(number=revisions.c.number + 1))
+
+
+def lessons(connection: Connection, site_id: int, now: datetime) -> Lessons:
+    """What there is to learn from: the site's latest calls, and the time in which others could have been made."""
+    rows = connection.execute(
+        select(calls.c.dialled, calls.c.caller, calls.c.started_at)
+        .join_from(calls, numbers, numbers.c.e164 == calls.c.dialled)
+        .where(
+            calls.c.site_id == site_id,
+            calls.c.started_at >= now - MEMORY,
+            calls.c.started_at <= now,
+            numbers.c.kind != NumberKind.STATIC.value,
+        )
+        .order_by(calls.c.started_at.desc())
+        .limit(MAX_CALLS)
+    ).all()
+    heard = [Dialled(row.dialled, row.started_at, row.caller) for row in reversed(rows)]
+    gaps, since_last = _gaps(heard, now)
+    silences = _silences(connection, site_id, now)
+    begin = min([heard[0].at] if heard else [now])
+    seconds = (now - begin).total_seconds()
+    return Lessons(
+        _weighings(connection, heard),
+        gaps,
+        Exposure(
+            visitors=visitors_exposure(silences),
+            callers=steps_exposure([*gaps, *since_last]),
+            numbers=seconds * _numbers(connection, site_id),
+            overflow=seconds,
+        ),
+    )
+
+
+def _weighings(connection: Connection, heard: Sequence[Dialled]) -> list[Weighing]:
+    directory = SqlDirectory(connection, KnownSites())
+    weighings: list[Weighing] = []
+    for start in range(0, len(heard), _AT_ONCE):
+        found = directory.resolve_all(heard[start : start + _AT_ONCE])
+        weighings += [weigh(known) for known in found if known.owner and known.owner.kind is not NumberKind.STATIC]
+    return weighings
+
+
+def _gaps(heard: Sequence[Dialled], now: datetime) -> tuple[list[float], list[float]]:
+    """Seconds between a caller's calls, and since each caller's last."""
+    times: defaultdict[str, list[datetime]] = defaultdict(list)
+    for call in heard:
+        if call.caller:
+            times[call.caller].append(call.at)
+    gaps = [(later - earlier).total_seconds() for listed in times.values() for earlier, later in pairwise(listed)]
+    return gaps, [(now - listed[-1]).total_seconds() for listed in times.values()]
+
+
+def _silences(connection: Connection, site_id: int, now: datetime) -> list[Silence]:
+    rows = connection.execute(
+        select(*LEASE_COLUMNS, visits.c.channel)
+        .join_from(leases, visits, visits.c.id == leases.c.visit_id)
+        .join(numbers, numbers.c.id == leases.c.number_id)
+        .where(leases.c.site_id == site_id, leases.c.started_at >= now - MEMORY)
+        .order_by(leases.c.id.desc())
+        .limit(MAX_LEASES)
+    )
+    return [silence(lease, row.channel, now, called=lease.called) for row in rows for lease in (lease_of(row),)]
+
+
+def _numbers(connection: Connection, site_id: int) -> int:
+    return (
+        connection.scalar(
+            select(func.count())
+            .select_from(numbers)
+            .where(
+                numbers.c.site_id == site_id, numbers.c.kind == NumberKind.POOL.value, numbers.c.removed_at.is_(None)
+            )
+        )
+        or 0
+    )

@@ -1,0 +1,90 @@
+"""What a site's calls teach."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from pbxtrack.calls.attribution import Possible, Weighing
+from pbxtrack.calls.curves import EDGES, PLACES, PRIOR, STEPS, State, place_of, step_of
+from pbxtrack.calls.learning import (
+    Exposure,
+    Lessons,
+    Silence,
+    learn,
+    steps_exposure,
+    visitors_exposure,
+    worth_learning,
+)
+from tests.unit.test_attribution import HOUR, holder
+
+SHOWN = holder("somebody", HOUR)
+
+
+def test_steps_are_found_by_time() -> None:
+    assert [step_of(seconds) for seconds in (-1, 0, 9.9, 10, 59, 60, 10**9)] == [0, 0, 0, 1, 2, 3, STEPS - 1]
+    assert place_of(State.KEEN, 10) == 2 * STEPS + 1
+
+
+def test_time_is_spent_in_each_step_up_to_the_age() -> None:
+    spent = steps_exposure([5.0, 45.0, 10.0**9])
+    assert spent[:3] == [25.0, 40.0, 45.0]  # 5+10+10, 20+20, 15+30
+    assert sum(steps_exposure([EDGES[-1]])) == pytest.approx(EDGES[-1])
+
+
+def test_an_open_page_is_heard_every_minute() -> None:
+    spent = visitors_exposure([Silence("Direct", live=120.0, state=State.LEFT, age=15.0)])["Direct"]
+    assert spent[:3] == pytest.approx([20.0, 40.0, 60.0])
+    assert spent[STEPS : STEPS + 3] == pytest.approx([10.0, 5.0, 0.0])
+
+
+def test_without_calls_there_is_nothing_to_unlearn() -> None:
+    learned = learn(Lessons([], [], Exposure({}, [0.0] * STEPS, 0.0)))
+    assert learned.rates == pytest.approx(PRIOR.rates)
+    assert learned.version == PRIOR.version + 1
+
+
+def _weighing(*places: int) -> Weighing:
+    return Weighing({}, {}, again=False, possible=[Possible(SHOWN, place, 1.0, None) for place in places])
+
+
+def test_curves_are_found_though_nobody_says_who_called() -> None:
+    """Silences of two lengths; who is in the one calls ten times as often. Learned from who may have called alone."""
+    chance = Random(1)
+    often, seldom = place_of(State.SEEN, 45), place_of(State.SEEN, 5_000)
+    calls = []
+    for _ in range(2_000):  # beside each call: one of each length, of whom the call was one's by their rates
+        calls.append(_weighing(often, seldom) if chance.random() < 0.5 else _weighing(often))
+    spent = [0.0] * PLACES
+    spent[often], spent[seldom] = 2_000 / 1e-3, 1_000 / 1e-3
+    curves = PRIOR
+    for _ in range(20):
+        curves = learn(Lessons(calls, [], Exposure({"Direct": spent}, [0.0] * STEPS, 1e6)), curves)
+    assert curves.rates[often] > 20 * curves.rates[seldom]  # as many calls came when nobody was in the other silence
+    assert curves.rates[often] == pytest.approx(1e-3, rel=0.1)
+
+
+def test_channels_whose_visitors_call_more_often_are_learned() -> None:
+    place = place_of(State.SEEN, 45)
+    eager = [
+        Weighing({}, {}, again=False, possible=[Possible(holder("x", HOUR, channel="Eager"), place, 1.0, None)])
+        for _ in range(300)
+    ]
+    idle = [
+        Weighing({}, {}, again=False, possible=[Possible(holder("y", HOUR, channel="Idle"), place, 1.0, None)])
+        for _ in range(100)
+    ]
+    spent = [0.0] * PLACES
+    spent[place] = 400_000.0
+    lessons = Lessons([*eager, *idle], [], Exposure({"Eager": spent, "Idle": spent}, [0.0] * STEPS, 1e6))
+    curves = PRIOR
+    for _ in range(5):
+        curves = learn(lessons, curves)
+    assert curves.channels["Eager"] / curves.channels["Idle"] == pytest.approx(3, rel=0.2)
+
+
+def test_learning_waits_for_more_calls() -> None:
+    assert [worth_learning(0, 49), worth_learning(0, 50), worth_learning(100, 124), worth_learning(100, 125)] == [
+        False, True, False, True,
+    ]  # fmt: skip
