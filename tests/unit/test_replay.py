@@ -69,8 +69,12 @@ def test_calls_are_attributed_as_they_come(tmp_path: Path) -> None:
     result, calls = run(tmp_path, DAY, "--numbers", "5", "--hold", "30m")
     assert result.exit_code == 0, result.output
     assert [(one["call"], one["visit"], one["method"]) for one in calls] == [
-        ("c1", "s1", "lease"), ("c2", "s2", "lease"), ("c3", "s1", "caller"), ("c4", None, "none"), ("c5", None, "none"),
-    ]  # fmt: skip
+        ("c1", "s1", "lease"),
+        ("c2", "s2", "lease"),
+        ("c3", "s1", "caller"),
+        ("c4", None, "none"),
+        ("c5", None, "none"),
+    ]
     assert calls[0]["channel"] == "Paid: yandex"
     assert calls[0]["number"] == "+70000000001"
     assert calls[0]["candidates"][0] == {"visit": "s1", "confidence": calls[0]["confidence"]}
