@@ -53,6 +53,10 @@ class Status(StrEnum):
         return self not in (Status.RINGING, Status.TALKING)
 
 
+LOST = frozenset({Status.MISSED, Status.BUSY, Status.FAILED, Status.ABANDONED})
+"""How calls end that somebody should call back."""
+
+
 @dataclass(slots=True)
 class Leg:
     """One Asterisk channel's part in a call. Times are the first that were heard, ``None`` if none was.

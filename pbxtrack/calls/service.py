@@ -8,6 +8,7 @@ from datetime import datetime
 
 from pbxtrack.calls.attribution import Method, attribute
 from pbxtrack.calls.events import Fact
+from pbxtrack.calls.evidence import as_it_was, held_in
 from pbxtrack.calls.lifecycle import Call, merge, outcome
 from pbxtrack.calls.ports import Caller, CallRecord, CallStore, Dialled
 from pbxtrack.numbers import InvalidNumber, Number, read_caller
@@ -39,10 +40,12 @@ def keep(store: CallStore, known: Mapping[str, CallRecord], calls: Mapping[str, 
     ``known`` is how those were that are not new; the facts are appended, and the calls locked.
     """
     updated = {call_id: _updated(known.get(call_id), call) for call_id, call in calls.items()}
-    _attribute(store, updated, region)
+    attribute_all(store, updated, region)
     store.prolong([sign for call_id, record in updated.items() if (sign := _sign(known.get(call_id), record))])
     changed = [record for call_id, record in updated.items() if record != known.get(call_id)]
+    store.lock_callers(changed)
     store.save(changed)
+    store.follow(changed, known)
     return changed
 
 
@@ -73,7 +76,7 @@ def _updated(before: CallRecord | None, call: Call) -> CallRecord:
     return replace(before, call=call, outcome=outcome(call)) if before else CallRecord(call, outcome(call))
 
 
-def _attribute(store: CallStore, records: dict[str, CallRecord], region: str) -> None:
+def attribute_all(store: CallStore, records: dict[str, CallRecord], region: str) -> None:
     """Attribute those that are not yet, and whose dialled number is known: all of them by the same few queries."""
     due = [
         (call_id, record.call, dialled)
@@ -84,7 +87,8 @@ def _attribute(store: CallStore, records: dict[str, CallRecord], region: str) ->
         Dialled(_e164(dialled, region), call.started_at, read_caller(None if call.withheld else call.caller, region))
         for _, call, dialled in due
     ]
-    found = store.resolve_all(asked)
+    resolved = zip(due, store.resolve_all(asked), strict=True)
+    found = [as_it_was(known, records[call_id].held) for (call_id, _, _), known in resolved]
     callers = {
         call_id: Caller(known.owner.site.id, one.caller, one.at)
         for (call_id, _, _), one, known in zip(due, asked, found, strict=True)
@@ -100,6 +104,7 @@ def _attribute(store: CallStore, records: dict[str, CallRecord], region: str) ->
             dialled=known.number or dialled[:64],
             caller=one.caller,
             attribution=attribute(known),
+            held=held_in(known),
             contact_id=contact_id,
             first=first,
             site_id=site.id if site else None,
