@@ -8,11 +8,12 @@ import sys
 import click
 import uvloop
 
-from benchmarks import ami_day, call_rate, faults, leases, ledger, memory, post_dial, report, resolve, snippet
+from benchmarks import ami_day, call_rate, faults, leases, ledger, memory, post_dial, rebuild, report, resolve, snippet
 from pbxtrack.errors import PbxtrackError
 
 BENCHMARKS = {
-    module.NAME: module for module in (post_dial, call_rate, faults, resolve, leases, ledger, memory, ami_day, snippet)
+    module.NAME: module
+    for module in (post_dial, call_rate, faults, resolve, leases, ledger, rebuild, memory, ami_day, snippet)
 }
 
 

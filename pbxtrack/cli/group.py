@@ -17,6 +17,7 @@ COMMANDS = {
     "export-config": "Print the site file of what is there.",
     "calls": "The call log; one call explained.",
     "import-cdr": "Add calls that were missed, from Asterisk's own files.",
+    "rebuild": "Work out calls and attributions anew from what was recorded.",
     "doctor": "Check that everything is wired and reachable.",
     "asterisk-conf": "Write the dialplan and manager snippets.",
     "config": "Check the settings.",
