@@ -14,7 +14,7 @@ def test_it_says_what_it_changed(ready: Cli) -> None:  # noqa: F811
     ready.record(*an_answered_call("+74951230001", linkedid="1.2"))
     assert ready("rebuild").out == "2 calls looked at: 0 changed, 0 attributions changed\n"
     with sqlite3.connect(ready.folder / "data" / "pbxtrack.db") as database:
-        database.execute("UPDATE calls SET channel = 'Radio', confidence = 0.1 WHERE id = 'pbx1-1.1'")
+        database.execute("UPDATE calls SET confidence = 0.1 WHERE id = 'pbx1-1.1'")
         database.execute("DELETE FROM calls WHERE id = 'pbx1-1.2'")
     database.close()
     assert json.loads(ready("rebuild", "--json").out) == {
