@@ -14,7 +14,7 @@ from pbxtrack.calls.events import Fact
 from pbxtrack.calls.events import call_id as call_id_of
 from pbxtrack.calls.lifecycle import Call, Outcome, outcome, project
 from pbxtrack.calls.ports import CallRecord, CallStore
-from pbxtrack.calls.service import attribute_all
+from pbxtrack.calls.service import attribute_all, outbound
 
 _DIGITS = 6  # of seconds, and of probabilities, that are compared: a database may round the last ones
 
@@ -83,7 +83,7 @@ def examine(store: RebuildStore, keys: Sequence[Key], region: str) -> Examined:
     calls = {call_id: project(one.facts) for call_id, one in told.items() if one.facts}
     found = Examined(keys, told, calls)
     before = store.load(calls.keys())
-    after = _anew(before, calls)
+    after = _anew(before, calls, region)
     attribute_all(store, after, region)
     found.unlike = (
         len(before) < len(calls)
@@ -103,7 +103,7 @@ def put_right(store: RebuildStore, found: Examined, region: str) -> Changes:
     before = store.load(calls.keys())
     changed: list[CallRecord] = []
     attributions = 0
-    for turn in _turns(_anew(before, calls)):
+    for turn in _turns(_anew(before, calls, region)):
         attribute_all(store, turn, region)
         due = []
         for call_id, record in turn.items():
@@ -119,10 +119,15 @@ def put_right(store: RebuildStore, found: Examined, region: str) -> Changes:
     return Changes({*placed, *(record.call.id for record in changed)}, attributions, moved)
 
 
-def _anew(before: Mapping[str, CallRecord], calls: Mapping[str, Call]) -> dict[str, CallRecord]:
+def _anew(before: Mapping[str, CallRecord], calls: Mapping[str, Call], region: str) -> dict[str, CallRecord]:
     """The calls as if nobody had attributed them; but what was seen of the number's lease then is kept."""
     return {
-        call_id: CallRecord(call, outcome(call), held=before[call_id].held if call_id in before else None)
+        call_id: CallRecord(
+            call,
+            outcome(call),
+            held=before[call_id].held if call_id in before else None,
+            outbound=outbound(call, region),
+        )
         for call_id, call in calls.items()
     }
 

@@ -39,7 +39,7 @@ def keep(store: CallStore, known: Mapping[str, CallRecord], calls: Mapping[str, 
 
     ``known`` is how those were that are not new; the facts are appended, and the calls locked.
     """
-    updated = {call_id: _updated(known.get(call_id), call) for call_id, call in calls.items()}
+    updated = {call_id: _updated(known.get(call_id), call, region) for call_id, call in calls.items()}
     attribute_all(store, updated, region)
     store.prolong([sign for call_id, record in updated.items() if (sign := _sign(known.get(call_id), record))])
     changed = [record for call_id, record in updated.items() if record != known.get(call_id)]
@@ -72,8 +72,17 @@ def resolve(
     return directory.resolve(number, at, caller) if number else Resolution(number=None, at=at), caller
 
 
-def _updated(before: CallRecord | None, call: Call) -> CallRecord:
-    return replace(before, call=call, outcome=outcome(call)) if before else CallRecord(call, outcome(call))
+def outbound(call: Call, region: str) -> str | None:
+    """The number that the company called, normalised; None where somebody called the company.
+
+    Who does may be sent on to an outside line: that call came in all the same.
+    """
+    return read_caller(call.called_out, region) if call.called_out and call.dialled is None else None
+
+
+def _updated(before: CallRecord | None, call: Call, region: str) -> CallRecord:
+    before = before or CallRecord(call, outcome(call))
+    return replace(before, call=call, outcome=outcome(call), outbound=outbound(call, region))
 
 
 def attribute_all(store: CallStore, records: dict[str, CallRecord], region: str) -> None:

@@ -32,6 +32,7 @@ CORRECTED = "corrected"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_YET = "Asterisk has not told the dialled number yet."
+_OUTBOUND = "The company made this call."
 _TOUCH = ("source", "medium", "campaign", "term", "content")
 _told = visits.alias("told")  # the visit that people say it was
 _is_corrected = calls.c.corrected_channel.is_not(None)
@@ -279,7 +280,7 @@ def _attribution(row: Row[Any]) -> dict[str, Any]:
         **{name: getattr(row, name) or None for name in _TOUCH},
         "visit": row.visit_id,
         "confidence": row.confidence,
-        "why": row.why if row.method else _NOT_YET,
+        "why": row.why if row.method else _OUTBOUND if row.outbound else _NOT_YET,
         "candidates": row.candidates,
     }
     if row.corrected_channel is None:
@@ -387,6 +388,8 @@ def _sentence(kind: str, data: dict[str, Any], name: str) -> str:
             return f"The call was transferred to {data.get('target')} ({data.get('how')})."
         case "recording":
             return f"Recording began: {data.get('file')}."
+        case "called_out":
+            return f"The company called {data.get('number')}."
         case "fallback":
             return f"Asterisk used the last known line: {_FALLBACKS.get(data.get('reason', ''), data.get('reason'))}."
         case _:

@@ -10,15 +10,16 @@ from random import Random
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
 from pbxtrack.calls import service
-from pbxtrack.calls.events import Fact
+from pbxtrack.calls.events import CalledOut, Fact
 from pbxtrack.calls.reconcile import reconcile
 from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.rebuild import rebuild
 from pbxtrack.storage.tables import calls
+from pbxtrack.storage.views import call_detail, call_timeline, calls_page
 from tests.contract.site import a_site
 from tests.contract.test_recording import BILLBOARD, IVAN, MINUTE, NOW, an_answered_call, arrival, write
 
@@ -93,6 +94,58 @@ def test_unique_is_anew_after_some_days_where_the_site_says_so(shop: Database) -
     write(shop, *a_missed_call("3.1", NOW, None))
     assert [name for name, row in kept(shop).items() if row.is_unique] == ["1.0", "1.2", "2.0"]
     assert [name for name, row in kept(shop).items() if row.first] == ["1.0", "2.0"]
+
+
+def an_outbound_call(
+    linkedid: str, at: datetime, number: str = "8 916 123-45-67", *, answered: bool = True
+) -> list[Fact]:
+    facts = an_answered_call(BILLBOARD, "", at, linkedid)[1:]
+    out = CalledOut(node="pbx1", linkedid=linkedid, at=at, leg=linkedid, number=number)
+    return [out, *(fact for fact in facts if answered or fact.kind != "answered")]
+
+
+def test_who_is_called_back_is_settled_on_every_site(shop: Database) -> None:
+    write(shop, *a_missed_call("1.1", NOW))
+    write(shop, *a_missed_call("1.2", NOW + MINUTE, dialled=OTHER_SITE))
+    write(shop, *a_missed_call("1.3", NOW + MINUTE, "+79160000001"))
+    write(shop, *an_outbound_call("2.1", NOW + 2 * MINUTE, answered=False))
+    assert set(settled(shop).values()) == {None}
+    write(shop, *an_outbound_call("2.2", NOW + 5 * MINUTE))
+    write(shop, *a_missed_call("1.4", NOW + 9 * MINUTE))
+    assert {name: by for name, by in settled(shop).items() if by} == {"1.1": "pbx1-2.2", "1.2": "pbx1-2.2"}
+    write(shop, *an_outbound_call("2.0", NOW + 3 * MINUTE))  # heard of late, as all of a spool is
+    assert {name: by for name, by in settled(shop).items() if by} == {"1.1": "pbx1-2.0", "1.2": "pbx1-2.0"}
+    before = kept(shop)
+    assert [done.changed for done in rebuild(shop, None, "RU")] == [set()]
+    with shop.transaction() as connection:
+        connection.execute(update(calls).values(settled_by=None, outbound=None))
+        connection.execute(delete(calls).where(calls.c.linkedid == "2.0"))
+    assert [done.restored for done in rebuild(shop, None, "RU")][-1] == 1
+    assert kept(shop) == before
+
+
+def test_calls_that_the_company_makes_are_not_in_the_log_but_can_be_looked_at(shop: Database) -> None:
+    write(shop, *a_missed_call("1.1", NOW))
+    write(shop, *an_outbound_call("2.1", NOW + MINUTE))
+    with shop.transaction() as connection:
+        items, _ = calls_page(connection)
+        shown = call_detail(connection, "pbx1-2.1")
+        told = call_timeline(connection, "pbx1-2.1")
+    assert [call["id"] for call in items] == ["pbx1-1.1"]
+    assert shown is not None
+    assert (shown["outbound"], shown["status"], shown["site"]) == (IVAN, "answered", None)
+    assert shown["attribution"]["why"] == "The company made this call."
+    assert told[0]["sentence"] == "The company called 8 916 123-45-67."
+
+
+def test_a_call_that_came_in_and_is_sent_outside_came_in(shop: Database) -> None:
+    write(shop, *a_missed_call("1.1", NOW, "+79160000001"))
+    forwarded = an_answered_call(BILLBOARD, at=NOW + MINUTE, linkedid="1.2")
+    out = CalledOut(node="pbx1", linkedid="1.2", at=NOW + MINUTE, leg="1.2", number="+79160000001")
+    write(shop, out, *forwarded[1:])
+    assert settled(shop)["1.1"] == "pbx1-1.2", "nobody said yet that it came in"
+    write(shop, forwarded[0])
+    assert settled(shop) == {"1.1": None, "1.2": None}
 
 
 @dataclass(frozen=True)
