@@ -91,8 +91,8 @@ class CallStore(Directory, Protocol):
     def facts(self, node: str, linkedid: str) -> Sequence[Fact]:
         """Every fact of a call, by time."""
 
-    def lock_callers(self, records: Sequence[CallRecord]) -> None:
-        """Let no other transaction save or :meth:`follow` calls of these calls' callers until this one ends."""
+    def lock_callers(self, changed: Sequence[CallRecord], before: Mapping[str, CallRecord]) -> None:
+        """Let no other transaction :meth:`follow` calls of these calls' callers until this one ends."""
 
     def save(self, records: Sequence[CallRecord]) -> None:
         """Keep the calls, new or changed."""

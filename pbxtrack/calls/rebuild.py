@@ -112,6 +112,7 @@ def put_right(store: RebuildStore, found: Examined, region: str) -> Changes:
             if was is None or _differs(store, was, record):
                 due.append(record)
                 attributions += was is None or not _same_tie(was.attribution, record.attribution)
+        store.lock_callers(due, before)
         store.save(due)
         changed += due
     placed = {*store.follow(changed, before), *store.stand(calls.keys())}

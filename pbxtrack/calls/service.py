@@ -43,7 +43,7 @@ def keep(store: CallStore, known: Mapping[str, CallRecord], calls: Mapping[str, 
     attribute_all(store, updated, region)
     store.prolong([sign for call_id, record in updated.items() if (sign := _sign(known.get(call_id), record))])
     changed = [record for call_id, record in updated.items() if record != known.get(call_id)]
-    store.lock_callers(changed)
+    store.lock_callers(changed, known)
     store.save(changed)
     store.follow(changed, known)
     return changed
@@ -59,7 +59,7 @@ def attribute_again(store: CallStore, late: Sequence[CallRecord], region: str) -
     for call_id in store.after(tied):  # one after another: each is tied by the one before it
         record = store.load([call_id])[call_id]
         known, _ = resolve(store, record.call.dialled or "", record.caller, record.call.started_at, region)
-        if (again := attribute(known)) != record.attribution:
+        if (again := attribute(as_it_was(known, record.held))) != record.attribution:
             store.save([replace(record, attribution=again)])
 
 

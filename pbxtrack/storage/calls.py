@@ -118,8 +118,8 @@ class SqlCalls(SqlDirectory):
     def save(self, records: Sequence[CallRecord]) -> None:
         _save(self._connection.dialect.name).run(self._connection, [values_of(record) for record in records])
 
-    def lock_callers(self, records: Sequence[CallRecord]) -> None:
-        lock_callers(self._connection, records)
+    def lock_callers(self, changed: Sequence[CallRecord], before: Mapping[str, CallRecord]) -> None:
+        lock_callers(self._connection, changed, before)
 
     def follow(self, changed: Sequence[CallRecord], before: Mapping[str, CallRecord]) -> Collection[str]:
         return follow(self._connection, changed, before)

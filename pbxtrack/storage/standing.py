@@ -6,7 +6,7 @@ the order in which calls are heard of nor a caller who calls all day makes a dif
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -141,16 +141,18 @@ class Standing(NamedTuple):
     settled_at: datetime | None
 
 
-def lock_callers(connection: Connection, records: Iterable[CallRecord]) -> None:
+def lock_callers(connection: Connection, changed: Sequence[CallRecord], before: Mapping[str, CallRecord]) -> None:
     """Two calls of one caller that end at once, in two transactions, would not see each other."""
-    numbers = sorted({number for record in records if (number := record.outbound or record.caller)})
-    if numbers and connection.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
-        connection.exec_driver_sql(_LOCK, {"numbers": numbers})
+    if connection.dialect.name != "postgresql":  # SQLite has one writer at a time anyway
+        return
+    numbers = {number for record in _mattering(changed, before) if (number := record.outbound or record.caller)}
+    if numbers:
+        connection.exec_driver_sql(_LOCK, {"numbers": sorted(numbers)})
 
 
 def follow(connection: Connection, changed: Sequence[CallRecord], before: Mapping[str, CallRecord]) -> set[str]:
     """See :meth:`pbxtrack.calls.ports.CallStore.follow`."""
-    mattering = [record for record in changed if _place(record) != _place(before.get(record.call.id))]
+    mattering = _mattering(changed, before)
     if not mattering:
         return set()
     ids = {record.call.id for record in mattering}
@@ -207,6 +209,10 @@ def _stands(row: Any) -> Standing:
     settlers = [(row.came_answered_at, row.came_id), (row.called_answered_at, row.called_id)]
     at, by = min([(at, by) for at, by in settlers if by and known], default=(None, None))
     return Standing(first, known and (first or again), by, at)
+
+
+def _mattering(changed: Sequence[CallRecord], before: Mapping[str, CallRecord]) -> list[CallRecord]:
+    return [record for record in changed if _place(record) != _place(before.get(record.call.id))]
 
 
 def _place(record: CallRecord | None) -> object:
