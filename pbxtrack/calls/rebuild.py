@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from pbxtrack.calls.attribution import Attribution, Method
 from pbxtrack.calls.events import Fact
 from pbxtrack.calls.events import call_id as call_id_of
-from pbxtrack.calls.lifecycle import Call, Outcome, outcome, project
+from pbxtrack.calls.lifecycle import Outcome, outcome, project
 from pbxtrack.calls.ports import CallRecord, CallStore
 from pbxtrack.calls.service import attribute_all, outbound
 
@@ -61,8 +61,14 @@ class Examined:
 
     keys: Sequence[Key]
     told: Mapping[str, Told]
-    calls: dict[str, Call]
+    calls: Mapping[str, CallRecord]  # not attributed yet
     unlike: bool = False  # something is not as it is kept
+
+    def of(self, keys: Sequence[Key]) -> Examined:
+        """Some of the calls."""
+        ids = [call_id_of(*key) for key in keys]
+        calls = {call_id: self.calls[call_id] for call_id in ids if call_id in self.calls}
+        return Examined(keys, {call_id: self.told[call_id] for call_id in ids}, calls, self.unlike)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +86,10 @@ def examine(store: RebuildStore, keys: Sequence[Key], region: str) -> Examined:
     If all of a batch is as it is kept, then so was what each of its attributions went by.
     """
     told = store.told(keys)
-    calls = {call_id: project(one.facts) for call_id, one in told.items() if one.facts}
+    calls = _anew(told, region)
     found = Examined(keys, told, calls)
     before = store.load(calls.keys())
-    after = _anew(before, calls, region)
+    after = _as_met(before, calls)
     attribute_all(store, after, region)
     found.unlike = (
         len(before) < len(calls)
@@ -99,11 +105,11 @@ def put_right(store: RebuildStore, found: Examined, region: str) -> Changes:
     calls = dict(found.calls)
     last = store.last_facts(found.keys)
     if news := [key for key in found.keys if last.get(call_id := call_id_of(*key)) != found.told[call_id].last]:
-        calls |= {call_id: project(one.facts) for call_id, one in store.told(news).items() if one.facts}
+        calls |= _anew(store.told(news), region)
     before = store.load(calls.keys())
     changed: list[CallRecord] = []
     attributions = 0
-    for turn in _turns(_anew(before, calls, region)):
+    for turn in _turns(_as_met(before, calls)):
         attribute_all(store, turn, region)
         due = []
         for call_id, record in turn.items():
@@ -120,15 +126,17 @@ def put_right(store: RebuildStore, found: Examined, region: str) -> Changes:
     return Changes({*placed, *(record.call.id for record in changed)}, attributions, moved)
 
 
-def _anew(before: Mapping[str, CallRecord], calls: Mapping[str, Call], region: str) -> dict[str, CallRecord]:
+def _anew(told: Mapping[str, Told], region: str) -> dict[str, CallRecord]:
+    calls = {call_id: project(one.facts) for call_id, one in told.items() if one.facts}
+    return {
+        call_id: CallRecord(call, outcome(call), outbound=outbound(call, region)) for call_id, call in calls.items()
+    }
+
+
+def _as_met(before: Mapping[str, CallRecord], calls: Mapping[str, CallRecord]) -> dict[str, CallRecord]:
     """The calls as if nobody had attributed them; but what was seen of the number's lease then is kept."""
     return {
-        call_id: CallRecord(
-            call,
-            outcome(call),
-            held=before[call_id].held if call_id in before else None,
-            outbound=outbound(call, region),
-        )
+        call_id: replace(call, held=held) if call_id in before and (held := before[call_id].held) else call
         for call_id, call in calls.items()
     }
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Executable, String, bindparam, func, select, tuple_
@@ -23,8 +24,10 @@ from pbxtrack.storage.tables import UtcTime, call_facts, calls
 
 T = TypeVar("T")
 
-_BATCH, _LEAST = 500, 20  # calls of a transaction
+_BATCH = 500  # calls that are looked at together
+_START, _LEAST = 200, 10  # calls of a transaction
 _LONG, _SHORT = 0.2, 0.1  # s that a transaction may take, before the next is smaller; or larger
+_PAUSE = 0.03  # s between two; whoever waits to write to SQLite looks at least as often, at first
 _NAMES = 2_000  # of calls, looked at together for one that is missing
 _MOST_PASSES = 5
 _TRIES = 3
@@ -154,11 +157,16 @@ def rebuild(database: Database, since: datetime | None, region: str) -> Iterator
     return _Rebuild(database, since or _EVER, region).run()
 
 
+def _missing(connection: Connection, keys: Sequence[Key]) -> list[Key]:
+    there = {row.id for row in _there.all(connection, {"ids": [call_id(*key) for key in keys]})}
+    return [key for key in keys if call_id(*key) not in there]
+
+
 class _Rebuild:
     def __init__(self, database: Database, since: datetime, region: str) -> None:
         self._database, self._since, self._region = database, since, region
         self._sites = KnownSites()
-        self._size = _BATCH
+        self._size = _START
         self._done = Rebuilt()
 
     def run(self) -> Iterator[Rebuilt]:
@@ -178,15 +186,14 @@ class _Rebuild:
         """From this time on; after each batch, from when on another pass is needed, if it is."""
         at, after = since, ""
         while True:
-            size = self._size
-            rows = self._read(_next, at=at, id=after, count=size)
+            rows = self._read(_next, at=at, id=after, count=_BATCH)
             if not rows:
                 return
             changes = self._batch([Key(row.node, row.linkedid) for row in rows], first=first)
             yield min((record.call.started_at for record in changes.moved), default=None)
             # Calls that came meanwhile went by what was kept of those before them: they are looked at, too, until a
             # short batch has nothing new to say of any.
-            if len(rows) < size and not changes.calls:
+            if len(rows) < _BATCH and not changes.calls:
                 return
             at, after = rows[-1].started_at, rows[-1].id
 
@@ -199,10 +206,18 @@ class _Rebuild:
             self._done.strange += len(found.told) - len(found.calls)
         if not found.unlike:
             return Changes()
-        changes = self._put_right(found)
-        self._done.changed |= set(changes.calls)
-        self._done.attributions += changes.attributions
-        return changes
+        moved: list[CallRecord] = []
+        changed: set[str] = set()
+        while keys:
+            some, keys = keys[: self._size], keys[self._size :]
+            changes = self._put_right(found.of(some))
+            changed |= set(changes.calls)
+            moved += changes.moved
+            self._done.attributions += changes.attributions
+            if keys and self._database.is_sqlite:
+                time.sleep(_PAUSE)
+        self._done.changed |= changed
+        return Changes(changed, moved=moved)
 
     def _put_right(self, found: Examined) -> Changes:
         def work(connection: Connection) -> Changes:
@@ -212,6 +227,7 @@ class _Rebuild:
         changes = self._write(work)
         took = time.monotonic() - start
         if not self._database.is_sqlite:  # there, others wait for nothing but the calls themselves
+            self._size = _BATCH
             return changes
         if took > _LONG:
             self._size = max(_LEAST, self._size // 2)
@@ -228,21 +244,15 @@ class _Rebuild:
                 return
             keys = [Key(row.node, row.linkedid) for row in rows]
             key = keys[-1]
-            for start in range(0, len(keys), self._size):
-                self._restore_some(keys[start : start + self._size])
+            gone = self._database.read_now(partial(_missing, keys=keys))
+            for start in range(0, len(gone), _START):
+                self._restore_some(gone[start : start + _START])
 
-    def _restore_some(self, keys: Sequence[Key]) -> None:
-        def missing(connection: Connection) -> list[Key]:
-            there = {row.id for row in _there.all(connection, {"ids": [call_id(*key) for key in keys]})}
-            return [key for key in keys if call_id(*key) not in there]
-
-        if not (gone := self._database.read_now(missing)):
-            return
-
+    def _restore_some(self, gone: Sequence[Key]) -> None:
         def work(connection: Connection) -> list[CallRecord]:
             store = SqlRebuild(connection, self._sites)
             store.lock([call_id(*key) for key in gone])
-            made = [project(one.facts) for one in store.told(missing(connection)).values() if one.facts]
+            made = [project(one.facts) for one in store.told(_missing(connection, gone)).values() if one.facts]
             records = [CallRecord(call, outcome(call)) for call in made if call.started_at >= self._since]
             store.save(records)
             return records
