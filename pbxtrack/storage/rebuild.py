@@ -25,8 +25,8 @@ from pbxtrack.storage.tables import UtcTime, call_facts, calls
 T = TypeVar("T")
 
 _BATCH = 500  # calls that are looked at together
-_START, _LEAST = 200, 10  # calls of a transaction
-_LONG, _SHORT = 0.2, 0.1  # s that a transaction may take, before the next is smaller; or larger
+_START, _LEAST = 100, 10  # calls of a transaction
+_LONG, _SHORT = 0.12, 0.08  # s that a transaction may take, before the next is smaller; or larger
 _PAUSE = 0.03  # s between two; whoever waits to write to SQLite looks at least as often, at first
 _NAMES = 2_000  # of calls, looked at together for one that is missing
 _MOST_PASSES = 5
