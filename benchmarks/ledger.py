@@ -24,9 +24,9 @@ from pbxtrack.storage.leases import SqlLeases
 from tests import ledger_day
 
 NAME = "ledger"
-_DAY = datetime(2026, 11, 20, tzinfo=UTC)
+DAY = datetime(2026, 11, 20, tzinfo=UTC)
 _POOL = "+74951230000..+74951230899"
-_NUMBERS = [f"+7495123{index:04d}" for index in range(1000)]
+NUMBERS = [f"+7495123{index:04d}" for index in range(1000)]
 _TARGET = 3_000  # calls/s on SQLite
 _LINES = 5_000  # of a transaction of the bare writer: those of some 500 calls
 _LOST = 0.05  # of the calls at most, of which a CDR lost the number that was dialled
@@ -42,12 +42,12 @@ def _run(calls: int, *, quick: bool) -> Result:
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="pbxtrack-bench-") as made:
         folder = Path(made)
-        files = dict(zip(("cel", "cdr"), ledger_day.write(folder, _DAY, calls, _NUMBERS), strict=True))
-        for name, databases in (("sqlite", programs.sqlite), ("postgresql", _postgresql)):
+        files = dict(zip(("cel", "cdr"), ledger_day.write(folder, DAY, calls, NUMBERS), strict=True))
+        for name, databases in (("sqlite", programs.sqlite), ("postgresql", postgresql)):
             for kind, file in files.items():
                 bare = calls / _bare(file, folder / "bare.db")
                 with databases() as url:
-                    config = _furnish(folder, url)
+                    config = furnish(folder, url)
                     passes = [_import(config, file) for _ in range(2)]
                 _check(kind, calls, passes)
                 found[f"{name} {kind}"] = {"bare_per_second": round(bare), "passes": passes}
@@ -66,19 +66,19 @@ def _run(calls: int, *, quick: bool) -> Result:
 
 
 @contextlib.contextmanager
-def _postgresql() -> Iterator[str]:
+def postgresql() -> Iterator[str]:
     with programs.postgresql(durable=True) as url:
         yield url
 
 
-def _furnish(folder: Path, url: str) -> Path:
+def furnish(folder: Path, url: str) -> Path:
     """The tables, the site, and leases as visitors had them all day; the settings to import with."""
     programs.furnish(url, _POOL, 0)
     database = Database(url)
     for hour in range(7, 21):
         with database.transaction() as connection:
             requests = [LeaseRequest(site.KEY, site.page(index)) for index in range(site.LEASES)]
-            service.acquire(SqlLeases(connection), requests, _DAY + timedelta(hours=hour))
+            service.acquire(SqlLeases(connection), requests, DAY + timedelta(hours=hour))
     database.close()
     config = folder / "pbxtrack.toml"
     config.write_text(f'data_dir = "{folder}"\n[database]\nurl = "{url}"\n[[ami]]\nnode = "pbx1"\nsecret = "x"\n')

@@ -31,6 +31,7 @@ class KnownCall:
     ours: bool = False
     arrived: bool = False
     fallback: bool = False
+    called_out: bool = False
     dialled: str = ""
     caller_leg: str = ""
     entered: dict[str, Entered] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from pbxtrack.ami.known import MAX_ENTERED, Entered, KnownCall, KnownCalls
 from pbxtrack.ami.messages import Message, text
 from pbxtrack.calls.events import (
     CallArrived,
+    CalledOut,
     CallQueued,
     CallTransferred,
     Fact,
@@ -33,6 +34,8 @@ from pbxtrack.calls.reading import clean, created_by, is_id, read_name, read_num
 
 CALL, DID, FALLBACK = "PBXTRACK_CALL", "PBXTRACK_DID", "PBXTRACK_FALLBACK"
 PRESENTATION, RECORD = "PBXTRACK_PRES", "PBXTRACK_RECORD"
+OUT = "PBXTRACK_OUT"
+_OURS = (DID, CALL, OUT)  # a leg with one of these is of a call of ours
 
 _MAIN = ("",)
 _DIAL = ("", "Dest")
@@ -127,10 +130,14 @@ class Translator:
         came_in = legs[0].uniqueid == linkedid or text(event, "ChannelStateDesc") != "Down"
         if name == "Newchannel" and came_in and not call.ours and len(call.entered) < MAX_ENTERED:
             call.entered[legs[0].uniqueid] = Entered(at, text(event, "CallerIDNum"), text(event, "CallerIDName"))
-        if not call.ours and any(leg.variables.get(DID) or leg.variables.get(CALL) for leg in legs):
+        if not call.ours and any(leg.variables.get(name) for leg in legs for name in _OURS):
             facts = self.calls.adopt(linkedid) + facts
         if call.ours:
-            news = [*self._arrival(call, event, legs, linkedid, at), *self._fallback(call, legs, linkedid, at)]
+            news = [
+                *self._arrival(call, event, legs, linkedid, at),
+                *self._fallback(call, legs, linkedid, at),
+                *self._called_out(call, legs, linkedid, at),
+            ]
             if name == "MixMonitorStart":
                 news += self._recording(call, legs[0], linkedid, at)
             facts = news + facts
@@ -198,6 +205,15 @@ class Translator:
             return []
         call.fallback = True
         return [FallbackTaken(node=self.node, linkedid=linkedid, at=at, leg=linkedid, reason=clean(reason, 64))]
+
+    def _called_out(self, call: KnownCall, legs: list[EventLeg], linkedid: str, at: datetime) -> list[Fact]:
+        number = next((found for leg in legs if (found := leg.variables.get(OUT))), "")
+        if call.called_out or not (number := clean(number, 64)):
+            return []
+        call.called_out = True
+        began = call.entered.get(linkedid)
+        at = began.at if began else created_by(linkedid, at)
+        return [CalledOut(node=self.node, linkedid=linkedid, at=at, leg=linkedid, number=number)]
 
     def _recording(self, call: KnownCall, leg: EventLeg, linkedid: str, at: datetime) -> list[Fact]:
         """AMI does not name the file. Ours is the caller leg's, and its name is the dialplan's."""

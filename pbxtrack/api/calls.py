@@ -11,7 +11,7 @@ from pbxtrack.api.routing import Answer, Audience, Route, answer
 from pbxtrack.api.schemas import CallChanges, CallDetail, CallPage, CallQuery
 from pbxtrack.api.services import SERVICES
 from pbxtrack.numbers import MAX_LENGTH, InvalidNumber, Number, read_caller
-from pbxtrack.storage.views import CallFilter, InvalidCursor, annotate_call, call_detail, calls_page
+from pbxtrack.storage.views import CallFilter, InvalidCorrection, InvalidCursor, annotate_call, call_detail, calls_page
 
 log = structlog.get_logger(__name__)
 
@@ -37,12 +37,16 @@ async def show_call(request: web.Request) -> web.Response:
 
 
 async def change_call(request: web.Request, body: CallChanges) -> web.Response:
-    call_id = request.match_info["call"]
+    services = request.app[SERVICES]
+    call_id, who, now = request.match_info["call"], request[TOKEN].name, services.now()
     changes = body.model_dump(include=body.model_fields_set)
-    call = await request.app[SERVICES].database.write(lambda connection: annotate_call(connection, call_id, changes))
+    try:
+        call = await services.database.write(lambda connection: annotate_call(connection, call_id, changes, who, now))
+    except InvalidCorrection as error:
+        raise Problem("invalid-body", f"attribution/visit: {error}.") from None
     if call is None:
         raise Problem("not-found", "There is no such call.")
-    log.info("call_changed", call=call["id"], changed=sorted(changes), token=request[TOKEN].name)
+    log.info("call_changed", call=call["id"], changed=sorted(changes), token=who)
     return answer(call)
 
 
@@ -59,7 +63,9 @@ def _filter(query: CallQuery, region: str) -> CallFilter:
         withheld=query.caller is not None and caller is None,
         dialled=_dialled(_typed(query.dialled), region) if query.dialled else None,
         repeat=query.repeat,
+        unique=query.unique,
         target=query.target,
+        unsettled=query.unsettled,
         min_confidence=query.min_confidence,
     )
 
@@ -104,7 +110,8 @@ ROUTES = (
         method="PATCH",
         path="/api/v1/calls/{call}",
         handler=change_call,
-        summary="Write on a call",
+        summary="Write on a call, and correct it",
+        description="Who changed what is kept for good, and shown as `history`. `pbxtrack rebuild` heeds corrections.",
         audience=Audience.MANAGER,
         body=CallChanges,
         path_parameters=_CALL,

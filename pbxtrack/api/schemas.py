@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema
 
 from pbxtrack.calls.attribution import Method
 from pbxtrack.calls.lifecycle import Status
@@ -117,19 +117,49 @@ class CallQuery(BaseModel):
     ] = None
     dialled: Annotated[Word | None, Field(description="A number, however written.")] = None
     repeat: Annotated[Truth | None, Field(description="Callers who had called the site before.")] = None
+    unique: Annotated[
+        Truth | None, Field(description="Callers who had not called the site before, or not for `unique_days`.")
+    ] = None
     target: Annotated[Truth | None, Field(description="Calls that count as leads.")] = None
+    unsettled: Annotated[
+        Truth | None,
+        Field(description="Calls of known callers that nobody answered, and that nobody has spoken with since."),
+    ] = None
     min_confidence: Annotated[float, Field(ge=0, le=1), BeforeValidator(_decimal)] | None = None
     limit: Annotated[int, Field(ge=1, le=250), BeforeValidator(_whole)] = 50
     cursor: Annotated[str | None, Field(min_length=1, max_length=400, description="`next` of the page before.")] = None
 
 
+class ChannelCorrection(BaseModel):
+    """An advertising channel by its name; it need not be in the site file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    channel: Word
+
+
+class VisitCorrection(BaseModel):
+    """A visit to the call's site by its id."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    visit: Annotated[str, Field(min_length=1, max_length=64, pattern=_NO_NUL)]
+
+
 class CallChanges(BaseModel):
-    """What people write on a call. What is left out stays."""
+    """What people say of a call. What is left out stays."""
 
     model_config = ConfigDict(extra="forbid")
 
     note: Annotated[str, Field(max_length=10_000, pattern=_NO_NUL)] | None = None
     tags: Annotated[list[Tag], Field(max_length=50), AfterValidator(lambda tags: list(dict.fromkeys(tags)))] = []
+    qualified: Annotated[
+        StrictBool | None, Field(description="Whether it was a lead; null: as `target` is computed.")
+    ] = None
+    attribution: Annotated[
+        ChannelCorrection | VisitCorrection | None,
+        Field(description="What brought the call; null: what was computed."),
+    ] = None
 
 
 class CandidateAnswer(BaseModel):
@@ -138,10 +168,7 @@ class CandidateAnswer(BaseModel):
     confidence: Annotated[float, Field(ge=0, le=1)]
 
 
-class AttributionAnswer(BaseModel):
-    """Which advertising brought the call, how that is known, and how surely."""
-
-    method: Method
+class _TieAnswer(BaseModel):
     channel: str | None
     source: str | None
     medium: str | None
@@ -152,6 +179,20 @@ class AttributionAnswer(BaseModel):
     confidence: Annotated[float, Field(ge=0, le=1)]
     why: Annotated[str | None, Field(description="One sentence for people.")]
     candidates: list[CandidateAnswer]
+
+
+class ComputedAnswer(_TieAnswer):
+    """What was computed, where people corrected it."""
+
+    method: Method
+
+
+class AttributionAnswer(_TieAnswer):
+    """Which advertising brought the call, how that is known, and how surely."""
+
+    method: Method | Literal["corrected"]
+    corrected: Annotated[bool, Field(description="Whether people corrected it; it is sure then.")]
+    computed: ComputedAnswer | None
 
 
 class PbxAnswer(BaseModel):
@@ -184,7 +225,16 @@ class Call(BaseModel):
     hangup_cause: Annotated[int | None, Field(description="Q.850")]
     first: bool
     repeat: bool
-    target: bool
+    unique: Annotated[bool, Field(description="The caller's first on the site, or the first for `unique_days`.")]
+    target: Annotated[bool, Field(description="Whether it counts as a lead: `qualified` where that is not null.")]
+    qualified: Annotated[bool | None, Field(description="Whether people say that it was a lead.")]
+    settled_by: Annotated[
+        str | None, Field(description="The later call, from or to the caller, that was answered; of a missed call.")
+    ]
+    settled_at: Annotated[datetime | None, Field(description="When that one was answered.")]
+    outbound: Annotated[
+        str | None, Field(description="The number that the company called; null: somebody called the company.")
+    ]
     recording: str | None
     note: str | None
     tags: list[str]
@@ -212,10 +262,26 @@ class VisitAnswer(BaseModel):
     events: Annotated[list[VisitEventAnswer], Field(description="By time, beginning with the page it landed on.")]
 
 
+class CorrectionAnswer(BaseModel):
+    channel: str
+    visit: str | None
+
+
+class ChangeAnswer(BaseModel):
+    """Something that somebody changed on a call."""
+
+    at: datetime
+    who: Annotated[str, Field(description="The name of the token.")]
+    field: Literal["note", "tags", "qualified", "attribution"]
+    before: str | list[str] | bool | CorrectionAnswer | None
+    after: str | list[str] | bool | CorrectionAnswer | None
+
+
 class CallDetail(Call):
-    """A call, and the visit that it is attributed to."""
+    """A call, the visit that it is attributed to, and what people changed on it."""
 
     visit: VisitAnswer | None
+    history: Annotated[list[ChangeAnswer], Field(description="The newest first; at most 100.")]
 
 
 class CallPage(BaseModel):

@@ -95,14 +95,14 @@ _HOUR, _DAY = 3_600.0, 86_400.0
 
 # What is believed before a site's calls have taught anything: that 6 visitors in 100 call, most of them within minutes,
 # one in seven hours later; half of those who tapped or copied the number; and that one caller in three calls again.
-_VISITOR = _mixture(0.06, [(0.6, 90), (0.25, 300), (0.1, 4 * _HOUR), (0.05, 2 * _DAY)])
+_VISITOR = _mixture(0.06, [(0.5, 90), (0.22, 300), (0.12, 1_200), (0.11, 4 * _HOUR), (0.05, 2 * _DAY)])
 _KEEN = _mixture(0.5, [(0.8, 20), (0.1, 300), (0.07, 4 * _HOUR), (0.03, 2 * _DAY)])
 _AGAIN = _mixture(0.35, [(0.3, 0.5 * _HOUR), (0.4, 6 * _HOUR), (0.3, 4 * _DAY)])
 _LEAST = 1e-12  # calls per second: no step is impossible
 
 PRIOR = Curves(
     rates=tuple(max(rate, _LEAST) for rate in (*_VISITOR, *_VISITOR, *_KEEN, *_AGAIN)),
-    strangers=0.1 / _DAY,
+    strangers=0.03 / _DAY,
     overflow_strangers=1 / _DAY,
 )
 """The curves of a site whose calls have taught nothing yet."""

@@ -169,11 +169,23 @@ class FallbackTaken(Fact):
         return f"{self.kind}:{self.leg}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalledOut(Fact):
+    """The company called a number; ``number`` is as the dialplan has it, ``leg`` that of whoever called."""
+
+    number: str
+    kind = "called_out"
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}:{self.leg}"
+
+
 KINDS: Mapping[str, type[Fact]] = {
     cls.kind: cls
     for cls in (
         CallArrived, LineDialled, LineRang, LineAnswered, LineFailed, LegJoined, LegLeft, HangupRequested, LegEnded,
-        CallQueued, CallTransferred, RecordingStarted, FallbackTaken,
+        CallQueued, CallTransferred, RecordingStarted, FallbackTaken, CalledOut,
     )
 }  # fmt: skip
 _COMMON = frozenset(field.name for field in fields(Fact))

@@ -34,6 +34,7 @@ _BELIEF = {State.SEEN: 20.0, State.LEFT: 5.0, State.KEEN: 5.0, State.AGAIN: 10.0
 """How many calls the prior counts for, by curve."""
 
 _LEAST_BELIEF = 0.05  # calls, in each step
+_STRANGERS = 0.1 / 86_400  # calls per second to a number of the pool
 _STRANGERS_BELIEF = 2.0  # calls
 _CHANNEL_BELIEF = 10.0  # calls of a channel that are expected of it without it
 _REGION_BELIEF = 20.0  # calls from landlines
@@ -123,7 +124,8 @@ def steps_exposure(ages: Iterable[float]) -> list[float]:
 def learn(lessons: Lessons, before: Curves = PRIOR) -> Curves:
     """The curves that fit the calls best, beginning with those that were learned before."""
     calls = [_Call.of(weighing) for weighing in lessons.weighings if not weighing.again]
-    curves = before
+    # The rounds raise what is low but slowly: they begin with more strangers than are believed in without any lesson.
+    curves = before if before.version else replace(before, strangers=_STRANGERS)
     for _ in range(ROUNDS):
         curves = _maximise(_expect(calls, curves), lessons, curves)
     return replace(curves, calls=len(lessons.weighings), version=before.version + 1)
@@ -216,7 +218,7 @@ def _maximise(counts: _Counts, lessons: Lessons, curves: Curves) -> Curves:
         curves,
         rates=rates,
         channels=_channels(counts, exposure, rates),
-        strangers=_strangers(counts.strangers, exposure.numbers, PRIOR.strangers),
+        strangers=_strangers(counts.strangers, exposure.numbers, _STRANGERS),
         overflow_strangers=_strangers(counts.overflow_strangers, exposure.overflow, PRIOR.overflow_strangers),
         same_region=_by_chance(counts.same_region, counts.same_by_chance),
         other_region=_by_chance(counts.known_region - counts.same_region, counts.known_region - counts.same_by_chance),

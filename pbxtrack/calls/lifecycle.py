@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from pbxtrack.calls.events import (
     CallArrived,
+    CalledOut,
     CallQueued,
     CallTransferred,
     Fact,
@@ -53,6 +54,10 @@ class Status(StrEnum):
         return self not in (Status.RINGING, Status.TALKING)
 
 
+LOST = frozenset({Status.MISSED, Status.BUSY, Status.FAILED, Status.ABANDONED})
+"""How calls end that somebody should call back."""
+
+
 @dataclass(slots=True)
 class Leg:
     """One Asterisk channel's part in a call. Times are the first that were heard, ``None`` if none was.
@@ -81,7 +86,7 @@ class Leg:
 
 @dataclass(slots=True)
 class Call:
-    """Everything known of a call. ``dialled`` and ``caller`` are as Asterisk had them."""
+    """Everything known of a call. ``dialled``, ``caller`` and ``called_out`` are as Asterisk had them."""
 
     node: str
     linkedid: str
@@ -96,6 +101,7 @@ class Call:
     recording: str | None = None
     fallback: str | None = None
     queued_at: datetime | None = None
+    called_out: str | None = None
 
     @property
     def id(self) -> str:
@@ -174,6 +180,8 @@ def _apply(call: Call, fact: Fact) -> None:
             call.transfers |= {(fact.at, how, target)}
         case RecordingStarted(file=file):
             call.recording = min(call.recording or file, file)
+        case CalledOut(number=number):
+            call.called_out = _least(call.called_out, number)
         case FallbackTaken(reason=reason):
             call.fallback = min(call.fallback or reason, reason)
 

@@ -15,10 +15,21 @@ from pbxtrack.pool.model import Sign
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A number's latest lease as an attribution met it: later signs of life, the call's own too, change the lease."""
+
+    lease: str
+    seen_at: datetime
+    ends_at: datetime
+    left_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CallRecord:
     """A call as it is kept: what is known of it, what became of it, and who brought it.
 
-    ``dialled`` and ``caller`` are normalised; ``attribution`` is None until the dialled number is known.
+    ``dialled`` and ``caller`` are normalised, so is ``outbound``: the number that the company called, None where
+    somebody called the company. ``attribution`` is None until the dialled number is known.
     """
 
     call: Call
@@ -30,6 +41,8 @@ class CallRecord:
     first: bool = False
     target_talk: timedelta = field(default=timedelta(seconds=60))
     attribution: Attribution | None = None
+    held: Held | None = None
+    outbound: str | None = None
 
     @property
     def target(self) -> bool:
@@ -79,8 +92,17 @@ class CallStore(Directory, Protocol):
     def facts(self, node: str, linkedid: str) -> Sequence[Fact]:
         """Every fact of a call, by time."""
 
+    def lock_callers(self, changed: Sequence[CallRecord], before: Mapping[str, CallRecord]) -> None:
+        """Let no other transaction :meth:`follow` calls of these calls' callers until this one ends."""
+
     def save(self, records: Sequence[CallRecord]) -> None:
         """Keep the calls, new or changed."""
+
+    def follow(self, changed: Sequence[CallRecord], before: Mapping[str, CallRecord]) -> Collection[str]:
+        """Bring up to date how calls stand among their caller's others, now that these changed; those that did, by id.
+
+        That is: which call was a caller's first, which are unique, and which answered one settled a missed one.
+        """
 
     def resolve_all(self, asked: Sequence[Dialled]) -> Sequence[Resolution]:
         """What is known of each number that was dialled, as :meth:`resolve` tells it."""

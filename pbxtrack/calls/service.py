@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from pbxtrack.calls.attribution import Attribution, attribute, ties
 from pbxtrack.calls.events import Fact
-from pbxtrack.calls.evidence import SURE_ENOUGH, Directory, EarlierCall, Resolution
+from pbxtrack.calls.evidence import SURE_ENOUGH, Directory, EarlierCall, Holder, Resolution
+from pbxtrack.calls.held import as_it_was, held_in
 from pbxtrack.calls.lifecycle import Call, merge, outcome
 from pbxtrack.calls.ports import Caller, CallRecord, CallStore, Dialled
 from pbxtrack.numbers import InvalidNumber, Number, read_caller
-from pbxtrack.pool.model import Sign
+from pbxtrack.pool.model import NumberKind, Sign
 
 
 def record(store: CallStore, facts: Sequence[Fact], now: datetime, region: str) -> list[CallRecord]:
@@ -38,11 +40,13 @@ def keep(store: CallStore, known: Mapping[str, CallRecord], calls: Mapping[str, 
 
     ``known`` is how those were that are not new; the facts are appended, and the calls locked.
     """
-    updated = {call_id: _updated(known.get(call_id), call) for call_id, call in calls.items()}
-    _attribute(store, updated, region)
+    updated = {call_id: _updated(known.get(call_id), call, region) for call_id, call in calls.items()}
+    attribute_all(store, updated, region)
     store.prolong([sign for call_id, record in updated.items() if (sign := _sign(known.get(call_id), record))])
     changed = [record for call_id, record in updated.items() if record != known.get(call_id)]
+    store.lock_callers(changed, known)
     store.save(changed)
+    store.follow(changed, known)
     return changed
 
 
@@ -56,7 +60,7 @@ def attribute_again(store: CallStore, late: Sequence[CallRecord], region: str) -
     for call_id in store.after(tied):  # one after another: each is tied by the one before it
         record = store.load([call_id])[call_id]
         known, _ = resolve(store, record.call.dialled or "", record.caller, record.call.started_at, region)
-        if (again := attribute(known)) != record.attribution:
+        if (again := attribute(as_it_was(known, record.held))) != record.attribution:
             store.save([replace(record, attribution=again)])
 
 
@@ -69,11 +73,20 @@ def resolve(
     return directory.resolve(number, at, caller) if number else Resolution(number=None, at=at), caller
 
 
-def _updated(before: CallRecord | None, call: Call) -> CallRecord:
-    return replace(before, call=call, outcome=outcome(call)) if before else CallRecord(call, outcome(call))
+def outbound(call: Call, region: str) -> str | None:
+    """The number that the company called, normalised; None where somebody called the company.
+
+    Who does may be sent on to an outside line: that call came in all the same.
+    """
+    return read_caller(call.called_out, region) if call.called_out and call.dialled is None else None
 
 
-def _attribute(store: CallStore, records: dict[str, CallRecord], region: str) -> None:
+def _updated(before: CallRecord | None, call: Call, region: str) -> CallRecord:
+    before = before or CallRecord(call, outcome(call))
+    return replace(before, call=call, outcome=outcome(call), outbound=outbound(call, region))
+
+
+def attribute_all(store: CallStore, records: dict[str, CallRecord], region: str) -> None:
     """Attribute those that are not yet, and whose dialled number is known: all of them by the same few queries."""
     due = [
         (call_id, record.call, dialled)
@@ -84,20 +97,21 @@ def _attribute(store: CallStore, records: dict[str, CallRecord], region: str) ->
         Dialled(_e164(dialled, region), call.started_at, read_caller(None if call.withheld else call.caller, region))
         for _, call, dialled in due
     ]
-    found = store.resolve_all(asked)
+    resolved = zip(due, store.resolve_all(asked), strict=True)
+    found = [as_it_was(known, records[call_id].held) for (call_id, _, _), known in resolved]
     callers = {
         call_id: Caller(known.owner.site.id, one.caller, one.at)
         for (call_id, _, _), one, known in zip(due, asked, found, strict=True)
         if known.owner and one.caller
     }
     contacts = dict(zip(callers, store.contacts(list(callers.values())), strict=True))
-    batch: list[tuple[Dialled, Resolution, Attribution]] = []  # so far: it is not in the store yet
+    batch = _Batch(asked)
     by_time = sorted(zip(due, asked, found, strict=True), key=lambda entry: entry[1].at)
     for (call_id, _, dialled), one, known in by_time:
         contact_id, first = contacts.get(call_id, (None, False))
-        known = _with_those_before(known, one, batch)
+        known = batch.known(known)
         attribution = attribute(known)
-        batch.append((one, known, attribution))
+        batch.add(known, attribution)
         site = known.owner.site if known.owner else None
         record = records[call_id]
         records[call_id] = replace(
@@ -105,6 +119,7 @@ def _attribute(store: CallStore, records: dict[str, CallRecord], region: str) ->
             dialled=known.number or dialled[:64],
             caller=one.caller,
             attribution=attribution,
+            held=held_in(known),
             contact_id=contact_id,
             first=first,
             site_id=site.id if site else None,
@@ -112,32 +127,48 @@ def _attribute(store: CallStore, records: dict[str, CallRecord], region: str) ->
         )
 
 
-def _with_those_before(
-    known: Resolution, one: Dialled, batch: Sequence[tuple[Dialled, Resolution, Attribution]]
-) -> Resolution:
-    """What is known of a call, with those of its own batch: of the same number, or by the same caller."""
-    site = known.owner.site.id if known.owner else None
-    before = [
-        (EarlierCall(other.at, other.number, other.caller, ties(attribution)), other_known)
-        for other, other_known, attribution in reversed(batch)
-        if other.number
-        and other.at < one.at
-        and other_known.owner
-        and other_known.owner.site.id == site
-        and (other.number == one.number or (other.caller is not None and other.caller == one.caller))
-    ]
-    if not before:
-        return known
-    seen = {holder.lease.id for holder in known.holders}
-    older = {
-        holder.lease.id: holder
-        for call, other_known in before
-        if call.number == one.number and call.caller == one.caller
-        for holder in other_known.holders
-        if holder.lease.id not in seen and any(tie.lease == holder.lease.id for tie in call.ties)
-    }
-    calls = sorted([*(call for call, _ in before), *known.calls], key=lambda call: call.at, reverse=True)
-    return replace(known, holders=[*known.holders, *older.values()], calls=calls)
+class _Batch:
+    """Calls that are attributed together: the store does not know yet how the earlier ones were."""
+
+    def __init__(self, asked: Sequence[Dialled]) -> None:
+        self._asked = {(one.at, one.number, one.caller) for one in asked}
+        self._to: defaultdict[tuple[int, str | None], list[EarlierCall]] = defaultdict(list)
+        self._by: defaultdict[tuple[int, str], list[EarlierCall]] = defaultdict(list)
+        self._holders: dict[str, Holder] = {}  # whom calls of the batch are tied to, by lease
+
+    def add(self, known: Resolution, attribution: Attribution) -> None:
+        """A call was attributed; those of a batch are added by their time."""
+        if known.owner is None or known.number is None or known.owner.kind is NumberKind.STATIC:
+            return
+        call = EarlierCall(known.at, known.number, known.caller, ties(attribution))
+        tied = {tie.lease for tie in call.ties}
+        self._holders |= {holder.lease.id: holder for holder in known.holders if holder.lease.id in tied}
+        self._to[known.owner.site.id, call.number].append(call)
+        if call.caller is not None:
+            self._by[known.owner.site.id, call.caller].append(call)
+
+    def known(self, known: Resolution) -> Resolution:
+        """What is known of a call, with those of the batch before it: to the same number, or by the same caller."""
+        if known.owner is None:
+            return known
+        site = known.owner.site.id
+        by_caller = self._by[site, known.caller] if known.caller is not None else []
+        to_number = [
+            call for call in self._to[site, known.number] if call.caller is None or call.caller != known.caller
+        ]
+        stored = [call for call in known.calls if (call.at, call.number, call.caller) not in self._asked]
+        if not by_caller and not to_number and len(stored) == len(known.calls):
+            return known
+        calls = sorted([*by_caller, *to_number, *stored], key=lambda call: call.at, reverse=True)
+        seen = {holder.lease.id for holder in known.holders}
+        older = {
+            tie.lease: self._holders[tie.lease]
+            for call in by_caller
+            if call.number == known.number
+            for tie in call.ties
+            if tie.lease not in seen and tie.lease in self._holders
+        }
+        return replace(known, holders=[*known.holders, *older.values()], calls=calls)
 
 
 def _e164(dialled: str, region: str) -> str | None:

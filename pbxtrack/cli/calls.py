@@ -21,6 +21,7 @@ from pbxtrack.numbers import read_caller
 from pbxtrack.storage.sites import time_zones
 from pbxtrack.storage.views import MAX_PAGE, CallFilter, call_detail, call_timeline, calls_page
 
+_SHOWN = 60  # characters of what was changed
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -52,6 +53,8 @@ class Moment(click.ParamType[datetime]):
 @click.option("--status", "statuses", multiple=True, type=click.Choice([status.value for status in Status]))
 @click.option("--caller", help="From this number; `withheld` for callers who hid theirs.")
 @click.option("--dialled", help="To this number.")
+@click.option("--unsettled", is_flag=True, default=None, help="Missed, and nobody has spoken with the caller since.")
+@click.option("--unique", is_flag=True, default=None, help="Of callers who were new then.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="The latest so many.")
 @json_option
 @click.pass_context
@@ -102,6 +105,7 @@ def show(call_id: str, as_json: bool) -> None:
         _happened(call, timeline, zones),
         _explained(call["attribution"]),
         _visited(call, zones),
+        _changed(call, zones),
     ]
     click.echo("\n\n".join("\n".join(map(visible, lines)) for lines in parts if lines))
 
@@ -160,6 +164,7 @@ def _row(call: Mapping[str, Any], zone: str) -> list[str]:
 def _summary(call: Mapping[str, Any], zones: Mapping[str, str]) -> list[str]:
     started = _local(call["started_at"], call, zones)
     novelty = "first call" if call["first"] else "repeat call" if call["repeat"] else ""
+    unique = "unique" if call["unique"] and not call["first"] else ""
     target = "target" if call["target"] else ""
     ended = f"hung up by {call['hung_up_by']}" if call["hung_up_by"] else ""
     cause = f"cause {call['hangup_cause']}" if call["hangup_cause"] is not None else ""
@@ -168,14 +173,18 @@ def _summary(call: Mapping[str, Any], zones: Mapping[str, str]) -> list[str]:
         "Call": call["id"],
         "Time": started.strftime("%Y-%m-%d %H:%M:%S %Z"),
         "Site": call["site"],
-        "Caller": ", ".join(filter(None, [call["caller"] or "withheld", novelty])),
+        "Called": call["outbound"],
+        "Caller": "" if call["outbound"] else ", ".join(filter(None, [call["caller"] or "withheld", novelty, unique])),
         "Dialled": call["dialled"],
         "Status": ", ".join(filter(None, [call["status"], spans, ended, cause, target])),
         "Beware": ""
         if call["pbx"]["end_seen"] is not False
         else "the end was not heard; this is what was known before",
+        "Settled": call["settled_by"]
+        and f"{_local(call['settled_at'], call, zones):%Y-%m-%d %H:%M:%S}, by {call['settled_by']}",
         "Answered by": call["answered_by"],
         "Recording": call["recording"],
+        "Lead": {True: "yes, people say", False: "no, people say", None: ""}[call["qualified"]],
         "Note": call["note"],
         "Tags": ", ".join(call["tags"]),
     }
@@ -191,9 +200,9 @@ def _happened(call: Mapping[str, Any], timeline: Sequence[Mapping[str, Any]], zo
 
 
 def _explained(attribution: Mapping[str, Any]) -> list[str]:
-    channel = attribution["channel"]
-    sure = f" ({_sure(attribution['confidence'])} sure, by {attribution['method']})" if channel else ""
-    lines = [f"Brought by: {channel or 'unknown'}{sure}", f"  {attribution['why']}"]
+    lines = [f"Brought by: {_brought(attribution)}", f"  {attribution['why']}"]
+    if (computed := attribution["computed"]) is not None:
+        lines.append(f"  Computed: {_brought(computed)}. {computed['why']}")
     names = ("source", "medium", "campaign", "term", "content", "visit")
     lines += [f"  {name + ':':<10} {attribution[name]}" for name in names if attribution[name]]
     if attribution["candidates"]:
@@ -201,6 +210,35 @@ def _explained(attribution: Mapping[str, Any]) -> list[str]:
         for candidate in attribution["candidates"]:
             lines.append(f"    {_sure(candidate['confidence']):>5}  {candidate['channel']}, visit {candidate['visit']}")
     return lines
+
+
+def _brought(attribution: Mapping[str, Any]) -> str:
+    sure = f" ({_sure(attribution['confidence'])} sure, by {attribution['method']})"
+    return f"{attribution['channel']}{sure}" if attribution["channel"] else "unknown"
+
+
+def _changed(call: Mapping[str, Any], zones: Mapping[str, str]) -> list[str]:
+    lines = [
+        f"  {_local(change['at'], call, zones):%Y-%m-%d %H:%M:%S}  {change['who']}: {change['field']}, "
+        f"{_said(change['before'])} → {_said(change['after'])}"
+        for change in call["history"]
+    ]
+    return ["What people changed:", *lines] if lines else []
+
+
+def _said(value: Any) -> str:
+    match value:
+        case None | [] | "":
+            text = "–"
+        case bool():
+            text = "yes" if value else "no"
+        case list():
+            text = ", ".join(value)
+        case {"channel": channel, "visit": visit}:
+            text = f"{channel}, visit {visit}" if visit else str(channel)
+        case _:
+            text = str(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
 _DID = {"view": "saw", "tap": "tapped the number on", "copy": "copied the number on", "leave": "left"}

@@ -19,6 +19,7 @@ COMMANDS = {
     "pool": "How many numbers a pool needs.",
     "replay": "What attribution would have said of recorded traffic.",
     "import-cdr": "Add calls that were missed, from Asterisk's own files.",
+    "rebuild": "Work out calls and attributions anew from what was recorded.",
     "doctor": "Check that everything is wired and reachable.",
     "asterisk-conf": "Write the dialplan and manager snippets.",
     "config": "Check the settings.",

@@ -26,6 +26,7 @@ _SITE_FIELDS = (
     "hold",
     "hold_guaranteed",
     "target_talk",
+    "unique_days",
     "overflow_number",
     "email",
     "email_separator",

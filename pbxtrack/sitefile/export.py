@@ -33,6 +33,7 @@ def _site(site: Site) -> Iterator[str]:
         hold=site.hold,
         hold_guaranteed=site.hold_guaranteed,
         target_talk=site.target_talk if site.target_talk != DEFAULT_TARGET_TALK else None,
+        unique_days=site.unique_days,
         overflow_number=site.overflow_number,
         email=site.email,
         email_separator=site.email_separator if site.email or site.email_separator != "+" else None,
@@ -68,6 +69,8 @@ def _pairs(indent: str, **values: object) -> Iterator[str]:
                 continue
             case bool():
                 text = "true" if value else "false"
+            case int():
+                text = str(value)
             case timedelta():
                 text = quote(duration_text(value))
             case str():

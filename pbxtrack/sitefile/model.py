@@ -37,7 +37,10 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A tracked business or website; pools and channels in the order in which they are tried."""
+    """A tracked business or website; pools and channels in the order in which they are tried.
+
+    A caller is unique again after ``unique_days``; None: never.
+    """
 
     key: str
     name: str
@@ -50,6 +53,7 @@ class Site:
     hold: timedelta = DEFAULT_HOLD
     hold_guaranteed: timedelta = DEFAULT_GUARANTEED
     target_talk: timedelta = DEFAULT_TARGET_TALK
+    unique_days: int | None = None
     overflow_number: str | None = None
     email: str | None = None
     email_separator: str = "+"

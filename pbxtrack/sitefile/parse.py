@@ -24,6 +24,7 @@ from pbxtrack.sources.touch import MATCHABLE
 from pbxtrack.toml_lines import KeyPath
 
 MAX_NUMBERS = 1_000_000
+MAX_UNIQUE_DAYS = 3_650
 _SITE = [{"pools": "pool", "channels": "channel"}.get(field.name, field.name) for field in fields(Site)]
 _POOL = [field.name for field in fields(Pool)]
 _CHANNEL = [field.name for field in fields(Channel)]
@@ -66,6 +67,7 @@ class _Reader:
             hold=hold,
             hold_guaranteed=guaranteed,
             target_talk=_duration(table, "target_talk", DEFAULT_TARGET_TALK, timedelta(), timedelta(days=1)),
+            unique_days=table.whole("unique_days", 1, MAX_UNIQUE_DAYS),
             overflow_number=overflow,
             email=email,
             email_separator=separator,

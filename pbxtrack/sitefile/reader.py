@@ -66,6 +66,15 @@ class Table:
             raise self.error("must be true or false", key)
         return value
 
+    def whole(self, key: str, least: int, most: int) -> int | None:
+        """A whole number between these; None where it is not there."""
+        value = self._values.get(key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise self.error("must be a whole number, without quotes", key)
+        if value is not None and not least <= value <= most:
+            raise self.error(f"must be {least} to {most}", key)
+        return value
+
     def texts(self, key: str, read: Callable[[str], T], limit: int = 200) -> list[tuple[T, KeyPath]]:
         """The texts of a list, as ``read`` makes them, each with its path."""
         found = []

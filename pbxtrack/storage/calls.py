@@ -15,7 +15,7 @@ from pbxtrack.calls.attribution import Attribution, Candidate, Method
 from pbxtrack.calls.events import Fact, details, restore
 from pbxtrack.calls.evidence import CALLER_BINDING
 from pbxtrack.calls.lifecycle import Call, Outcome, Status
-from pbxtrack.calls.ports import Caller, CallRecord, Known
+from pbxtrack.calls.ports import Caller, CallRecord, Held, Known
 from pbxtrack.pool.model import Sign
 from pbxtrack.pool.service import renew
 from pbxtrack.storage.directory import SqlDirectory
@@ -24,10 +24,16 @@ from pbxtrack.storage.known import KnownSites
 from pbxtrack.storage.leases import SqlLeases
 from pbxtrack.storage.prepared import Among, Prepared
 from pbxtrack.storage.rows import VISIT_COLUMNS, visit_of
+from pbxtrack.storage.standing import follow, lock_callers
 from pbxtrack.storage.tables import call_facts, calls, contacts, sites, visits
 
 _TOUCH = ("source", "medium", "campaign", "term", "content")
 _STATE: TypeAdapter[Call] = TypeAdapter(Call)
+_HELD: TypeAdapter[Held] = TypeAdapter(Held)
+_PEOPLES = {"note", "qualified", "corrected_channel", "corrected_visit_id", "corrected_by", "corrected_at"}
+_STANDING = {"is_unique", "settled_by", "settled_at"}  # see pbxtrack.storage.standing
+WRITTEN = frozenset({column.name for column in calls.c} - _PEOPLES - _STANDING)
+"""The columns that :func:`values_of` fills."""
 _load = Prepared(
     select(calls, sites.c.target_seconds, *VISIT_COLUMNS)
     .outerjoin_from(calls, sites, sites.c.id == calls.c.site_id)
@@ -103,9 +109,7 @@ class SqlCalls(SqlDirectory):
         _add_facts(self._connection.dialect.name).run(self._connection, rows)
 
     def load(self, call_ids: Collection[str]) -> Mapping[str, CallRecord]:
-        if not call_ids:
-            return {}
-        return {row.id: _record(row) for row in _load.all(self._connection, {"ids": call_ids})}
+        return {row.id: record_of(row) for row in load_rows(self._connection, call_ids)}
 
     def known(self, call_ids: Collection[str]) -> Mapping[str, Known]:
         return {
@@ -114,7 +118,13 @@ class SqlCalls(SqlDirectory):
         }
 
     def save(self, records: Sequence[CallRecord]) -> None:
-        _save(self._connection.dialect.name).run(self._connection, [_values(record) for record in records])
+        _save(self._connection.dialect.name).run(self._connection, [values_of(record) for record in records])
+
+    def lock_callers(self, changed: Sequence[CallRecord], before: Mapping[str, CallRecord]) -> None:
+        lock_callers(self._connection, changed, before)
+
+    def follow(self, changed: Sequence[CallRecord], before: Mapping[str, CallRecord]) -> Collection[str]:
+        return follow(self._connection, changed, before)
 
     def contacts(self, callers: Sequence[Caller]) -> list[tuple[int, bool]]:
         earliest: dict[tuple[int, str], int] = {}  # the index of each one's first call
@@ -185,30 +195,36 @@ class SqlCalls(SqlDirectory):
 # Statements are built once for each dialect: building one costs more than running it.
 @cache
 def _add_facts(dialect: str) -> Gathered:
-    return Gathered(_insert(dialect, call_facts, but="id").on_conflict_do_nothing())
+    return Gathered(_insert(dialect, call_facts, but={"id"}).on_conflict_do_nothing())
 
 
 @cache
 def _add_contacts(dialect: str) -> Gathered:
-    return Gathered(_insert(dialect, contacts, but="id").on_conflict_do_nothing())
+    return Gathered(_insert(dialect, contacts, but={"id"}).on_conflict_do_nothing())
 
 
 @cache
 def _save(dialect: str) -> Gathered:
-    """The upsert of a whole call; what people wrote on it (tags, note) stays."""
-    statement = _insert(dialect, calls, but="note")
-    kept = {"id", "node", "linkedid", "tags", "note"}
+    """The upsert of a whole call; what people said of it stays, and so does how it stands among others."""
+    statement = _insert(dialect, calls, but=_PEOPLES | _STANDING)
+    kept = {"id", "node", "linkedid", "tags", *_PEOPLES, *_STANDING}
     changed = {column.name: statement.excluded[column.name] for column in calls.c if column.name not in kept}
     return Gathered(statement.on_conflict_do_update(index_elements=[calls.c.id], set_=changed))
 
 
-def _insert(dialect: str, table: Table, *, but: str) -> Any:
-    """Insert rows with values for every column but one."""
-    columns = {column.name: bindparam(column.name, type_=column.type) for column in table.c if column.name != but}
+def _insert(dialect: str, table: Table, *, but: Collection[str]) -> Any:
+    """Insert rows with values for every column but these."""
+    columns = {column.name: bindparam(column.name, type_=column.type) for column in table.c if column.name not in but}
     return (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table).values(columns)
 
 
-def _values(record: CallRecord) -> dict[str, Any]:
+def load_rows(connection: Connection, call_ids: Collection[str]) -> Sequence[Any]:
+    """The rows of those of the calls that exist, for :func:`record_of`."""
+    return _load.all(connection, {"ids": call_ids}) if call_ids else []
+
+
+def values_of(record: CallRecord) -> dict[str, Any]:
+    """What is kept of a call, by column."""
     call, result, attribution = record.call, record.outcome, record.attribution
     visit = attribution.visit if attribution else None
     return {
@@ -234,6 +250,8 @@ def _values(record: CallRecord) -> dict[str, Any]:
         "recording": call.recording,
         "fallback": call.fallback,
         "state": call,
+        "held": record.held,
+        "outbound": record.outbound,
         "tags": [],
         "method": attribution.method.value if attribution else None,
         "channel": attribution.channel if attribution else None,
@@ -246,7 +264,8 @@ def _values(record: CallRecord) -> dict[str, Any]:
     }
 
 
-def _record(row: Any) -> CallRecord:
+def record_of(row: Any) -> CallRecord:
+    """The call of one of :func:`load_rows`."""
     attribution = None
     if row.method:
         attribution = Attribution(
@@ -268,6 +287,8 @@ def _record(row: Any) -> CallRecord:
         first=row.first,
         target_talk=timedelta(seconds=row.target_seconds if row.target_seconds is not None else 60),
         attribution=attribution,
+        held=_HELD.validate_python(row.held) if row.held else None,
+        outbound=row.outbound,
     )
 
 

@@ -80,6 +80,32 @@ class Among(ColumnElement[bool]):
         self.values: BindParameter[Any] = BindParameter(name, type_=kind)
 
 
+class AmongPairs(ColumnElement[bool]):
+    """Whether two text columns are one of many pairs of values, which are a single parameter."""
+
+    __visit_name__ = "among_pairs"
+    inherit_cache = True
+    _traverse_internals = [  # noqa: RUF012 (SQLAlchemy's, of which a copy of the statement is made)
+        ("one", InternalTraversal.dp_clauseelement),
+        ("other", InternalTraversal.dp_clauseelement),
+        ("values", InternalTraversal.dp_clauseelement),
+    ]
+
+    def __init__(self, one: ColumnElement[Any], other: ColumnElement[Any], name: str) -> None:
+        self.one, self.other = one, other
+        self.values: BindParameter[Any] = BindParameter(name, type_=_Pairs())
+
+
+class _Pairs(TypeDecorator[Collection[Any]]):
+    """JSON: an array of arrays."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Collection[Any] | None, dialect: Dialect) -> Any:
+        return json.dumps(list(value or ()))
+
+
 class _Many(TypeDecorator[Collection[Any]]):
     """An array on PostgreSQL, JSON on SQLite."""
 
@@ -114,6 +140,13 @@ def _on_sqlite(element: Among, compiler: SQLCompiler, **options: Any) -> str:
 def _elsewhere(element: Among, compiler: SQLCompiler, **options: Any) -> str:
     column, values = (compiler.process(part, **options) for part in (element.column, element.values))
     return f"{column} = ANY({values})"
+
+
+@compiles(AmongPairs)
+def _pairs(element: AmongPairs, compiler: SQLCompiler, **options: Any) -> str:
+    one, other, values = (compiler.process(part, **options) for part in (element.one, element.other, element.values))
+    each = f"json_each({values})" if compiler.dialect.name == "sqlite" else f"json_array_elements({values}::json)"
+    return f"({one}, {other}) IN (SELECT value ->> 0, value ->> 1 FROM {each})"  # noqa: S608 (compiled expressions)
 
 
 @contextmanager

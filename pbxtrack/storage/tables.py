@@ -66,7 +66,7 @@ def _to_text(value: datetime | None) -> str | None:
 
 
 def _from_text(value: str | None) -> datetime | None:
-    return None if value is None else datetime.fromisoformat(value).replace(tzinfo=UTC)
+    return None if value is None else datetime.fromisoformat(value + "+00:00")
 
 
 metadata = MetaData(
@@ -111,6 +111,7 @@ sites = Table(
     Column("hold_seconds", Integer, nullable=False),
     Column("guaranteed_seconds", Integer, nullable=False),
     Column("target_seconds", Integer, nullable=False),
+    Column("unique_days", Integer),  # none: a caller is unique once for good
     Column("overflow_number", String(16)),
     Column("email", String(254)),
     Column("email_separator", String(1), nullable=False),
@@ -309,6 +310,18 @@ calls = Table(
     Column("note", Text),
     Column("tags", JSON, nullable=False),
     Column("state", JSON, nullable=False),  # the legs and times that the facts add up to
+    Column("held", JSON(none_as_null=True)),  # the number's latest lease, as the attribution met it
+    # How the call stands among its caller's others.
+    Column("is_unique", Boolean, nullable=False, server_default=text("false")),
+    Column("settled_by", String(200)),  # the call that answered a missed one
+    Column("settled_at", UtcTime),
+    # What people say, over what was computed.
+    Column("qualified", Boolean),
+    Column("corrected_channel", String(300)),
+    _key("corrected_visit_id"),
+    Column("corrected_by", String(100)),
+    Column("corrected_at", UtcTime),
+    Column("outbound", String(64)),  # the number that the company called; none: somebody called the company
     UniqueConstraint("node", "linkedid"),
     Index("ix_calls_started", "started_at", "id"),
     Index("ix_calls_site_caller", "site_id", "caller", "started_at"),
@@ -317,6 +330,27 @@ calls = Table(
 
 _not_over = calls.c.ended_at.is_(None)
 Index("ix_calls_open", calls.c.node, postgresql_where=_not_over, sqlite_where=_not_over)
+for _index, _columns, _where in (
+    ("answered", (calls.c.site_id, calls.c.caller, calls.c.started_at), calls.c.answered_at.is_not(None)),
+    ("called", (calls.c.outbound, calls.c.started_at), calls.c.outbound.is_not(None)),
+    ("settled_by", (calls.c.settled_by,), calls.c.settled_by.is_not(None)),
+    ("unsettled", (calls.c.started_at, calls.c.id), calls.c.answered_at.is_(None) & calls.c.settled_by.is_(None)),
+):
+    Index(f"ix_calls_{_index}", *_columns, postgresql_where=_where, sqlite_where=_where)
+
+# What people changed on calls. Rows are only ever added: the database itself refuses to change one.
+audit = Table(
+    "audit",
+    metadata,
+    _id(),
+    Column("call_id", String(200), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("who", String(100), nullable=False),  # the name of the token
+    Column("field", String(16), nullable=False),
+    Column("before", JSON(none_as_null=True)),
+    Column("after", JSON(none_as_null=True)),
+    Index("ix_audit_call", "call_id", "id"),
+)
 
 # What a site's calls taught, each time that it was learned.
 curves = Table(

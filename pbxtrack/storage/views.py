@@ -12,31 +12,55 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, and_, bindparam, case, func, not_, or_, select, tuple_, update
 from sqlalchemy.sql import ColumnElement
 
 from pbxtrack.calls.attribution import Method
 from pbxtrack.calls.events import microseconds
+from pbxtrack.calls.lifecycle import LOST
 from pbxtrack.errors import PbxtrackError
-from pbxtrack.storage.tables import call_facts, calls, sites
+from pbxtrack.storage.tables import audit, call_facts, calls, sites, visits
 from pbxtrack.storage.times import rfc3339
 from pbxtrack.storage.visit_views import visit_detail
 
 MAX_PAGE = 250
 MAX_CALL_ID = 200  # characters
+MAX_HISTORY = 100
+"""Changes of a call that are shown, the newest."""
+CORRECTED = "corrected"
+"""The method of an attribution that people corrected."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_YET = "Asterisk has not told the dialled number yet."
+_OUTBOUND = "The company made this call."
+_TOUCH = ("source", "medium", "campaign", "term", "content")
+_told = visits.alias("told")  # the visit that people say it was
+_is_corrected = calls.c.corrected_channel.is_not(None)
+_channel = func.coalesce(calls.c.corrected_channel, calls.c.channel)
+_campaign = case((_is_corrected, _told.c.campaign), else_=calls.c.campaign)
+_is_target = func.coalesce(calls.c.qualified, calls.c.target)
+_is_unsettled = and_(
+    calls.c.answered_at.is_(None),
+    calls.c.settled_by.is_(None),
+    calls.c.status.in_(sorted(LOST)),
+    calls.c.caller.is_not(None),
+    calls.c.site_id.is_not(None),
+)
 _COLUMNS: Sequence[ColumnElement[Any]] = (
     calls.c.id, calls.c.contact_id, calls.c.node, calls.c.linkedid, calls.c.started_at, calls.c.answered_at,
     calls.c.ended_at, calls.c.dialled, calls.c.caller, calls.c.status, calls.c.ringing_seconds, calls.c.talk_seconds,
     calls.c.answered_by, calls.c.hung_up_by, calls.c.hangup_cause, calls.c.first, calls.c.target, calls.c.recording,
     calls.c.fallback, calls.c.note, calls.c.tags, calls.c.method, calls.c.channel, calls.c.source, calls.c.medium,
     calls.c.campaign, calls.c.term, calls.c.content, calls.c.visit_id, calls.c.confidence, calls.c.why,
-    calls.c.candidates, calls.c.state,
-    sites.c.key.label("site"),
+    calls.c.candidates, calls.c.state, calls.c.is_unique, calls.c.settled_by, calls.c.settled_at, calls.c.qualified,
+    calls.c.corrected_channel, calls.c.corrected_visit_id, calls.c.corrected_by, calls.c.outbound,
+    sites.c.key.label("site"), *(_told.c[name].label(f"told_{name}") for name in _TOUCH),
 )  # fmt: skip
-_select_calls = select(*_COLUMNS).outerjoin_from(calls, sites, sites.c.id == calls.c.site_id)
+_select_calls = (
+    select(*_COLUMNS)
+    .outerjoin_from(calls, sites, sites.c.id == calls.c.site_id)
+    .outerjoin(_told, _told.c.id == calls.c.corrected_visit_id)
+)
 _FACT: Sequence[ColumnElement[Any]] = (call_facts.c.kind, call_facts.c.at, call_facts.c.leg, call_facts.c.data)
 _facts = (
     select(*_FACT)
@@ -50,13 +74,18 @@ class InvalidCursor(PbxtrackError):
     """A cursor that no page of ours ended with."""
 
 
+class InvalidCorrection(PbxtrackError):
+    """A correction that names a visit which cannot have brought the call."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallFilter:
     """Which calls; every condition that is given must hold.
 
     ``since`` is included, ``until`` is not. Of ``sites`` (keys), ``channels``, ``campaigns`` and ``statuses`` any one
     must fit; none: all. ``caller`` and ``dialled`` are normalised numbers; ``withheld`` asks for calls whose caller is
-    not known. ``min_confidence`` is a probability.
+    not known. ``min_confidence`` is a probability. What people corrected counts. ``unsettled`` calls were missed, and
+    nobody has spoken with their known caller since.
     """
 
     since: datetime | None = None
@@ -69,7 +98,9 @@ class CallFilter:
     withheld: bool = False
     dialled: str | None = None
     repeat: bool | None = None
+    unique: bool | None = None
     target: bool | None = None
+    unsettled: bool | None = None
     min_confidence: float | None = None
 
 
@@ -98,17 +129,76 @@ def call_detail(connection: Connection, call_id: str) -> dict[str, Any] | None:
     row = connection.execute(_select_calls.where(calls.c.id == call_id)).one_or_none()
     if row is None:
         return None
-    return {**_call(row), "visit": visit_detail(connection, row.visit_id) if row.visit_id else None}
+    visit_id = row.corrected_visit_id if row.corrected_channel is not None else row.visit_id
+    visit = visit_detail(connection, visit_id) if visit_id else None
+    return {**_call(row), "visit": visit, "history": _history(connection, call_id)}
 
 
-def annotate_call(connection: Connection, call_id: str, changes: dict[str, Any]) -> dict[str, Any] | None:
-    """Change what people write on a call (``note``, ``tags``); the call as it is then, None if there is none."""
-    assert changes.keys() <= {"note", "tags"}
+def annotate_call(
+    connection: Connection, call_id: str, changes: dict[str, Any], who: str, now: datetime
+) -> dict[str, Any] | None:
+    """Change what people say of a call; the call as it is then, None if there is none.
+
+    ``note`` and ``tags``; ``qualified``: whether it was a lead, None where nobody said; ``attribution``: a ``channel``,
+    or a ``visit`` of the call's site by its id, None to take a correction back. What is changed indeed is noted for
+    good as done by ``who``. Raises InvalidCorrection.
+    """
+    assert changes.keys() <= {"note", "tags", "qualified", "attribution"}
     if not storable(call_id) or len(call_id) > MAX_CALL_ID:
         return None
-    if changes:
-        connection.execute(update(calls).where(calls.c.id == call_id).values(changes))
+    row = connection.execute(select(calls).where(calls.c.id == call_id).with_for_update()).one_or_none()
+    if row is None:
+        return None
+    before = {"note": row.note, "tags": row.tags, "qualified": row.qualified, "attribution": _correction(row)}
+    after = dict(changes)
+    if after.get("attribution") is not None:
+        after["attribution"] = _corrected(connection, row, after["attribution"])
+    after = {field: value for field, value in after.items() if value != before[field]}
+    values = {field: value for field, value in after.items() if field != "attribution"}
+    if "attribution" in after:
+        to = after["attribution"] or {}
+        values |= {
+            "corrected_channel": to.get("channel"),
+            "corrected_visit_id": to.get("visit"),
+            "corrected_by": who if to else None,
+            "corrected_at": now if to else None,
+        }
+    if values:
+        connection.execute(update(calls).where(calls.c.id == call_id).values(values))
+        connection.execute(
+            audit.insert(),
+            [
+                {"call_id": call_id, "at": now, "who": who, "field": field, "before": before[field], "after": value}
+                for field, value in after.items()
+            ],
+        )
     return call_detail(connection, call_id)
+
+
+def _correction(row: Row[Any]) -> dict[str, str | None] | None:
+    if row.corrected_channel is None:
+        return None
+    return {"channel": row.corrected_channel, "visit": row.corrected_visit_id}
+
+
+def _corrected(connection: Connection, row: Row[Any], to: dict[str, str]) -> dict[str, str | None]:
+    if "channel" in to:
+        return {"channel": to["channel"], "visit": None}
+    visit = connection.execute(
+        select(visits.c.id, visits.c.channel).where(visits.c.id == to["visit"], visits.c.site_id == row.site_id)
+    ).one_or_none()
+    if visit is None:
+        raise InvalidCorrection("the call's site had no such visit")
+    return {"channel": visit.channel, "visit": visit.id}
+
+
+def _history(connection: Connection, call_id: str) -> list[dict[str, Any]]:
+    newest = audit.c.id.desc()
+    rows = connection.execute(select(audit).where(audit.c.call_id == call_id).order_by(newest).limit(MAX_HISTORY))
+    return [
+        {"at": rfc3339(row.at), "who": row.who, "field": row.field, "before": row.before, "after": row.after}
+        for row in rows
+    ]
 
 
 def storable(text: str) -> bool:
@@ -117,15 +207,15 @@ def storable(text: str) -> bool:
 
 
 def _conditions(which: CallFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
+    conditions: list[ColumnElement[bool]] = [calls.c.outbound.is_(None)]
     if which.since is not None:
         conditions.append(calls.c.started_at >= which.since)
     if which.until is not None:
         conditions.append(calls.c.started_at < which.until)
     for column, values in (
         (sites.c.key, which.sites),
-        (calls.c.channel, which.channels),
-        (calls.c.campaign, which.campaigns),
+        (_channel, which.channels),
+        (_campaign, which.campaigns),
         (calls.c.status, which.statuses),
     ):
         if values:
@@ -141,9 +231,13 @@ def _conditions(which: CallFilter) -> list[ColumnElement[bool]]:
         first = or_(calls.c.contact_id.is_(None), calls.c.first.is_(True))
         conditions.append(repeat if which.repeat else first)
     if which.target is not None:
-        conditions.append(calls.c.target.is_(which.target))
+        conditions.append(_is_target.is_(which.target))
+    if which.unique is not None:
+        conditions.append(calls.c.is_unique.is_(which.unique))
+    if which.unsettled is not None:
+        conditions.append(_is_unsettled if which.unsettled else not_(_is_unsettled))
     if which.min_confidence is not None:
-        conditions.append(calls.c.confidence >= which.min_confidence)
+        conditions.append(or_(_is_corrected, calls.c.confidence >= which.min_confidence))
     return conditions
 
 
@@ -165,25 +259,46 @@ def _call(row: Row[Any]) -> dict[str, Any]:
         "first": row.first,
         # A contact is kept for every caller who is known at a site: without one there is nobody to come again.
         "repeat": row.contact_id is not None and not row.first,
-        "target": row.target,
+        "unique": row.is_unique,
+        "target": row.target if row.qualified is None else row.qualified,
+        "qualified": row.qualified,
+        "settled_by": row.settled_by,
+        "settled_at": rfc3339(row.settled_at),
+        "outbound": row.outbound,
         "recording": row.recording,
         "note": row.note,
         "tags": row.tags,
-        "attribution": {
-            "method": row.method or Method.NONE.value,
-            "channel": row.channel or None,
-            "source": row.source or None,
-            "medium": row.medium or None,
-            "campaign": row.campaign or None,
-            "term": row.term or None,
-            "content": row.content or None,
-            "visit": row.visit_id,
-            "confidence": row.confidence,
-            "why": row.why if row.method else _NOT_YET,
-            # No more of them: a lease's id lets whoever knows it renew the lease.
-            "candidates": [{name: one[name] for name in ("visit", "channel", "confidence")} for one in row.candidates],
-        },
+        "attribution": _attribution(row),
         "pbx": {"node": row.node, "linkedid": row.linkedid, "end_seen": _end_seen(row), "fallback": row.fallback},
+    }
+
+
+def _attribution(row: Row[Any]) -> dict[str, Any]:
+    computed = {
+        "method": row.method or Method.NONE.value,
+        "channel": row.channel or None,
+        **{name: getattr(row, name) or None for name in _TOUCH},
+        "visit": row.visit_id,
+        "confidence": row.confidence,
+        "why": row.why if row.method else _OUTBOUND if row.outbound else _NOT_YET,
+        # No more of them: a lease's id lets whoever knows it renew the lease.
+        "candidates": [{name: one[name] for name in ("visit", "channel", "confidence")} for one in row.candidates],
+    }
+    if row.corrected_channel is None:
+        return {**computed, "corrected": False, "computed": None}
+    channel, visit = row.corrected_channel, row.corrected_visit_id
+    return {
+        "method": CORRECTED,
+        "channel": channel,
+        **{name: getattr(row, f"told_{name}") or None for name in _TOUCH},
+        "visit": visit,
+        "confidence": 1.0,
+        "why": f"Corrected by {row.corrected_by}: {channel} brought the call, not {row.channel or 'somebody unknown'}."
+        if channel != row.channel
+        else f"Corrected by {row.corrected_by}: {channel} brought the call.",
+        "candidates": [{"visit": visit, "channel": channel, "confidence": 1.0}] if visit else [],
+        "corrected": True,
+        "computed": computed,
     }
 
 
@@ -274,6 +389,8 @@ def _sentence(kind: str, data: dict[str, Any], name: str) -> str:
             return f"The call was transferred to {data.get('target')} ({data.get('how')})."
         case "recording":
             return f"Recording began: {data.get('file')}."
+        case "called_out":
+            return f"The company called {data.get('number')}."
         case "fallback":
             return f"Asterisk used the last known line: {_FALLBACKS.get(data.get('reason', ''), data.get('reason'))}."
         case _:

@@ -293,3 +293,16 @@ def test_a_changed_line_reaches_asterisks_own_database(pbxtrack: Pbxtrack, tmp_p
     finally:
         pbxtrack.command("apply", str(SITE))
         pbxtrack.until(lambda: "PJSIP/support" in kept(), 25)  # else it would be missing to the test that comes next
+
+
+def test_a_missed_call_is_settled_by_a_call_back(pbxtrack: Pbxtrack) -> None:
+    """The company's phone is a Local channel; the number is dialled as people do, and known to be the caller's."""
+    _, call = pbxtrack.place(to=BILLBOARD, outcome="missed")
+    assert (call["settled_by"], call["outbound"]) == (None, None)
+    national = "8" + pbxtrack.caller.removeprefix("+7")
+    pbxtrack.lab.asterisk(f"channel originate Local/{national}@lab-outgoing/n application Wait 1")
+    pbxtrack.until(lambda: pbxtrack.calls()[0]["settled_by"])
+    (missed,) = pbxtrack.calls()
+    _, back = pbxtrack.get(f"/api/v1/calls/{missed['settled_by']}")
+    assert (back["outbound"], back["answered_at"]) == (pbxtrack.caller, missed["settled_at"])
+    assert back["answered_by"] == "PJSIP/support"

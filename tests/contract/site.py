@@ -35,6 +35,7 @@ def a_site(
         "hold_seconds": 1800,
         "guaranteed_seconds": 180,
         "target_seconds": 60,
+        "unique_days": None,
         "overflow_number": "+74950000000",
         "email": None,
         "email_separator": "+",

@@ -134,8 +134,12 @@ def test_answers_that_are_good_are_as_described(address: str, database: Database
         schema["/api/v1/calls"]["GET"].Case(query={"limit": 1}),
         schema["/api/v1/calls/{call}"]["GET"].Case(path_parameters={"call": "0-0"}),
         schema["/api/v1/calls/{call}"]["PATCH"].Case(
-            path_parameters={"call": "0-0"}, body={"tags": ["a"]}, media_type="application/json"
+            path_parameters={"call": "0-0"},
+            body={"tags": ["a"], "note": "b", "qualified": True, "attribution": {"channel": "Radio"}},
+            media_type="application/json",
         ),
+        schema["/api/v1/calls/{call}"]["GET"].Case(path_parameters={"call": "0-0"}),
+        schema["/api/v1/calls"]["GET"].Case(query={"unsettled": "true", "unique": "false"}),
     ]
     answers += [case.call_and_validate(headers=headers, checks=CHECKS) for case in asked]
-    assert [answer.status_code for answer in answers] == [201, 200, 200, 200, 200]
+    assert [answer.status_code for answer in answers] == [201, 200, 200, 200, 200, 200, 200]

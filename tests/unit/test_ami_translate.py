@@ -4,8 +4,8 @@ import pytest
 
 from pbxtrack.ami.messages import Message
 from pbxtrack.ami.translate import Translator
-from pbxtrack.calls.events import CallArrived, FallbackTaken, LegJoined
-from pbxtrack.calls.lifecycle import Status, outcome
+from pbxtrack.calls.events import CallArrived, CalledOut, FallbackTaken, LegJoined
+from pbxtrack.calls.lifecycle import Status, outcome, project
 
 from .ami_traces import DID, START, Script, call_of, calls_of, facts_of, with_variables
 
@@ -309,3 +309,37 @@ def test_only_the_callers_own_recording_is_ours() -> None:
     script = Script().caller().dial(2, 0.1).say("MixMonitorStart", 1, leg=2)
     assert call_of(script.events).recording is None
     assert call_of(script.say("MixMonitorStart", 1, leg=1).events).recording == f"pbxtrack/pbx1-{START}.1.wav"
+
+
+def calls_out(number: str, linkedid: str = f"{START}.1", **variables: str) -> list[Message]:
+    """A phone of the company's dials: its leg comes in, and Dial() calls the trunk."""
+    named = {"PBXTRACK_CALL": "", "PBXTRACK_DID": "", "PBXTRACK_OUT": number, **variables}
+    ours = [f"{name}={value}" for name, value in named.items()]
+    first: dict[str, str | list[str]] = {
+        "Event": "Newchannel", "Timestamp": f"{START}.250000", "Uniqueid": linkedid, "Linkedid": linkedid,
+        "Channel": "PJSIP/anna-1", "ChannelStateDesc": "Ring", "CallerIDNum": "200", "CallerIDName": "Anna",
+    }  # fmt: skip
+    trunk: dict[str, str | list[str]] = {
+        "Linkedid": linkedid, "Uniqueid": linkedid, "Channel": "PJSIP/anna-1", "ChanVariable": ours,
+        "DestUniqueid": f"{START}.2", "DestLinkedid": linkedid, "DestChannel": "PJSIP/trunk-2",
+        "DestChanVariable": ours,
+    }  # fmt: skip
+    return [
+        first,
+        {**trunk, "Event": "DialBegin", "Timestamp": f"{START + 1}.000000"},
+        {**trunk, "Event": "DialEnd", "Timestamp": f"{START + 5}.000000", "DialStatus": "ANSWER"},
+        {**first, "Event": "Hangup", "Timestamp": f"{START + 65}.000000", "ChanVariable": ours},
+    ]
+
+
+def test_a_call_that_the_company_makes_is_told_where_the_dialplan_marks_it() -> None:
+    facts = facts_of(calls_out("89161234567"))
+    assert [fact.kind for fact in facts] == ["called_out", "dialled", "answered", "ended"]
+    assert facts[0] == CalledOut(
+        node="pbx1", linkedid=f"{START}.1", at=at(0.25), leg=f"{START}.1", number="89161234567"
+    )
+    call = project(facts)
+    assert (call.called_out, call.dialled, outcome(call).answered_at) == ("89161234567", None, at(5))
+    assert facts_of(calls_out("")) == [], "others' calls stay others'"
+    (hostile,) = [fact for fact in facts_of(calls_out("1\x00\x1b" + "2" * 5000)) if isinstance(fact, CalledOut)]
+    assert hostile.number == "1" + "2" * 63

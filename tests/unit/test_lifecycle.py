@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pbxtrack.calls.events import (
     CallArrived,
+    CalledOut,
     CallQueued,
     CallTransferred,
     Fact,
@@ -59,6 +60,7 @@ FACTS: st.SearchStrategy[Fact] = st.one_of(
     st.builds(CallTransferred, **COMMON, how=TEXT, target=TEXT),
     st.builds(RecordingStarted, **COMMON, file=TEXT),
     st.builds(FallbackTaken, **COMMON, reason=TEXT),
+    st.builds(CalledOut, **COMMON, number=TEXT),
 )  # fmt: skip
 
 

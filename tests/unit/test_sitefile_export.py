@@ -58,6 +58,7 @@ def sites(draw: st.DrawFn) -> list[Site]:
                 hold=hold,
                 hold_guaranteed=min(hold, draw(spans)),
                 target_talk=draw(st.integers(0, 86_400).map(lambda seconds: timedelta(seconds=seconds))),
+                unique_days=draw(st.none() | st.integers(1, 3_650)),
                 overflow_number=next(taken, None) if draw(st.booleans()) else None,
                 email=draw(st.sampled_from([None, "sales@shop.example"])),
                 email_separator=draw(st.sampled_from("+.")),

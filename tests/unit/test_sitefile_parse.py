@@ -36,6 +36,7 @@ timezone = "Europe/Moscow"
 hold = "1h"
 hold_guaranteed = "90s"
 target_talk = "30s"
+unique_days = 90
 overflow_number = "+7 495 000-00-00"
 email = "sales@Shop.example"
 email_separator = "."
@@ -65,6 +66,7 @@ email_separator = "."
             hold=timedelta(hours=1),
             hold_guaranteed=timedelta(seconds=90),
             target_talk=timedelta(seconds=30),
+            unique_days=90,
             overflow_number="+74950000000",
             email="sales@shop.example",
             email_separator=".",
@@ -96,6 +98,11 @@ def test_a_number_may_be_on_the_page_and_tracked_but_not_leased() -> None:
         ('hodl = "1h"', "hodl: unknown key; did you mean hold?"),
         ("xyzzy = 1", "xyzzy: unknown key"),
         ('record = "yes"', "record: must be true or false"),
+        ('unique_days = "30"', "unique_days: must be a whole number, without quotes"),
+        ("unique_days = true", "unique_days: must be a whole number, without quotes"),
+        ("unique_days = 30.5", "unique_days: must be a whole number, without quotes"),
+        ("unique_days = 0", "unique_days: must be 1 to 3650"),
+        ("unique_days = 3651", "unique_days: must be 1 to 3650"),
         ("timezone = 3", "timezone: must be a text in quotes"),
         ('timezone = "Europe/Moskow"', "timezone: 'Europe/Moskow' is not a time zone; write one such as Europe/Moscow"),
         ('timezone = "../../etc/passwd"', "timezone: '../../etc/passwd' is not a time zone"),
