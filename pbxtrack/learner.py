@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from concurrent.futures import ProcessPoolExecutor
+import sys
+from asyncio.subprocess import PIPE
 from datetime import UTC, datetime
-from multiprocessing import get_context
 
 import structlog
 
@@ -53,21 +53,39 @@ class Learner:
 
     async def once(self) -> list[str]:
         """Learn if there is something to learn; the sites of which something was."""
-        loop = asyncio.get_running_loop()
-        with ProcessPoolExecutor(1, get_context("spawn"), initializer=os.nice, initargs=(_HUMBLE,)) as apart:
-            try:
-                learned = await loop.run_in_executor(apart, _learn_apart, self._database_url)
-            except (PbxtrackError, OSError) as error:
-                log.warning("nothing_learned", reason=str(error))
-                return []
+        apart = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "pbxtrack.learner", stdin=PIPE, stdout=PIPE, stderr=PIPE
+        )
+        try:
+            told, complaint = await apart.communicate(self._database_url.encode())  # it may hold a password
+        finally:
+            if apart.returncode is None:
+                apart.kill()
+                await apart.wait()
+        if apart.returncode:
+            reason = complaint.decode(errors="replace").strip().splitlines()
+            log.warning("nothing_learned", reason=reason[-1] if reason else f"exit {apart.returncode}")
+            return []
+        learned = told.decode().split()
         for key in learned:
             log.info("curves_learned", site=key)
         return learned
 
 
-def _learn_apart(database_url: str) -> list[str]:
-    database = Database(database_url)
+def _main() -> int:
+    """Learn once; the database's address is on the standard input, the sites' keys go to the standard output."""
+    os.nice(_HUMBLE)
     try:
-        return learn_sites(database, datetime.now(UTC))
-    finally:
-        database.close()
+        database = Database(sys.stdin.read())
+        try:
+            print(*learn_sites(database, datetime.now(UTC)), sep="\n")
+        finally:
+            database.close()
+    except PbxtrackError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

@@ -164,7 +164,7 @@ async def play(lab: Lab, service: Service, plays: Sequence[Played]) -> None:
             await asyncio.sleep(_STAGGER)
         if isinstance(scripted.dials, Visitor):
             lease = leases[scripted.dials.name]
-            played.visit = None if lease["overflow"] else lease["visit"]
+            played.visit = lease["visit"]
             played.dialled = scripted.prefix + lease["number"].removeprefix("+7")
         else:
             played.dialled = scripted.dials

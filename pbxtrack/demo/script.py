@@ -67,7 +67,7 @@ CALLS: Sequence[ScriptedCall] = (
     ScriptedCall("assistant", "+79161110009", ASSISTANT, "AI assistants", "lease", "abandoned", ring=2.0, prefix="007"),
     ScriptedCall("typed", "+79161110010", TYPED, "Direct", "lease", "busy", "line", ring=0.0),
     ScriptedCall("social", "+79161110011", SOCIAL, "Social", "lease", caller_name='O\'Neil "Bob" <x>'),
-    ScriptedCall("overflow", "+79161110012", TOO_LATE, None, "overflow", talk=1.0),
+    ScriptedCall("overflow", "+79161110012", TOO_LATE, "Organic search", "overflow", talk=1.0),
     ScriptedCall("unknown-number", "+79161110013", "+74957777777", None, "none", talk=1.0),
     ScriptedCall("direct-again", "+79161110005", DIRECT_AD, "Yandex Direct", "caller", after="direct", prefix="8"),
     ScriptedCall("search-again", "+79161110008", SEARCH, "Organic search", "caller", after="search"),

@@ -110,7 +110,10 @@ class Pbxtrack:
         """Send a signal to the process that answers FastAGI."""
         assert self._process is not None
         pid = self._process.pid
-        (worker,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        (worker,) = (
+            child for child in children if b"pbxtrack.agi.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
+        )
         os.kill(int(worker), number)
 
     def get(self, path: str) -> tuple[int, Any]:

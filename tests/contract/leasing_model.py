@@ -41,6 +41,7 @@ class Number:
     place: Place | None
     free_at: datetime = LONG_AGO
     guaranteed_until: datetime = LONG_AGO
+    rests_until: datetime = LONG_AGO
     seq: int = 0
     lease: Lease | None = None  # the last, unless the number was taken away from it
 
@@ -75,6 +76,8 @@ class Lease:
     guaranteed_until: datetime
     ends_at: datetime
     id: str = ""
+    tapped: bool = False
+    called: bool = False
 
     def live(self, at: datetime) -> bool:
         return self.started_at <= at < self.ends_at
@@ -91,10 +94,12 @@ class Model:
         campaigns: Mapping[str, str],
         max_events: int,
         fair_part: int,
+        rest: timedelta,
     ) -> None:
         """``campaigns`` by page; empty where the page names none. ``places`` in the order in which they are tried.
 
-        An address may hold one number in ``fair_part``, and always one.
+        An address may hold one number in ``fair_part``, and always one. A number that was tapped or copied, and whose
+        visitor did not call, rests for ``rest``.
         """
         self.rules = rules
         self.places = places
@@ -106,6 +111,7 @@ class Model:
         self._campaigns = campaigns
         self._max_events = max_events
         self._fair_part = fair_part
+        self.rest = rest
 
     def acquire(self, requests: Sequence[LeaseRequest], others: Sequence[Others], now: datetime) -> list[Lease | None]:
         """The lease that each request gets; None where there is no such site.
@@ -176,15 +182,15 @@ class Model:
         return number.place.pool and number.place.site == lease.visit.visitor.site
 
     def _best(self, region: str, pools: Sequence[Place], now: datetime) -> Number | None:
-        """Of the region's, then of anyone's pools, else of others': free for longest, else deserted for longest."""
+        """Of the region's, then of anyone's pools, else of others': rested for longest, else deserted for longest."""
         theirs = [place for place in pools if region and place.region == region]
         anyones = [place for place in pools if not place.region]
         foreign = [place for place in pools if place.region and place not in theirs]
         for suitable in (theirs + anyones, foreign):
             for place in suitable:
-                free = [number for number in self.numbers.values() if number.place == place and number.free_at <= now]
-                if free:
-                    return min(free, key=lambda number: number.free_at)
+                rested = [n for n in self.numbers.values() if n.place == place and n.rests_until <= now]
+                if rested:
+                    return min(rested, key=lambda number: number.rests_until)
             for place in suitable:
                 left = [n for n in self.numbers.values() if n.place == place and n.guaranteed_until <= now]
                 if left:
@@ -218,6 +224,7 @@ class Model:
             number.seq += 1
             number.lease, lease.seq = lease, number.seq
             number.free_at, number.guaranteed_until = lease.ends_at, lease.guaranteed_until
+            number.rests_until = lease.ends_at
         visit.visitor.lease = lease
         self.leases.append(lease)
         return lease
@@ -229,6 +236,8 @@ class Model:
         lease.ends_at = max(lease.ends_at, at + rules.hold)
         if lease.number:
             lease.number.free_at, lease.number.guaranteed_until = lease.ends_at, lease.guaranteed_until
+            rest = self.rest if lease.tapped and not lease.called else timedelta()
+            lease.number.rests_until = lease.ends_at + rest
 
     def _see(self, visit: Visit, at: datetime, event: str | None, page: str) -> None:
         visit.seen_at = max(visit.seen_at, at)
@@ -245,8 +254,10 @@ class Model:
                 if sign.sites is not None and lease.visit.visitor.site not in sign.sites:
                     answers.append("foreign")
                     continue
+                lease.tapped |= sign.event in ("tap", "copy")
+                lease.called |= bool(sign.call)
                 self._hold_on(lease, at)
-                if sign.at is None:
+                if sign.call is None:
                     self._see(lease.visit, at, sign.event, sign.page)
                 answers.append(lease)
             else:
@@ -266,7 +277,7 @@ class Model:
             if number.lease and number.lease.live(now):
                 number.lease.ends_at = now
             number.lease = None
-            number.free_at = number.guaranteed_until = now
+            number.free_at = number.rests_until = number.guaranteed_until = now
             number.seq += 1
         for e164, place in moves.items():
             if e164 in self.numbers:

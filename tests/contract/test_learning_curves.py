@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import select, update
 
 from pbxtrack.calls.curves import PRIOR
-from pbxtrack.learner import learn_sites
+from pbxtrack.learner import Learner, learn_sites
 from pbxtrack.pool.model import EventKind, NumberKind, Sign
 from pbxtrack.pool.service import renew
 from pbxtrack.storage import curves
@@ -49,6 +50,14 @@ def test_nothing_is_learned_of_few_calls_or_again_of_the_same(shop: Database) ->
     assert learn_sites(shop, NOW + 11 * HOUR, everything=True) == ["demo"]
     with shop.transaction() as connection:
         assert connection.scalars(select(kept.c.version)).all() == [1]
+
+
+@pytest.mark.asyncio
+async def test_learning_apart_uses_the_same_database(shop: Database) -> None:
+    busy(shop, 10)
+    url = shop.url.render_as_string(hide_password=False)
+    assert await Learner(url).once() == []  # too few calls
+    assert await Learner("sqlite:////nowhere/at-all.sqlite").once() == []  # said in the log, not raised
 
 
 def test_curves_of_other_steps_are_not_believed(shop: Database) -> None:

@@ -35,6 +35,7 @@ START = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 MINUTE, INSTANT = timedelta(minutes=1), timedelta(microseconds=1)
 MAX_EVENTS = 3
 FAIR_PART = 2
+REST = timedelta(minutes=20)
 LATE = timedelta(milliseconds=2)  # since a transaction that read the clock before another may be done after it
 STEPS = 30
 
@@ -78,15 +79,15 @@ class Asking(NamedTuple):
 
 
 class Beating(NamedTuple):
-    """``lease``: how many leases ago, None for one that never was; ``ago``: for a call, how long ago it was.
-
-    ``sites``: those that the page may speak for, None for any.
+    """``lease``: how many leases ago, None for one that never was; ``ago``: for a call, how long ago it was, and
+    whether its caller is ``known``. ``sites``: those that the page may speak for, None for any.
     """
 
     lease: int | None
     event: EventKind | None
     page: str
     ago: timedelta | None
+    known: bool
     sites: frozenset[str] | None
 
 
@@ -132,6 +133,7 @@ BEATING = st.builds(
     event=st.none() | st.sampled_from(list(EventKind)),
     page=PAGES,
     ago=st.sampled_from([None, None, None]) | AGO,
+    known=st.booleans(),
     sites=st.sampled_from([None, None, None, frozenset({"shop"}), frozenset({"cafe"}), frozenset()]),
 )
 PAUSES = st.sampled_from([0, 0, 0, 0, 0, 1, 60, 179, 180, 181, 600, 1_200, 1_800, 1_801, 3_600, 7_200]).map(
@@ -155,7 +157,7 @@ class Leasing(RuleBasedStateMachine):
         super().__init__()
         self.now = START
         self.shops = shops
-        self.model = Model(RULES, PLACES, NUMBERS, CAMPAIGNS, MAX_EVENTS, FAIR_PART)
+        self.model = Model(RULES, PLACES, NUMBERS, CAMPAIGNS, MAX_EVENTS, FAIR_PART, REST)
         self.told: dict[tuple[str, int], str] = {}  # what a person's browser remembers of a site
         self.taken: set[tuple[str, datetime]] = set()
         self.overflowed: dict[str, datetime] = {}  # sites that just had no number for somebody, and when
@@ -264,6 +266,7 @@ class Leasing(RuleBasedStateMachine):
                 one.page,
                 None if one.ago is None else now - one.ago,
                 one.sites,
+                None if one.ago is None else one.known,
             )
             for one in beating
         ]
@@ -315,6 +318,7 @@ class Leasing(RuleBasedStateMachine):
 def _low_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """So low that few visitors and events reach them."""
     monkeypatch.setattr("pbxtrack.pool.policy.FAIR_PART", FAIR_PART)
+    monkeypatch.setattr("pbxtrack.pool.policy.REST", REST)
     monkeypatch.setattr("pbxtrack.pool.policy.FAIR_LEAST", 1)
     monkeypatch.setattr("pbxtrack.storage.leases.MAX_EVENTS", MAX_EVENTS)
     monkeypatch.setattr("pbxtrack.testing.memory.MAX_EVENTS", MAX_EVENTS)
