@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pbxtrack.calls.curves import State, place_of
-from pbxtrack.calls.evidence import Holder, Resolution, Tie
+from pbxtrack.calls.evidence import Holder, Resolution, Tie, last_deed
 from pbxtrack.numbers import landline_region
 from pbxtrack.pool.model import NumberKind, Visit
 
@@ -146,7 +146,8 @@ def _weigh_holders(known: Resolution, holders: Mapping[str, Holder]) -> Weighing
     for visitor, holder in holders.items():
         left = max(1 - called.get(visitor, 0.0), _SECOND_PHONE)
         same = holder.visit.region == caller_region if caller_region and holder.visit.region else None
-        one = Possible(holder, _place(holder, known.at), left, same)
+        state, since = last_deed(holder.lease, known.at)
+        one = Possible(holder, place_of(state, (known.at - since).total_seconds()), left, same)
         possible.append(one)
         weight = rates[one.place] * left * channels.get(holder.visit.channel, 1.0)
         if same is not None:
@@ -157,17 +158,6 @@ def _weigh_holders(known: Resolution, holders: Mapping[str, Holder]) -> Weighing
     total = sum(weights.values()) + (curves.overflow_strangers if overflow else curves.strangers)
     shares = {visitor: weight / total for visitor, weight in weights.items()}
     return Weighing(shares, holders, again=False, possible=possible, overflow=overflow)
-
-
-def _place(holder: Holder, at: datetime) -> int:
-    """Where on the curves a visitor is: by the last tap or copy, else by the page's end, else by the last sign."""
-    lease = holder.lease
-    for tap in reversed(lease.taps):
-        if tap <= at:
-            return place_of(State.KEEN, (at - tap).total_seconds())
-    if lease.left_at is not None and lease.left_at <= at:
-        return place_of(State.LEFT, (at - lease.left_at).total_seconds())
-    return place_of(State.SEEN, (at - lease.seen_at).total_seconds())
 
 
 def _called(known: Resolution) -> dict[str, float]:
@@ -251,15 +241,17 @@ def _why(known: Resolution, weighing: Weighing, holder: Holder) -> str:
 
 
 def _sign(holder: Holder, at: datetime) -> str:
-    lease = holder.lease
-    for tap in reversed(lease.taps):
-        if tap <= at:
-            return f"the number was tapped or copied {_ago(at - tap)} before the call"
-    if lease.left_at is not None and lease.left_at <= at:
-        return f"the page was closed {_ago(at - lease.left_at)} before the call"
-    if lease.seen_at >= at:
-        return "the page was open during the call"
-    return f"the last sign of life was {_ago(at - lease.seen_at)} before the call"
+    state, since = last_deed(holder.lease, at)
+    match state:
+        case State.KEEN:
+            return f"the number was tapped or copied {_ago(at - since)} before the call"
+        case State.LEFT:
+            return f"the page was closed {_ago(at - since)} before the call"
+    return (
+        "the page was open during the call"
+        if since >= at
+        else f"the last sign of life was {_ago(at - since)} before the call"
+    )
 
 
 def _why_nobody(known: Resolution, weighing: Weighing, nobody: float) -> str:

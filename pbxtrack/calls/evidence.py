@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import NamedTuple, Protocol
 
-from pbxtrack.calls.curves import PRIOR, Curves
+from pbxtrack.calls.curves import PRIOR, Curves, State
 from pbxtrack.pool.model import Lease, NumberOwner, Visit
 
 CALLER_BINDING = timedelta(days=90)
@@ -29,6 +30,16 @@ class Holder:
 
     lease: Lease
     visit: Visit
+
+
+def last_deed(lease: Lease, at: datetime) -> tuple[State, datetime]:
+    """What a lease's visitor had done last at that moment, and when: a tap or copy counts before all else."""
+    for tap in reversed(lease.taps):
+        if tap <= at:
+            return State.KEEN, tap
+    if lease.left_at is not None and lease.left_at <= at:
+        return State.LEFT, lease.left_at
+    return State.SEEN, lease.seen_at
 
 
 class Tie(NamedTuple):
@@ -74,6 +85,22 @@ class Resolution:
     holders: Sequence[Holder] = field(default=())
     calls: Sequence[EarlierCall] = field(default=())
     curves: Curves = PRIOR
+
+
+def recent(calls: Iterable[EarlierCall], at: datetime) -> list[EarlierCall]:
+    """Those of the calls, the latest first, that tell something of a call at that moment."""
+    return list(islice((call for call in calls if at - CALLER_BINDING <= call.at < at), MAX_EARLIER_CALLS))
+
+
+def heard(caller: str | None, by_caller: Iterable[EarlierCall], to_number: Iterable[EarlierCall]) -> list[EarlierCall]:
+    """The caller's calls and those to the number, none twice, as :attr:`Resolution.calls` has them."""
+    return [*by_caller, *(call for call in to_number if caller is None or call.caller != caller)]
+
+
+def older_leases(number: str | None, by_caller: Iterable[EarlierCall], latest: Collection[str]) -> list[str]:
+    """The leases that a caller's calls to the number are tied to, beside the ``latest``; each once."""
+    ties = (tie for call in by_caller if call.number == number for tie in call.ties)
+    return list(dict.fromkeys(tie.lease for tie in ties if tie.lease not in latest))
 
 
 class Directory(Protocol):

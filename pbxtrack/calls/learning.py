@@ -18,6 +18,7 @@ from itertools import accumulate
 
 from pbxtrack.calls.attribution import Weighing
 from pbxtrack.calls.curves import CURVES, EDGES, PLACES, PRIOR, STEPS, WIDTHS, Curves, State, place_of
+from pbxtrack.calls.evidence import last_deed
 from pbxtrack.pool.model import Lease
 
 ROUNDS = 8
@@ -83,12 +84,7 @@ class Lessons:
 def silence(lease: Lease, channel: str, now: datetime, *, called: bool) -> Silence:
     """The time in which a lease's visitor could have called for the first time."""
     live = (lease.seen_at - lease.started_at).total_seconds()
-    if lease.taps:
-        state, since = State.KEEN, lease.taps[-1]
-    elif lease.left_at is not None:
-        state, since = State.LEFT, lease.left_at
-    else:
-        state, since = State.SEEN, lease.seen_at
+    state, since = last_deed(lease, now)
     return Silence(channel, live, state, 0.0 if called else max(0.0, (now - since).total_seconds()))
 
 

@@ -16,7 +16,7 @@ from pbxtrack.calls.lifecycle import Outcome, outcome, project
 from pbxtrack.calls.ports import CallRecord, CallStore
 from pbxtrack.calls.service import attribute_all, outbound
 
-_DIGITS = 6  # of seconds, and of probabilities, that are compared: a database may round the last ones
+DIGITS = 6  # of seconds, and of probabilities, that are compared: a database may round the last ones
 
 
 class Key(NamedTuple):
@@ -187,8 +187,8 @@ def _rounded(record: CallRecord) -> CallRecord:
 def _rounded_outcome(found: Outcome) -> Outcome:
     return replace(
         found,
-        ringing_seconds=round(found.ringing_seconds, _DIGITS),
-        talk_seconds=round(found.talk_seconds, _DIGITS),
+        ringing_seconds=round(found.ringing_seconds, DIGITS),
+        talk_seconds=round(found.talk_seconds, DIGITS),
     )
 
 
@@ -201,6 +201,6 @@ def _same_tie(one: Attribution | None, other: Attribution | None) -> bool:
 def _rounded_tie(tie: Attribution) -> Attribution:
     return replace(
         tie,
-        confidence=round(tie.confidence, _DIGITS),
-        candidates=tuple(replace(one, confidence=round(one.confidence, _DIGITS)) for one in tie.candidates),
+        confidence=round(tie.confidence, DIGITS),
+        candidates=tuple(replace(one, confidence=round(one.confidence, DIGITS)) for one in tie.candidates),
     )

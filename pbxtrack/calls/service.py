@@ -9,7 +9,7 @@ from datetime import datetime
 
 from pbxtrack.calls.attribution import Attribution, attribute, ties
 from pbxtrack.calls.events import Fact
-from pbxtrack.calls.evidence import SURE_ENOUGH, Directory, EarlierCall, Holder, Resolution
+from pbxtrack.calls.evidence import SURE_ENOUGH, Directory, EarlierCall, Holder, Resolution, heard, older_leases
 from pbxtrack.calls.held import as_it_was, held_in
 from pbxtrack.calls.lifecycle import Call, merge, outcome
 from pbxtrack.calls.ports import Caller, CallRecord, CallStore, Dialled
@@ -153,22 +153,14 @@ class _Batch:
             return known
         site = known.owner.site.id
         by_caller = self._by[site, known.caller] if known.caller is not None else []
-        to_number = [
-            call for call in self._to[site, known.number] if call.caller is None or call.caller != known.caller
-        ]
+        in_batch = heard(known.caller, by_caller, self._to[site, known.number])
         stored = [call for call in known.calls if (call.at, call.number, call.caller) not in self._asked]
-        if not by_caller and not to_number and len(stored) == len(known.calls):
+        if not in_batch and len(stored) == len(known.calls):
             return known
-        calls = sorted([*by_caller, *to_number, *stored], key=lambda call: call.at, reverse=True)
-        seen = {holder.lease.id for holder in known.holders}
-        older = {
-            tie.lease: self._holders[tie.lease]
-            for call in by_caller
-            if call.number == known.number
-            for tie in call.ties
-            if tie.lease not in seen and tie.lease in self._holders
-        }
-        return replace(known, holders=[*known.holders, *older.values()], calls=calls)
+        calls = sorted([*in_batch, *stored], key=lambda call: call.at, reverse=True)
+        older = older_leases(known.number, by_caller, {holder.lease.id for holder in known.holders})
+        holders = [*known.holders, *(self._holders[lease] for lease in older if lease in self._holders)]
+        return replace(known, holders=holders, calls=calls)
 
 
 def _e164(dialled: str, region: str) -> str | None:

@@ -17,6 +17,7 @@ from pbxtrack.cli.table import Column, print_table
 from pbxtrack.cli.text import count
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.pool.model import NumberKind
+from pbxtrack.pool.policy import MAX_HOLD, MIN_HOLD
 from pbxtrack.replay.engine import Engine, Replayed, run
 from pbxtrack.replay.scores import Scored, Scores, score
 from pbxtrack.replay.site import Stage, bare, of_file
@@ -27,7 +28,6 @@ from pbxtrack.toml_lines import read_bytes
 from pbxtrack.tuning import tune_for_batches
 
 _MAX_NUMBERS = 1_000_000
-_MIN_HOLD, _MAX_HOLD = timedelta(minutes=1), timedelta(days=30)
 
 
 @click.command()
@@ -60,7 +60,7 @@ def replay(
     if numbers is None and site_file is None:
         raise click.UsageError("say how many --numbers the pool has, or name a --site file")
     for span, option in ((hold, "--hold"), (hold_guaranteed, "--hold-guaranteed")):
-        if span is not None and not _MIN_HOLD <= span <= _MAX_HOLD:
+        if span is not None and not MIN_HOLD <= span <= MAX_HOLD:
             raise click.BadParameter("must be between 1m and 30d", param_hint=option)
     stage = _stage(site_file, numbers, hold, hold_guaranteed)
     engine = Engine(stage.site, stage.pools, stage.static)

@@ -83,15 +83,11 @@ class VisitEvent:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """How long a number is held from a sign of life on: ``guaranteed``, and until the end where numbers suffice.
-
-    It rests thereafter where its visitor may well call yet: other numbers are given to others first.
-    """
+    """How long a number is held from a sign of life on: ``guaranteed``, and until the end where numbers suffice."""
 
     since: datetime
     guaranteed_until: datetime
     ends_at: datetime
-    rests_until: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,14 +53,14 @@ def _campaign(touch: Touch) -> tuple[object, ...]:
 
 def hold(site: SiteSettings, now: datetime) -> Hold:
     """How long a number is held for a visitor who gave a sign of life now."""
-    ends_at = now + site.hold
-    return Hold(now, now + min(site.hold_guaranteed, site.hold), ends_at, ends_at)
+    return Hold(now, now + min(site.hold_guaranteed, site.hold), now + site.hold)
 
 
 def renewed(
     lease: Lease, site: SiteSettings, now: datetime, event: EventKind | None = None, *, called: bool = False
 ) -> Lease:
     """The lease after a sign of life; it never ends earlier than it did."""
+    holds = hold(site, now)
     taps = lease.taps
     if event is EventKind.TAP or event is EventKind.COPY:
         taps = (*taps, now)[-MAX_TAPS:]
@@ -75,8 +75,8 @@ def renewed(
         lease.seq,
         lease.started_at,
         max(lease.seen_at, now),
-        max(lease.guaranteed_until, now + min(site.hold_guaranteed, site.hold)),
-        max(lease.ends_at, now + site.hold),
+        max(lease.guaranteed_until, holds.guaranteed_until),
+        max(lease.ends_at, holds.ends_at),
         taps,
         now if event is EventKind.LEAVE else None,
         lease.called or called,
@@ -84,7 +84,7 @@ def renewed(
 
 
 def rests_until(lease: Lease) -> datetime:
-    """Until when the lease's number is rather not given to others."""
+    """Until when the lease's number is rather not given to others: its visitor may well call yet."""
     return lease.ends_at + REST if lease.taps and not lease.called else lease.ends_at
 
 

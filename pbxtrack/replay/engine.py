@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from pbxtrack.calls.attribution import Attribution, Method, Weighing, attribute, decide, ties, weigh
+from pbxtrack.calls.attribution import Attribution, Weighing, attribute, decide, ties, weigh
 from pbxtrack.calls.curves import Curves
 from pbxtrack.calls.evidence import SURE_ENOUGH, EarlierCall
 from pbxtrack.calls.learning import Exposure, Lessons, learn, silence, steps_exposure, visitors_exposure, worth_learning
@@ -68,7 +68,6 @@ class Engine:
         self._again: list[float] = []
         self._last_call: dict[str, float] = {}  # by caller
         self._called: set[str] = set()  # leases whose visitors called
-        self._leases: dict[str, Lease] = {}
         self._calls = self._learned = 0
         self.visits = self.overflows = 0
 
@@ -230,6 +229,3 @@ def run(engine: Engine, events: Iterator[Visited | Renewed | Called]) -> Iterato
             engine.visit(event)
         else:
             yield engine.call(event)
-
-
-__all__ = ["Engine", "Method", "Replayed", "run"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select
 
 from pbxtrack.calls.attribution import Weighing, weigh
 from pbxtrack.calls.curves import PRIOR, Curves
@@ -24,9 +24,9 @@ from pbxtrack.calls.learning import (
 from pbxtrack.calls.ports import Dialled
 from pbxtrack.pool.model import NumberKind
 from pbxtrack.storage.directory import SqlDirectory
-from pbxtrack.storage.known import KnownSites
+from pbxtrack.storage.known import NEXT_REVISION, KnownSites
 from pbxtrack.storage.rows import LEASE_COLUMNS, curves_of, kept_curves, lease_of
-from pbxtrack.storage.tables import calls, curves, leases, numbers, revisions, sites, visits
+from pbxtrack.storage.tables import calls, curves, leases, numbers, sites, visits
 
 MEMORY = timedelta(days=90)
 """How far back calls and visits are learned from."""
@@ -98,7 +98,7 @@ def keep(connection: Connection, site_id: int, learned: Curves, now: datetime) -
         )
     )
     connection.execute(delete(curves).where(curves.c.site_id == site_id, curves.c.version <= learned.version - KEPT))
-    connection.execute(update(revisions).where(revisions.c.name == "sites").values(number=revisions.c.number + 1))
+    connection.execute(NEXT_REVISION)
 
 
 def lessons(connection: Connection, site_id: int, now: datetime) -> Lessons:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import ColumnElement, bindparam, func, select
 
 from pbxtrack.calls.attribution import Method
 from pbxtrack.calls.curves import PRIOR, Curves
@@ -20,6 +20,9 @@ from pbxtrack.calls.evidence import (
     Holder,
     Resolution,
     Tie,
+    heard,
+    older_leases,
+    recent,
 )
 from pbxtrack.calls.ports import Dialled
 from pbxtrack.pool.model import NumberKind, NumberOwner
@@ -78,31 +81,20 @@ _leases = Prepared(
 )
 _EARLIER = (calls.c.started_at, calls.c.dialled, calls.c.caller, calls.c.candidates)
 _tied = calls.c.method != Method.STATIC.value
-_calls_to = Prepared(
-    select(*_EARLIER)
-    .where(
-        calls.c.dialled == bindparam("number"),
-        calls.c.started_at < bindparam("at"),
-        calls.c.started_at >= bindparam("since"),
-        _tied,
+
+
+def _latest_calls(*which: ColumnElement[bool]) -> Prepared:
+    return Prepared(
+        select(*_EARLIER)
+        .where(*which, calls.c.started_at < bindparam("at"), calls.c.started_at >= bindparam("since"), _tied)
+        .order_by(calls.c.started_at.desc())
+        .limit(MAX_EARLIER_CALLS),
+        many=True,
     )
-    .order_by(calls.c.started_at.desc())
-    .limit(MAX_EARLIER_CALLS),
-    many=True,
-)
-_calls_by = Prepared(
-    select(*_EARLIER)
-    .where(
-        calls.c.site_id == bindparam("site_id"),
-        calls.c.caller == bindparam("caller"),
-        calls.c.started_at < bindparam("at"),
-        calls.c.started_at >= bindparam("since"),
-        _tied,
-    )
-    .order_by(calls.c.started_at.desc())
-    .limit(MAX_EARLIER_CALLS),
-    many=True,
-)
+
+
+_calls_to = _latest_calls(calls.c.dialled == bindparam("number"))
+_calls_by = _latest_calls(calls.c.site_id == bindparam("site_id"), calls.c.caller == bindparam("caller"))
 # The same for many numbers and moments at once: what of their history may matter, to be chosen from.
 _one_too_early = leases.alias()
 _holders_of_many = Prepared(
@@ -208,8 +200,11 @@ class SqlDirectory:
             by_caller = [_earlier_call(row) for row in found]
         to_number = [_earlier_call(row) for row in _calls_to.all(self._reader, {"number": number, **times})]
         holders = self._holders(owner, at)
-        older = self.leases(_unseen(number, by_caller, {holder.lease.id for holder in holders}))
-        return _resolution(owner, at, caller, [*holders, *older.values()], to_number, by_caller, self.curves(owner))
+        older = older_leases(number, by_caller, {holder.lease.id for holder in holders})
+        found_older = self.leases(older)
+        holders += [found_older[lease] for lease in older if lease in found_older]
+        calls_ = heard(caller, by_caller, to_number)
+        return Resolution(owner.number, at, caller, owner, holders, calls_, self.curves(owner))
 
     def resolve_all(self, asked: Sequence[Dialled]) -> list[Resolution]:
         """What :meth:`resolve` gives for each, by a few queries for all of them."""
@@ -304,41 +299,18 @@ class _History:
         unseen: set[str] = set()
         for _, site_id, one in asked:
             if one.number and one.caller:
-                unseen |= _unseen(one.number, self._by[site_id, one.caller], known)
+                unseen.update(older_leases(one.number, self._by[site_id, one.caller], known))
         self._older = directory.leases(unseen)
 
     def of(self, owner: NumberOwner, one: Dialled) -> Resolution:
         """What is known of one of them."""
         shown = (holder for holder in self._holders[owner.number_id] if holder.lease.started_at <= one.at)
         holders = list(islice(shown, MAX_HOLDERS))
-        by_caller = _before(one.at, self._by[owner.site.id, one.caller]) if one.caller else []
-        seen = {holder.lease.id for holder in holders}
-        older = [self._older[lease] for lease in _unseen(owner.number, by_caller, seen) if lease in self._older]
-        to_number = _before(one.at, self._to[owner.number])
-        curves = self._directory.curves(owner)
-        return _resolution(owner, one.at, one.caller, [*holders, *older], to_number, by_caller, curves)
-
-
-def _before(at: datetime, calls_: Sequence[EarlierCall]) -> list[EarlierCall]:
-    return list(islice((call for call in calls_ if at - CALLER_BINDING <= call.at < at), MAX_EARLIER_CALLS))
-
-
-def _unseen(number: str, by_caller: Sequence[EarlierCall], seen: Collection[str]) -> set[str]:
-    """The leases that calls to the number are tied to, and that are not among the latest."""
-    return {tie.lease for call in by_caller if call.number == number for tie in call.ties if tie.lease not in seen}
-
-
-def _resolution(
-    owner: NumberOwner,
-    at: datetime,
-    caller: str | None,
-    holders: Sequence[Holder],
-    to_number: Sequence[EarlierCall],
-    by_caller: Sequence[EarlierCall],
-    learned: Curves,
-) -> Resolution:
-    by_others = (call for call in to_number if caller is None or call.caller != caller)
-    return Resolution(owner.number, at, caller, owner, holders, [*by_caller, *by_others], learned)
+        by_caller = recent(self._by[owner.site.id, one.caller], one.at) if one.caller else []
+        older = older_leases(owner.number, by_caller, {holder.lease.id for holder in holders})
+        holders += [self._older[lease] for lease in older if lease in self._older]
+        calls_ = heard(one.caller, by_caller, recent(self._to[owner.number], one.at))
+        return Resolution(owner.number, one.at, one.caller, owner, holders, calls_, self._directory.curves(owner))
 
 
 def _holder(row: Any) -> Holder:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from pbxtrack.storage.prepared import Prepared, Reader
 from pbxtrack.storage.tables import revisions
 
 _revision = Prepared(select(revisions.c.number).where(revisions.c.name == "sites"))
+
+
+NEXT_REVISION = update(revisions).where(revisions.c.name == "sites").values(number=revisions.c.number + 1)
+"""Makes every process read anew what it keeps of the sites."""
 
 
 class KnownSites:

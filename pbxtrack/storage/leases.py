@@ -208,7 +208,7 @@ class SqlLeases:
                     "number": row.id,
                     "to": row.seq + 1,
                     "until": hold.ends_at,
-                    "rests": hold.rests_until,
+                    "rests": hold.ends_at,
                     "guaranteed": hold.guaranteed_until,
                 }
                 for row in rows

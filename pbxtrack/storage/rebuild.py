@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Executable, String, bindparam, func, select, 
 from pbxtrack.calls.events import call_id, restore
 from pbxtrack.calls.lifecycle import outcome, project
 from pbxtrack.calls.ports import Caller, CallRecord
-from pbxtrack.calls.rebuild import Changes, Examined, Key, Told, examine, put_right
+from pbxtrack.calls.rebuild import DIGITS, Changes, Examined, Key, Told, examine, put_right
 from pbxtrack.storage.calls import WRITTEN, SqlCalls, load_rows, record_of, values_of
 from pbxtrack.storage.database import Database, in_the_way
 from pbxtrack.storage.known import KnownSites
@@ -52,7 +52,6 @@ _last = Prepared(
     .group_by(call_facts.c.node, call_facts.c.linkedid),
     many=True,
 )
-_DIGITS = 6  # of seconds and probabilities: a database may round the last ones
 _COMPARED = WRITTEN - {"first", "tags", "state", "held", "candidates"}  # compared elsewhere, as what they are made into
 _there = Prepared(select(calls.c.id).where(Among(calls.c.id, "ids")), many=True)
 _next = (
@@ -127,7 +126,7 @@ class SqlRebuild(SqlCalls):
 
 def _same(kept: Any, value: Any) -> bool:
     if isinstance(value, float):
-        kept, value = round(kept, _DIGITS), round(value, _DIGITS)
+        kept, value = round(kept, DIGITS), round(value, DIGITS)
     same: bool = kept == value
     return same
 

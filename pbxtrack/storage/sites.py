@@ -17,7 +17,8 @@ from pbxtrack.numbers import Number
 from pbxtrack.pool.model import NumberKind
 from pbxtrack.sitefile.diff import Change, diff
 from pbxtrack.sitefile.model import Channel, Pool, Site, ascending, places
-from pbxtrack.storage.tables import addresses, channels, leases, numbers, pools, revisions, sites
+from pbxtrack.storage.known import NEXT_REVISION
+from pbxtrack.storage.tables import addresses, channels, leases, numbers, pools, sites
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # a new number has been free for longer than any other
 _CHUNK = 5_000
@@ -28,7 +29,6 @@ _line_directory = (
     .outerjoin(channels, channels.c.id == numbers.c.channel_id)
     .where(numbers.c.removed_at.is_(None), sites.c.removed_at.is_(None))
 )
-_next_revision = update(revisions).where(revisions.c.name == "sites").values(number=revisions.c.number + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def apply(connection: Connection, wanted: Sequence[Site], taken: Collection[str]
         for address in channel.emails
     }
     _save(connection, addresses, ("address",), address_rows, now)
-    connection.execute(_next_revision)
+    connection.execute(NEXT_REVISION)
 
 
 def _save(

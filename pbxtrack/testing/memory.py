@@ -9,14 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from pbxtrack.calls.curves import PRIOR
-from pbxtrack.calls.evidence import (
-    CALLER_BINDING,
-    MAX_EARLIER_CALLS,
-    MAX_HOLDERS,
-    EarlierCall,
-    Holder,
-    Resolution,
-)
+from pbxtrack.calls.evidence import MAX_HOLDERS, EarlierCall, Holder, Resolution, heard, older_leases, recent
 from pbxtrack.pool.model import Hold, Lease, NumberKind, NumberOwner, SiteSettings, Visit, VisitEvent
 from pbxtrack.pool.policy import MAX_EVENTS, rests_until
 from pbxtrack.pool.ports import Changes, FreeNumber, Known, PoolInfo
@@ -130,7 +123,7 @@ class MemoryLeases:
             if number.leases and (last := self._leases[number.leases[-1]]).ends_at > hold.since:
                 self._leases[last.id] = replace(last, ends_at=hold.since)
             number.seq += 1
-            number.free_at, number.rests_until = hold.ends_at, hold.rests_until
+            number.free_at = number.rests_until = hold.ends_at
             number.guaranteed_until = hold.guaranteed_until
             self._queue(number)
             taken.append(FreeNumber(number.id, number.e164, number.seq, pool_id))
@@ -189,18 +182,17 @@ class MemoryLeases:
         if owner is None or owner.kind is NumberKind.STATIC:
             return Resolution(number, at, caller, owner)
         leases = self._overflow if owner.kind is NumberKind.OVERFLOW else self._by_e164[number].leases
-        by_caller = _latest(self._calls_by[caller], at) if caller else []
-        to_number = _latest(self._calls_to[number], at)
+        by_caller = recent(reversed(self._calls_by[caller]), at) if caller else []
+        to_number = recent(reversed(self._calls_to[number]), at)
         shown = [lease for lease in reversed(leases[-MAX_HOLDERS:]) if self._leases[lease].started_at <= at]
-        older = [tie.lease for call in by_caller if call.number == number for tie in call.ties]
-        holders = [self._leases[lease] for lease in dict.fromkeys([*shown, *older])]
+        holders = [self._leases[lease] for lease in (*shown, *older_leases(number, by_caller, shown))]
         return Resolution(
             number,
             at,
             caller,
             owner,
             [Holder(lease, self._visits[lease.visit]) for lease in holders],
-            [*by_caller, *(call for call in to_number if caller is None or call.caller != caller)],
+            heard(caller, by_caller, to_number),
             self.curves,
         )
 
@@ -217,8 +209,3 @@ def _seen(visit: Visit, at: datetime) -> Visit:
         visit.channel,
         visit.region,
     )
-
-
-def _latest(calls: Sequence[EarlierCall], at: datetime) -> list[EarlierCall]:
-    listed = reversed(calls[-MAX_EARLIER_CALLS:])
-    return [call for call in listed if at - CALLER_BINDING <= call.at < at]
