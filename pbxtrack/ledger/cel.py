@@ -50,6 +50,7 @@ _TOLD = frozenset({
 })  # fmt: skip
 _DIALLED_BY = frozenset({"AppDial", "AppQueue"})
 _BUSY, _ELSEWHERE = 17, 26  # Q.850 and Asterisk's "answered elsewhere"
+_FIRST_LEGS, _SOME_LEGS = 4, 16  # of an Asterisk that starts; of one that had run
 _LATE = 2.0  # s; what is still said of a call after its end
 _STALE = 86_400.0  # s; no call lasts as long
 _MAX_ROWS = 5_000  # of a call
@@ -246,7 +247,10 @@ class CelReader:
             return False
         made, count = float(found[1]), int(found[2])
         before, self._newest = self._newest, (made, count)
-        return count < before[1] and made > before[0] + 1
+        # Two made at once may be told in the other order. Within a second of the last leg, only Asterisk's very first
+        # legs tell of a new start.
+        later = before[0] if count < _FIRST_LEGS and before[1] >= _SOME_LEGS else before[0] + 2
+        return count < before[1] and made >= later
 
     def _home(self, row: CelRow) -> str:
         """The call that the row is of: Asterisk changes a leg's linkedid when calls are joined.

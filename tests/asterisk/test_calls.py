@@ -235,7 +235,7 @@ def test_metrics_tell_of_a_call_and_of_an_answering_process_that_hangs(pbxtrack:
     fallbacks = ("pbxtrack_ami_fallbacks_total", node, "timeout")
     before = pbxtrack.metrics()
     pbxtrack.place(to=BILLBOARD)
-    pbxtrack.until(lambda: pbxtrack.metrics()[answered] == before[answered] + 1)
+    pbxtrack.until(lambda: pbxtrack.metrics()[answered] > before[answered])  # it is told once a second
     after = pbxtrack.metrics()
     assert after["pbxtrack_ami_connected", node] == 1
     for name in ("pbxtrack_ami_events_total", "pbxtrack_ami_facts_total"):

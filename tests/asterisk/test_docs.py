@@ -106,5 +106,8 @@ def test_the_import_that_is_shown_says_what_it_says(pbxtrack: Pbxtrack, tmp_path
         said = pbxtrack.command(*command.split()[2:-1], str(packed)).strip()
         return re.sub(r"\d+", "N", said.replace(str(packed), name)) == re.sub(r"\d+", "N", shown)
 
-    pbxtrack.until(says_it, 60)
-    assert said
+    try:
+        pbxtrack.until(says_it)
+    except AssertionError as error:
+        error.add_note(f"it said: {said}")
+        raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import gzip
 import io
 import json
@@ -138,6 +139,28 @@ def test_a_call_that_asterisk_did_not_survive_ends_with_what_was_last_told() -> 
     assert result.ended_at == max(fact.at for fact in facts)
 
 
+def test_asterisk_may_be_back_within_a_second() -> None:
+    reader = CelReader("pbx1")
+    lines = rewritten("name", seconds=0, number=345)
+    for line in lines[:-4]:
+        assert not reader.feed(line)
+    made = re.search(r"([0-9]+)\.345", "".join(lines))
+    assert made
+    leg = lines[0].replace(".345", ".0").replace(made[1], str(int(made[1]) + 1))
+    (facts,) = reader.feed(leg)
+    assert facts[0].linkedid == f"{made[1]}.345"
+
+
+def test_legs_told_in_another_order_are_no_new_start() -> None:
+    reader = CelReader("pbx1")
+    lines = rewritten("name", seconds=0, number=345)
+    made = re.search(r"([0-9]+)\.345", "".join(lines))
+    assert made
+    earlier = lines[0].replace(".345", ".340").replace(made[1], str(int(made[1]) + 1))
+    found = [facts for line in [lines[0], earlier, *lines[1:-4]] for facts in reader.feed(line)]
+    assert not found
+
+
 def test_a_call_without_an_end_is_let_go_after_a_day() -> None:
     reader = CelReader("pbx1")
     found = [facts for line in unfinished("answered_caller") for facts in reader.feed(line)]
@@ -198,7 +221,7 @@ def test_of_a_call_with_very_many_rows_beginning_and_end_are_kept(monkeypatch: p
             dialled.split('","')[13], f"{HEARD['answered_caller']['linkedid'].partition('.')[0]}.{index + 900}"
         )
         tries += [leg, leg.replace("CHAN_START", "HANGUP")]
-    at = lines.index(dialled)
+    at = lines.index(dialled) + 1
     facts = the(CelReader("pbx1"), [*lines[:at], *tries, *lines[at:]])
     assert outcome(project(facts)).status == "answered"
     assert outcome(project(facts)).ended_at is not None
