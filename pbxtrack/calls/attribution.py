@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from pbxtrack.calls.curves import State, place_of
 from pbxtrack.calls.evidence import Holder, Resolution, Tie, last_deed
@@ -63,8 +64,7 @@ class Attribution:
     candidates: Sequence[Candidate] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Possible:
+class Possible(NamedTuple):
     """Somebody who may have called for the first time.
 
     ``place``: of what they did last, on the curves. ``left``: the probability that they have not called before, from
@@ -140,7 +140,6 @@ def _weigh_holders(known: Resolution, holders: Mapping[str, Holder]) -> Weighing
     called = _called(known)
     caller_region = landline_region(known.caller) if known.caller else None
     curves = known.curves
-    rates, channels = curves.rates, curves.channels
     possible: list[Possible] = []
     weights: dict[str, float] = {}
     for visitor, holder in holders.items():
@@ -149,10 +148,7 @@ def _weigh_holders(known: Resolution, holders: Mapping[str, Holder]) -> Weighing
         state, since = last_deed(holder.lease, known.at)
         one = Possible(holder, place_of(state, (known.at - since).total_seconds()), left, same)
         possible.append(one)
-        weight = rates[one.place] * left * channels.get(holder.visit.channel, 1.0)
-        if same is not None:
-            weight *= curves.same_region if same else curves.other_region
-        weights[visitor] = weight
+        weights[visitor] = left * curves.weight(one.place, holder.visit.channel, same)
     if known.caller is None:
         _add_withheld(weights, known, holders)
     total = sum(weights.values()) + (curves.overflow_strangers if overflow else curves.strangers)

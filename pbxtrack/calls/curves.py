@@ -68,6 +68,13 @@ class Curves:
     calls: int = 0
     version: int = 0
 
+    def weight(self, place: int, channel: str, same_region: bool | None) -> float:
+        """Calls per second of one person of a channel; ``same_region``: None where that is not known."""
+        weight = self.rates[place] * self.channels.get(channel, 1.0)
+        if same_region is None:
+            return weight
+        return weight * (self.same_region if same_region else self.other_region)
+
     @cached_property
     def expected(self) -> Sequence[float]:
         """Calls that one person is expected to make yet, by place: from the step's beginning to the curve's end."""

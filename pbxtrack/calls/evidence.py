@@ -24,8 +24,7 @@ SURE_ENOUGH = 0.5
 """From which probability on a call is taken for a sign of life of the visit that it is attributed to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(NamedTuple):
     """A lease and its visit: who may have been looking at a number."""
 
     lease: Lease

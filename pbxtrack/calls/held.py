@@ -25,5 +25,5 @@ def as_it_was(known: Resolution, held: Held | None) -> Resolution:
     if held is None or not known.holders or known.holders[0].lease.id != held.lease or held == held_in(known):
         return known
     latest = known.holders[0]
-    lease = replace(latest.lease, seen_at=held.seen_at, ends_at=held.ends_at, left_at=held.left_at)
-    return replace(known, holders=[replace(latest, lease=lease), *known.holders[1:]])
+    lease = latest.lease._replace(seen_at=held.seen_at, ends_at=held.ends_at, left_at=held.left_at)
+    return replace(known, holders=[latest._replace(lease=lease), *known.holders[1:]])

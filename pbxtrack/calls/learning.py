@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import accumulate
+from typing import NamedTuple
 
 from pbxtrack.calls.attribution import Weighing
 from pbxtrack.calls.curves import CURVES, EDGES, PLACES, PRIOR, STEPS, WIDTHS, Curves, State, place_of
@@ -41,8 +42,7 @@ _CHANNEL_BELIEF = 10.0  # calls of a channel that are expected of it without it
 _REGION_BELIEF = 20.0  # calls from landlines
 
 
-@dataclass(frozen=True, slots=True)
-class Silence:
+class Silence(NamedTuple):
     """Time in which a visitor could have called for the first time.
 
     ``live``: seconds for which their page was seen open. ``state``: what they did last; ``age``: for how many seconds
@@ -119,34 +119,51 @@ def steps_exposure(ages: Iterable[float]) -> list[float]:
 
 def learn(lessons: Lessons, before: Curves = PRIOR) -> Curves:
     """The curves that fit the calls best, beginning with those that were learned before."""
-    calls = [_Call.of(weighing) for weighing in lessons.weighings if not weighing.again]
+    calls, kinds = _sorted(weighing for weighing in lessons.weighings if not weighing.again)
     # The rounds raise what is low but slowly: they begin with more strangers than are believed in without any lesson.
     curves = before if before.version else replace(before, strangers=_STRANGERS)
     for _ in range(ROUNDS):
-        curves = _maximise(_expect(calls, curves), lessons, curves)
+        curves = _maximise(_expect(calls, kinds, curves), lessons, curves)
     return replace(curves, calls=len(lessons.weighings), version=before.version + 1)
+
+
+class _Kind(NamedTuple):
+    """What the curves tell apart of those who may have called."""
+
+    place: int
+    channel: str
+    same_region: bool | None
 
 
 @dataclass(slots=True)
 class _Call:
-    """A weighing as the rounds need it."""
+    """A weighing as the rounds need it: ``kinds``, by their index, of those who may have called, and ``left``.
 
-    places: list[int]
-    left: list[float]
-    channels: list[str]
-    same_region: list[bool | None]
+    ``by_chance``: the share of them whose region is the caller's; None where no region is known.
+    """
+
+    kinds: Sequence[int]
+    left: Sequence[float]
     overflow: bool
+    by_chance: float | None
 
-    @classmethod
-    def of(cls, weighing: Weighing) -> _Call:
-        possible = weighing.possible
-        return cls(
-            [one.place for one in possible],
-            [one.left for one in possible],
-            [one.holder.visit.channel for one in possible],
-            [one.same_region for one in possible],
-            weighing.overflow,
+
+def _sorted(weighings: Iterable[Weighing]) -> tuple[list[_Call], list[_Kind]]:
+    """The calls, and the kinds of people who may have made them: few, so that a round weighs each but once."""
+    indexes: dict[_Kind, int] = {}
+    calls = []
+    for weighing in weighings:
+        kinds = [_Kind(one.place, one.holder.visit.channel, one.same_region) for one in weighing.possible]
+        regions = [kind.same_region for kind in kinds if kind.same_region is not None]
+        calls.append(
+            _Call(
+                [indexes.setdefault(kind, len(indexes)) for kind in kinds],
+                [one.left for one in weighing.possible],
+                weighing.overflow,
+                sum(regions) / len(regions) if regions else None,
+            )
         )
+    return calls, list(indexes)
 
 
 @dataclass(slots=True)
@@ -162,39 +179,30 @@ class _Counts:
     known_region: float = 0.0
 
 
-def _expect(calls: Sequence[_Call], curves: Curves) -> _Counts:
+def _expect(calls: Sequence[_Call], kinds: Sequence[_Kind], curves: Curves) -> _Counts:
     counts = _Counts()
-    rates, factors = curves.rates, curves.channels
-    places = counts.places
+    weight_of = [curves.weight(*kind) for kind in kinds]
+    found = [0.0] * len(kinds)
     for call in calls:
         stranger = curves.overflow_strangers if call.overflow else curves.strangers
-        weights = [
-            rates[place] * left * factors.get(channel, 1.0)
-            for place, left, channel in zip(call.places, call.left, call.channels, strict=True)
-        ]
-        regions = [same for same in call.same_region if same is not None]
-        if regions:
-            weights = [
-                weight if same is None else weight * (curves.same_region if same else curves.other_region)
-                for weight, same in zip(weights, call.same_region, strict=True)
-            ]
+        weights = [weight_of[index] * left for index, left in zip(call.kinds, call.left, strict=True)]
         total = sum(weights) + stranger
-        for place, weight, channel in zip(call.places, weights, call.channels, strict=True):
-            share = weight / total
-            places[place] += share
-            counts.channels[channel] += share
-        if regions:
-            by_chance = sum(regions) / len(regions)
-            for same, weight in zip(call.same_region, weights, strict=True):
-                if same is not None:
-                    share = weight / total
-                    counts.known_region += share
-                    counts.same_region += share * same
-                    counts.same_by_chance += share * by_chance
+        for index, weight in zip(call.kinds, weights, strict=True):
+            found[index] += weight / total
         if call.overflow:
             counts.overflow_strangers += stranger / total
         else:
             counts.strangers += stranger / total
+        if call.by_chance is not None:
+            weighed = zip(call.kinds, weights, strict=True)
+            known = sum(weight for index, weight in weighed if kinds[index].same_region is not None)
+            counts.same_by_chance += call.by_chance * known / total
+    for kind, share in zip(kinds, found, strict=True):
+        counts.places[kind.place] += share
+        counts.channels[kind.channel] += share
+        if kind.same_region is not None:
+            counts.known_region += share
+            counts.same_region += share * kind.same_region
     return counts
 
 

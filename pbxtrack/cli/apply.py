@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from pbxtrack.cli.common import json_option, now, open_database, print_json
+from pbxtrack.cli.common import now, open_database
+from pbxtrack.cli.options import json_option, print_json
 from pbxtrack.cli.text import count, visible
 from pbxtrack.config import load
 from pbxtrack.errors import PbxtrackError

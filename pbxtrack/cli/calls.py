@@ -12,7 +12,8 @@ import click
 from sqlalchemy import Connection
 
 from pbxtrack.calls.lifecycle import Status
-from pbxtrack.cli.common import json_option, now, open_database, print_json
+from pbxtrack.cli.common import now, open_database
+from pbxtrack.cli.options import json_option, print_json
 from pbxtrack.cli.table import Column, print_table
 from pbxtrack.cli.text import visible
 from pbxtrack.config import load

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from pydantic import BaseModel, SecretStr
 
-from pbxtrack.cli.common import json_option, print_json
+from pbxtrack.cli.options import json_option, print_json
 from pbxtrack.cli.table import Column, print_table
 from pbxtrack.config import exposed_secrets, load
 from pbxtrack.errors import ConfigError

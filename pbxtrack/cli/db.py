@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from pbxtrack.cli.common import json_option, open_database, print_json
+from pbxtrack.cli.common import open_database
+from pbxtrack.cli.options import json_option, print_json
 from pbxtrack.storage import migrate
 
 

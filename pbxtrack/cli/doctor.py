@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 
 from pbxtrack import config, logs
-from pbxtrack.cli.common import json_option, print_json
+from pbxtrack.cli.options import json_option, print_json
 from pbxtrack.cli.text import count
 from pbxtrack.doctor import Finding, examine
 

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from pbxtrack.calls.reconcile import reconcile
-from pbxtrack.cli.common import json_option, now, open_database, print_json
+from pbxtrack.cli.common import now, open_database
+from pbxtrack.cli.options import json_option, print_json
 from pbxtrack.config import load
 from pbxtrack.ledger.apart import read_parts
 from pbxtrack.ledger.files import Part

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import click
 
-from pbxtrack.cli.common import Duration, json_option, print_json
+from pbxtrack.cli.options import Duration, json_option, print_json
 from pbxtrack.cli.table import Column, print_table
 from pbxtrack.cli.text import count
 from pbxtrack.pool import sizing

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from pbxtrack.cli.calls import Moment
-from pbxtrack.cli.common import json_option, open_database, print_json
+from pbxtrack.cli.common import open_database
+from pbxtrack.cli.options import json_option, print_json
 from pbxtrack.config import load
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.rebuild import Rebuilt, count

@@ -12,7 +12,7 @@ from typing import Any
 import click
 import orjson
 
-from pbxtrack.cli.common import Duration, json_option, print_json
+from pbxtrack.cli.options import Duration, json_option, print_json
 from pbxtrack.cli.table import Column, print_table
 from pbxtrack.cli.text import count
 from pbxtrack.errors import PbxtrackError

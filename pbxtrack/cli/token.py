@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import click
 
-from pbxtrack.cli.common import json_option, now, open_database, print_json
+from pbxtrack.cli.common import now, open_database
+from pbxtrack.cli.options import json_option, print_json
 from pbxtrack.cli.text import visible
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.storage.tokens import MAX_NAME, Token, add_token, list_tokens, revoke_token

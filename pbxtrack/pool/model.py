@@ -1,4 +1,7 @@
-"""The words of number leasing: who owns a number, who holds it, what a visitor is given."""
+"""The words of number leasing: who owns a number, who holds it, what a visitor is given.
+
+What is made for every heartbeat is a named tuple, which takes a third of the time that a frozen dataclass takes.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from pbxtrack.sources.touch import ChannelRule, Touch
 
@@ -48,8 +52,7 @@ class SiteSettings:
         return self.channel_lines.get(channel) or self.line
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(NamedTuple):
     """A visitor's session and what brought it."""
 
     id: str
@@ -71,8 +74,7 @@ class EventKind(StrEnum):
     LEAVE = "leave"
 
 
-@dataclass(frozen=True, slots=True)
-class VisitEvent:
+class VisitEvent(NamedTuple):
     """Something a visitor did during a visit, after the page that it began with."""
 
     visit: str
@@ -81,8 +83,7 @@ class VisitEvent:
     page: str
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(NamedTuple):
     """How long a number is held from a sign of life on: ``guaranteed``, and until the end where numbers suffice."""
 
     since: datetime
@@ -90,8 +91,7 @@ class Hold:
     ends_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """A number held for a visit.
 
     ``number`` is None when the pool was used up and the visitor was shown the site's overflow number. ``ends_at`` is
@@ -150,8 +150,7 @@ class LeaseRequest:
     others: Others = Others()
 
 
-@dataclass(frozen=True, slots=True)
-class Sign:
+class Sign(NamedTuple):
     """A page's sign of life: for which lease, and what happened there. A mere heartbeat has no ``event``.
 
     ``at`` where it is not now. ``call``: it was none of the page, but a call that was attributed to the lease; True of
@@ -167,8 +166,7 @@ class Sign:
     call: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseGrant:
+class LeaseGrant(NamedTuple):
     """What the website is given: the lease and what to show. ``number`` is None where nothing can be shown.
 
     ``pool`` is that of the lease's number.

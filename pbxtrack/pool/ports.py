@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pbxtrack.pool.model import Hold, Lease, SiteSettings, Visit, VisitEvent
 
@@ -29,8 +29,7 @@ class PoolInfo:
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """A visit and its visitor's latest lease. ``pool``: its number's, if nobody had it since and it is the site's."""
 
     visit: Visit

@@ -8,7 +8,7 @@ free numbers, of which locked ones are passed over), so that two transactions ne
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from itertools import zip_longest
@@ -150,7 +150,7 @@ class _Turn:
         for index, request, site in of_site:
             if site is None:
                 continue
-            touch = read_touch(request.page, request.referrer, own_hosts=_hosts(tuple(site.origins)))
+            touch = _touch(request.page, request.referrer, tuple(site.origins))
             found = known.get((site.id, request.visitor or ""))
             if found and policy.same_visit(found.visit, touch, self._now):
                 _see(self._changes, found.visit, self._now, EventKind.VIEW, request.page)
@@ -185,7 +185,7 @@ class _Turn:
             one.grant = LeaseGrant(lease, one.site, one.visit, lease.number, renewed=True, pool=one.pool)
             return
         if own.live(now):
-            self._changes.ended.append(replace(own, ends_at=now))
+            self._changes.ended.append(own._replace(ends_at=now))
         elif one.pool in self._closed(one):
             return
         assert one.pool is not None
@@ -278,6 +278,11 @@ def by_region(pools: Iterable[PoolInfo], region: str) -> tuple[list[PoolInfo], l
     theirs = [pool for pool in listed if region in pool.regions]
     anyones = [pool for pool in listed if not pool.regions]
     return theirs + anyones, [pool for pool in listed if pool.regions and region not in pool.regions]
+
+
+@lru_cache(maxsize=256)  # an advertisement leads all to the same page, where it adds no id of the click
+def _touch(page: str, referrer: str, origins: tuple[str, ...]) -> Touch:
+    return read_touch(page, referrer, own_hosts=_hosts(origins))
 
 
 @lru_cache(maxsize=1_000)

@@ -159,7 +159,7 @@ def test_a_sign_of_life_from_another_sites_page_changes_nothing(shop: Stores) ->
     grant, later = ask(shop), NOW + 20 * MINUTE
     sign = Sign(grant.lease.id, EventKind.TAP, "/order", sites={"other"})
     with shop() as store:
-        foreign, own = renew(store, [sign, replace(sign, sites={"demo", "other"})], NOW + MINUTE)
+        foreign, own = renew(store, [sign, sign._replace(sites={"demo", "other"})], NOW + MINUTE)
     assert isinstance(foreign, ForeignSite)
     assert isinstance(own, LeaseGrant)
     with shop() as store:

@@ -1,0 +1,39 @@
+"""Options and output that commands have in common; none of it needs a database."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+
+from pbxtrack.sitefile import values
+from pbxtrack.storage.times import rfc3339
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+class Duration(click.ParamType[timedelta]):
+    """A duration as the site file has it: 90s, 30m, 1h or 2d."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        try:
+            return values.duration(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON; times in RFC 3339, UTC."""
+    click.echo(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        return str(rfc3339(value))
+    return str(value)
