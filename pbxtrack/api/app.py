@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from aiohttp import hdrs, web
 from multidict import istr
 
-from pbxtrack.api import calls, cors, leases, openapi, problems, routing, status
+from pbxtrack.api import calls, cors, leases, openapi, problems, reports, routing, status
 from pbxtrack.api.client_address import ClientAddresses
 from pbxtrack.api.kept import Kept
 from pbxtrack.api.limits import Limiter
@@ -30,7 +30,7 @@ from pbxtrack.api.services import (
 from pbxtrack.api.shares import Shares
 from pbxtrack.api.snippet import route as snippet
 
-ROUTES = (*snippet.ROUTES, *leases.ROUTES, *calls.ROUTES, *status.ROUTES)
+ROUTES = (*snippet.ROUTES, *leases.ROUTES, *calls.ROUTES, *reports.ROUTES, *status.ROUTES)
 
 _KEEP_ALIVE = 75.0  # seconds
 _DRAIN = 5.0  # seconds that requests under way are given when the service stops

@@ -289,6 +289,61 @@ class CallPage(BaseModel):
     next: Annotated[str | None, Field(description="The cursor of the next page; null at the end.")]
 
 
+class ReportQuery(BaseModel):
+    """Of which calls."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: Annotated[Time | None, Field(description="Calls from this time on.")] = None
+    until: Annotated[Time | None, Field(description="Calls before this time.")] = None
+    site: Annotated[Any20, Field(description="The site's key; none: all.")] = []
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class KnownAnswer(BaseModel):
+    """Calls whose visitor became known, by what told."""
+
+    corrected: int
+    tap: int
+    caller: int
+
+
+class BandAnswer(BaseModel):
+    """A point of the reliability diagram: calls that were said to be so sure."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    from_: Annotated[Share, Field(alias="from")]
+    to: Share
+    calls: int
+    said: Annotated[Share | None, Field(description="The mean confidence.")]
+    right: Annotated[Share | None, Field(description="The share that was right.")]
+
+
+class AccuracyAnswer(BaseModel):
+    """How good the attributions of a site's calls to leased numbers are. null: there are no such calls."""
+
+    site: str
+    month: Annotated[str | None, Field(description="2026-01, in the site's time zone; null: all of them.")]
+    calls: int
+    attributed: Annotated[int, Field(description="To a visit.")]
+    coverage: Annotated[Share | None, Field(description="The share that is attributed.")]
+    expected_precision: Annotated[Share | None, Field(description="The mean confidence of those.")]
+    known: KnownAnswer
+    precision: Annotated[Share | None, Field(description="Of known calls that are attributed, those that are right.")]
+    accuracy: Annotated[Share | None, Field(description="Of all known calls.")]
+    brier: Share | None
+    calibration_error: Annotated[Share | None, Field(description="The expected calibration error, over ten bands.")]
+    bands: list[BandAnswer]
+
+
+class AccuracyPage(BaseModel):
+    items: list[AccuracyAnswer]
+    next: None
+
+
 class Alive(BaseModel):
     status: Literal["alive"]
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,8 +11,8 @@ import click
 from sqlalchemy import Connection
 
 from pbxtrack.calls.lifecycle import Status
-from pbxtrack.cli.common import now, open_database
-from pbxtrack.cli.options import json_option, print_json
+from pbxtrack.cli.common import open_database
+from pbxtrack.cli.options import Moment, json_option, print_json
 from pbxtrack.cli.table import Column, print_table
 from pbxtrack.cli.text import visible
 from pbxtrack.config import load
@@ -23,26 +22,6 @@ from pbxtrack.storage.sites import time_zones
 from pbxtrack.storage.views import MAX_PAGE, CallFilter, call_detail, call_timeline, calls_page
 
 _SHOWN = 60  # characters of what was changed
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-class Moment(click.ParamType[datetime]):
-    """A time: a date, a date and time (RFC 3339; this machine's zone where none is given), or how long ago: 2h."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        if isinstance(value, datetime):
-            return value
-        ago = re.fullmatch(r"(\d{1,6})([mhdw])", str(value), re.ASCII)
-        try:
-            if ago:
-                return now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-            return datetime.fromisoformat(str(value)).astimezone(UTC)
-        except (ValueError, OverflowError):
-            self.fail(
-                f"{value!r} is no time: write 2026-11-22, 2026-11-22T15:04:05Z, or 2h for two hours ago", param, ctx
-            )
 
 
 @click.group(invoke_without_command=True)

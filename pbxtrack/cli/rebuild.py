@@ -9,9 +9,8 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from pbxtrack.cli.calls import Moment
 from pbxtrack.cli.common import open_database
-from pbxtrack.cli.options import json_option, print_json
+from pbxtrack.cli.options import Moment, json_option, print_json
 from pbxtrack.config import load
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.rebuild import Rebuilt, count

@@ -12,6 +12,7 @@ from typing import Any
 import click
 import orjson
 
+from pbxtrack.calls.scores import Scored, Scores, score
 from pbxtrack.cli.options import Duration, json_option, print_json
 from pbxtrack.cli.table import Column, print_table
 from pbxtrack.cli.text import count
@@ -19,7 +20,6 @@ from pbxtrack.errors import PbxtrackError
 from pbxtrack.pool.model import NumberKind
 from pbxtrack.pool.policy import MAX_HOLD, MIN_HOLD
 from pbxtrack.replay.engine import Engine, Replayed, run
-from pbxtrack.replay.scores import Scored, Scores, score
 from pbxtrack.replay.site import Stage, bare, of_file
 from pbxtrack.replay.trace import read
 from pbxtrack.sitefile.model import DEFAULT_GUARANTEED, DEFAULT_HOLD

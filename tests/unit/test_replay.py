@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from pbxtrack.calls.scores import Scored, score
 from pbxtrack.cli.replay import replay
-from pbxtrack.replay.scores import Scored, score
 from pbxtrack.replay.trace import Called, InvalidTrace, Renewed, Visited, read
 
 AD = "https://shop.example/?utm_source=yandex&utm_medium=cpc"

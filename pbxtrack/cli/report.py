@@ -1,0 +1,103 @@
+"""``pbxtrack report``: reports as tables."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+
+from pbxtrack.cli.common import open_database
+from pbxtrack.cli.options import Moment, json_option, print_json
+from pbxtrack.cli.table import Column, print_table
+from pbxtrack.config import load
+from pbxtrack.errors import PbxtrackError
+from pbxtrack.storage.accuracy import accuracy as accuracy_of
+from pbxtrack.storage.sites import time_zones
+
+_BAR = 20  # characters for all of a share
+
+
+@click.group()
+def report() -> None:
+    """Reports, as a table, as CSV or as JSON."""
+
+
+@report.command()
+@click.option("--since", type=Moment(), help="Calls from this time on: 2026-11-22, 2026-11-22T15:04Z, 30d (ago).")
+@click.option("--until", type=Moment(), help="Calls before this time.")
+@click.option("--site", "sites", multiple=True, help="Of this site (its key).")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a line for each site and month.")
+@json_option
+def accuracy(
+    since: datetime | None, until: datetime | None, sites: tuple[str, ...], as_csv: bool, as_json: bool
+) -> None:
+    """How good attributions of calls to leased numbers are, by site and month.
+
+    Expected: how sure they are on average. Right: of the calls whose visitor became known otherwise (people corrected
+    the call, the number was tapped just before it, or one of these tells of another call of the caller), how many.
+    """
+    if as_csv and as_json:
+        raise click.UsageError("choose one of --csv and --json")
+    with open_database(load()) as database, database.transaction() as connection:
+        there = time_zones(connection)
+        if unknown := next((site for site in sites if site not in there), None):
+            raise PbxtrackError(f"there is no site {unknown!r}; there is {', '.join(sorted(there)) or 'none'}")
+        items = accuracy_of(connection, since, until, sites)
+    if as_json:
+        print_json(items)
+    elif as_csv:
+        _print_csv(items)
+    else:
+        _print(items)
+
+
+def _print_csv(items: Sequence[Mapping[str, Any]]) -> None:
+    names = ("site", "month", "calls", "attributed", "coverage", "expected_precision", "known", "precision", "accuracy",
+             "brier", "calibration_error")  # fmt: skip
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow(names)
+    for item in items:
+        if item["month"] is not None:
+            out.writerow([sum(item[name].values()) if name == "known" else item[name] for name in names])
+
+
+def _print(items: Sequence[Mapping[str, Any]]) -> None:
+    columns = [Column("Site"), Column("Month"), *(
+        Column(name, right=True) for name in ("Calls", "Attributed", "Expected", "Known", "Right", "Calibration error")
+    )]  # fmt: skip
+    print_table(columns, [_line(item) for item in items])
+    for item in items:
+        bands = [band for band in item["bands"] if band["calls"]]
+        if item["month"] is None and bands:
+            click.echo(f"\n{item['site']}: how sure attributions were, and how often they were right")
+            shown = [Column("Sure"), *(Column(name, right=True) for name in ("Calls", "Said", "Right")), Column("")]
+            print_table(shown, [_band(band) for band in bands])
+
+
+def _line(item: Mapping[str, Any]) -> list[str]:
+    return [
+        item["site"],
+        item["month"] or "all",
+        f"{item['calls']:,}",
+        _share(item["coverage"]),
+        _share(item["expected_precision"]),
+        f"{sum(item['known'].values()):,}",
+        _share(item["precision"]),
+        _share(item["calibration_error"]),
+    ]
+
+
+def _band(band: Mapping[str, Any]) -> list[str]:
+    """``█`` up to what was right, ``│`` where it was said to be."""
+    bar = ["█" if at < round(band["right"] * _BAR) else "·" for at in range(_BAR)]
+    bar[min(round(band["said"] * _BAR), _BAR - 1)] = "│"
+    sure = f"{band['from']:.0%} to {band['to']:.0%}"
+    return [sure, f"{band['calls']:,}", _share(band["said"]), _share(band["right"]), "".join(bar)]
+
+
+def _share(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"

@@ -1,0 +1,118 @@
+"""The report on attribution itself: what was expected, and what became known."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from pbxtrack.pool import service
+from pbxtrack.pool.model import EventKind, LeaseGrant, LeaseRequest, Sign
+from pbxtrack.storage.accuracy import accuracy
+from pbxtrack.storage.database import Database
+from pbxtrack.storage.leases import SqlLeases
+from pbxtrack.storage.views import annotate_call
+from tests.contract.api_client import CALLER, PAGE, STATIC, T0, a_token, assert_problem, put_call, running
+from tests.contract.leasing import one
+from tests.contract.site import a_site
+
+REPORT = "/api/v1/reports/accuracy"
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def site(database: Database) -> Database:
+    with database.transaction() as connection:
+        a_site(connection, static=[STATIC], pool=["+74951230100", "+74951230101"])
+        a_site(connection, key="other", pool=["+74951230200"])
+    return database
+
+
+def shown(database: Database, minute: float, tap_after: float | None = None) -> LeaseGrant:
+    """A visitor is shown a number so many minutes after T0, and taps it some seconds later."""
+    at = T0 + minute * MINUTE
+    with database.transaction() as connection:
+        store = SqlLeases(connection)
+        grant = one(store, LeaseRequest("demo", PAGE), at)
+        if tap_after is not None:
+            tapped = at + timedelta(seconds=tap_after)
+            service.renew(store, [Sign(grant.lease.id, EventKind.TAP, at=tapped)], tapped)
+    return grant
+
+
+def report(database: Database, **which: Any) -> dict[tuple[str, str | None], dict[str, Any]]:
+    with database.transaction() as connection:
+        return {(item["site"], item["month"]): item for item in accuracy(connection, **which)}
+
+
+def test_a_site_without_calls_has_nothing_to_say(site: Database) -> None:
+    found = report(site)
+    assert list(found) == [("demo", None), ("other", None)]
+    empty = found["demo", None]
+    assert (empty["calls"], empty["attributed"], empty["known"]) == (0, 0, {"corrected": 0, "tap": 0, "caller": 0})
+    assert {empty[name] for name in ("coverage", "expected_precision", "precision", "brier")} == {None}
+
+
+def test_what_was_said_is_compared_with_what_became_known(site: Database) -> None:
+    looked, tapped = shown(site, -1), shown(site, 59, tap_after=50)
+    assert looked.number
+    assert tapped.number
+    put_call(site, 0, dialled=looked.number)  # said to be the first visitor's, but its caller
+    put_call(site, 60, dialled=tapped.number)  # turns out to be the second one
+    put_call(site, 61, dialled=STATIC)  # is certain, and not in it
+    whole = report(site)["demo", None]
+    assert (whole["calls"], whole["attributed"], whole["coverage"]) == (2, 2, 1.0)
+    assert whole["known"] == {"corrected": 0, "tap": 1, "caller": 1}
+    assert (whole["precision"], whole["accuracy"]) == (0.5, 0.5)
+    assert sum(band["calls"] for band in whole["bands"]) == 2
+    assert 0.5 < whole["expected_precision"] <= 1
+    assert whole["brier"] > 0.2
+
+
+def test_a_correction_tells(site: Database) -> None:
+    looked, other = shown(site, -1), shown(site, -1)
+    assert looked.number
+    call = put_call(site, 0, dialled=looked.number, caller=None)
+    unknown = put_call(site, 1, dialled=looked.number, caller=None)
+    with site.transaction() as connection:
+        annotate_call(connection, call, {"attribution": {"visit": other.visit.id}}, "tests", T0)
+        annotate_call(connection, unknown, {"attribution": {"channel": "Radio"}}, "tests", T0)  # names no visitor
+    whole = report(site)["demo", None]
+    assert (whole["known"]["corrected"], whole["accuracy"]) == (1, 0.0)
+
+
+def test_months_are_the_sites_own(site: Database) -> None:
+    """2026-03-31 21:30 in UTC is April in Moscow."""
+    number = shown(site, -1).number
+    assert number
+    put_call(site, 0, dialled=number)
+    put_call(site, (30 * 24 + 12) * 60 + 30, dialled=number)
+    found = report(site, keys=["demo"])
+    assert list(found) == [("demo", None), ("demo", "2026-04"), ("demo", "2026-03")]
+    assert [found[key]["calls"] for key in found] == [2, 1, 1]
+    assert [*report(site, since=T0 + MINUTE, keys=["demo"])] == [("demo", None), ("demo", "2026-04")]
+    assert [*report(site, until=T0 + MINUTE, keys=["demo"])] == [("demo", None), ("demo", "2026-03")]
+
+
+@pytest.mark.asyncio
+async def test_the_api_answers_it_to_managers(site: Database) -> None:
+    number = shown(site, -1, tap_after=50).number
+    assert number
+    put_call(site, 0, dialled=number, caller=CALLER)
+    manager = a_token(site)
+    async with running(site) as client:
+        response = await client.get(REPORT, params={"site": "demo"}, headers=manager)
+        document = await response.json()
+        assert response.status == 200
+        assert document["next"] is None
+        whole, month = document["items"]
+        assert (whole["month"], month["month"]) == (None, "2026-03")
+        assert {key: value for key, value in whole.items() if key != "month"} == {
+            key: value for key, value in month.items() if key != "month"
+        }
+        assert (whole["precision"], whole["known"]["tap"]) == (1.0, 1)
+        refused = await client.get(REPORT)
+        assert_problem(refused, 401, await refused.json())
+        wrong = await client.get(REPORT, params={"since": "yesterday"}, headers=manager)
+        assert_problem(wrong, 400, await wrong.json())

@@ -1,0 +1,60 @@
+"""`pbxtrack report` as its user meets it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+from pbxtrack.pool import service
+from pbxtrack.pool.model import EventKind, LeaseRequest, Sign
+from pbxtrack.storage.database import Database
+from pbxtrack.storage.leases import SqlLeases
+from tests.contract.leasing import one
+from tests.contract.test_recording import NOW, an_answered_call
+from tests.unit.test_cli import Cli, cli, ready  # noqa: F401 (fixtures)
+
+
+def a_tapped_number(cli: Cli) -> str:  # noqa: F811
+    """Shown to a visitor who taps it ten seconds before NOW."""
+    tapped = NOW - timedelta(seconds=10)
+    database = Database(f"sqlite:///{cli.folder}/data/pbxtrack.db")
+    with database.transaction() as connection:
+        store = SqlLeases(connection)
+        grant = one(store, LeaseRequest("demo", "https://shop.example/"), tapped - timedelta(minutes=1))
+        service.renew(store, [Sign(grant.lease.id, EventKind.TAP, at=tapped)], tapped)
+    database.close()
+    assert grant.number
+    return grant.number
+
+
+def test_it_tells_how_good_attributions_are(ready: Cli) -> None:  # noqa: F811
+    ready.record(*an_answered_call(a_tapped_number(ready)))
+    month = NOW.astimezone(UTC).strftime("%Y-%m")
+    shown = ready("report", "accuracy").out
+    assert month in shown
+    assert "100.0%" in shown
+    assert "demo: how sure attributions were, and how often they were right" in shown
+    heading, line = ready("report", "accuracy", "--csv").out.splitlines()
+    found = dict(zip(heading.split(","), line.split(","), strict=True))
+    assert (found["site"], found["month"], found["calls"], found["known"]) == ("demo", month, "1", "1")
+    whole, _ = json.loads(ready("report", "accuracy", "--json", "--site", "demo").out)
+    assert (whole["month"], whole["precision"]) == (None, 1.0)
+
+
+def test_a_period_without_calls_is_an_empty_table(ready: Cli) -> None:  # noqa: F811
+    ready.record(*an_answered_call("+74951230100"))
+    later = (NOW + timedelta(days=1)).isoformat()
+    lines = ready("report", "accuracy", "--since", later).out.splitlines()
+    assert len(lines) == 3
+    assert lines[2].split() == ["demo", "all", "0", "0"]
+
+
+def test_what_hinders_it_is_said_in_a_line(ready: Cli) -> None:  # noqa: F811
+    assert "there is no site 'shop'; there is demo" in ready.fails("report", "accuracy", "--site", "shop")
+    assert "choose one" in ready("report", "accuracy", "--csv", "--json", status=2).err
+    assert "is no time" in ready("report", "accuracy", "--since", "soon", status=2).err
+
+
+def test_times_are_given_in_any_zone(ready: Cli) -> None:  # noqa: F811
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    assert ready("report", "accuracy", "--until", now).err == ""
