@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,6 +15,7 @@ from pbxtrack.cli.options import Duration, json_option, print_json
 from pbxtrack.cli.table import Column, print_table
 from pbxtrack.cli.text import count
 from pbxtrack.pool import sizing
+from pbxtrack.pool.policy import MAX_HOLD, MIN_HOLD
 
 _AROUND = 20  # sizes in the table differ by one number in so many of the answer
 
@@ -32,28 +35,52 @@ def pool() -> None:
 
 
 @pool.command()
-@click.option("--visits-per-hour", "visits", type=float, required=True, help="New visits in an hour, a busy one.")
-@click.option("--visit", type=Duration(), required=True, help="How long a visit lasts on average: 3m.")
-@click.option("--hold", type=Duration(), required=True, help="For how long numbers are held after it: 30m.")
+@click.option("--site", help="Reckon from this site's own traffic (its key): replay it at other sizes and holds.")
+@click.option("--days", type=click.IntRange(1, 90), help="Of the last so many days; 7 unless given.  [--site]")
+@click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Draw the curve into a file.  [--site]")
+@click.option("--visits-per-hour", "visits", type=float, help="New visits in an hour, a busy one.")
+@click.option("--visit", type=Duration(), help="How long a visit lasts on average: 3m.")
+@click.option("--hold", type=Duration(), help="For how long numbers are held after it: 30m.")
 @click.option(
     "--blocking", type=float, default=0.01, show_default=True, help="The part of visitors who may find no number."
 )
 @click.option("--price", type=float, help="What a number costs a month.")
 @json_option
-def size(visits: float, visit: timedelta, hold: timedelta, blocking: float, price: float | None, as_json: bool) -> None:
+def size(
+    site: str | None,
+    days: int | None,
+    svg: Path | None,
+    visits: float | None,
+    visit: timedelta | None,
+    hold: timedelta | None,
+    blocking: float,
+    price: float | None,
+    as_json: bool,
+) -> None:
     """How many numbers a pool needs, for visits that come at random: by Erlang's B formula.
 
     Who comes while every number is held for somebody else is shown the overflow number, and cannot be told from others
-    who are. See `docs/pool-size.md`.
+    who are. With --site, the site's own visits and calls are replayed besides. See `docs/pool-size.md`.
     """
-    if not (math.isfinite(visits) and visits > 0):
-        raise click.BadParameter("must be a number above 0", param_hint="--visits-per-hour")
     if price is not None and not (math.isfinite(price) and price >= 0):
         raise click.BadParameter("must be a price, 0 or more", param_hint="--price")
     if not 0 < blocking < 1:
         raise click.BadParameter(
             "must be between 0 and 1; write 0.01 for one visitor in a hundred", param_hint="--blocking"
         )
+    if site is not None:
+        if visits is not None or visit is not None:
+            raise click.UsageError("with --site, --visits-per-hour and --visit are counted; leave them out")
+        if hold is not None and not MIN_HOLD <= hold <= MAX_HOLD:
+            raise click.BadParameter("must be between 1m and 30d", param_hint="--hold")
+        sizes_of_site(site, timedelta(days=days or 7), hold, blocking, price, svg, as_json=as_json)
+        return
+    if days is not None or svg is not None:
+        raise click.UsageError("--days and --svg are for --site")
+    if visits is None or visit is None or hold is None:
+        raise click.UsageError("say --visits-per-hour, --visit and --hold; or --site for a site's own traffic")
+    if not (math.isfinite(visits) and visits > 0):
+        raise click.BadParameter("must be a number above 0", param_hint="--visits-per-hour")
     try:
         load = sizing.offered_load(visits, visit, hold)
         needed = sizing.numbers_needed(load, blocking)
@@ -74,6 +101,13 @@ def size(visits: float, visit: timedelta, hold: timedelta, blocking: float, pric
     click.echo(f"{count(needed, 'number')}{monthly}: at most {100 * blocking:g} % of visitors find none free")
     click.echo(f"offered load: {load:,.2f} erlangs, which is how many would be held at once on average\n")
     show(sizes, needed)
+
+
+def sizes_of_site(*arguments: Any, **options: Any) -> None:
+    """Reckon from a site's own traffic: what that needs is not loaded for the formula alone."""
+    from pbxtrack.cli import pool_of_site
+
+    pool_of_site.show(*arguments, **options)
 
 
 def show(sizes: Sequence[Size], needed: int) -> None:

@@ -59,3 +59,18 @@ def of_file(
     )
     static = {number: channel.name for channel in found.channels for number in channel.numbers}
     return Stage(site, pools, static)
+
+
+def of_size(found: Site, numbers: int, hold: timedelta) -> Stage:
+    """The same site, if its pools had so many numbers in all, divided as they are now: +70000000001 and up."""
+    stage = of_file(found, None, hold)
+    sizes = {regions: len(listed) for regions, listed in stage.pools.items()}
+    total = sum(sizes.values())
+    pools: dict[str, list[str]] = {}
+    before = given = 0
+    for regions, size in sizes.items():
+        before += size
+        upto = round(numbers * before / total)
+        pools[regions] = [f"+7{index:010}" for index in range(given + 1, upto + 1)]
+        given = upto
+    return Stage(stage.site, pools, {})

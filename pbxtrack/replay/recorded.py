@@ -1,0 +1,125 @@
+"""A site's own traffic, as it was recorded, as the events of a trace; and what it is at its busiest.
+
+Whom a call came from is not known but by what attribution said: that is taken for true. Heartbeats are not kept, so a
+visit gives them once a minute until its last sign of life. A call that nobody was said to have made rings a number of
+the pool by turns.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from operator import attrgetter
+
+from sqlalchemy import Connection, func, select
+
+from pbxtrack.calls.evidence import SURE_ENOUGH
+from pbxtrack.pool.model import EventKind, NumberKind
+from pbxtrack.pool.policy import HEARTBEAT
+from pbxtrack.replay.trace import Called, Event, Renewed, Visited
+from pbxtrack.storage.tables import calls, numbers, sites, visit_events, visits
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What happened on a site in a time. ``strangers``: calls of nobody who was shown the number; they have no visit
+    and no number yet. ``busiest``: visits in the hour in which most began; ``visit``: how long one lasted on average.
+    """
+
+    visits: Sequence[Visited]
+    signs: Sequence[Renewed]
+    calls: Sequence[Called]
+    strangers: Sequence[Called]
+    busiest: int
+    visit: timedelta
+
+    def events(self, pool: Sequence[str]) -> Iterator[Event]:
+        """All of it by time, for a pool of these numbers."""
+        strange = [
+            Called(call.at, call.call, call.caller, None, pool[index % len(pool)])
+            for index, call in enumerate(self.strangers if pool else ())
+        ]
+        return heapq.merge(self.visits, self.signs, self.calls, strange, key=attrgetter("at"))
+
+
+def read_traffic(connection: Connection, site: str, since: datetime, until: datetime) -> Traffic:
+    """The traffic of a site (its key), of visits that began in that time."""
+    began = [
+        visits.c.site_id == select(sites.c.id).where(sites.c.key == site).scalar_subquery(),
+        visits.c.started_at >= since,
+        visits.c.started_at < until,
+    ]
+    visited: dict[str, Visited] = {}
+    signs: list[Renewed] = []
+    hours: Counter[int] = Counter()
+    lasted = 0.0
+    rows = connection.execute(
+        select(
+            visits.c.id, visits.c.visitor_id, visits.c.started_at, visits.c.seen_at, visits.c.region, visits.c.page,
+            visits.c.referrer,
+        ).where(*began).order_by(visits.c.started_at, visits.c.id)
+    )  # fmt: skip
+    for row in rows:
+        at, last = (row.started_at - since).total_seconds(), (row.seen_at - since).total_seconds()
+        visited[row.id] = Visited(at, row.id, row.visitor_id, row.page, row.referrer, row.region)
+        signs += _heartbeats(row.id, at, last)
+        hours[int(at // 3_600)] += 1
+        lasted += last - at
+    events = (
+        select(visit_events.c.visit_id, visit_events.c.at, visit_events.c.kind)
+        .join_from(visit_events, visits, visits.c.id == visit_events.c.visit_id)
+        .where(*began)
+    )
+    for event in connection.execute(events):
+        at = max((event.at - since).total_seconds(), visited[event.visit_id].at)
+        signs.append(Renewed(at, event.visit_id, EventKind(event.kind)))
+    signs.sort(key=attrgetter("at"))
+    known, strangers = _calls(connection, site, since, until, visited)
+    return Traffic(
+        list(visited.values()),
+        signs,
+        known,
+        strangers,
+        max(hours.values(), default=0),
+        timedelta(seconds=lasted / (len(visited) or 1)),
+    )
+
+
+def _heartbeats(visit: str, at: float, last: float) -> Iterator[Renewed]:
+    every = HEARTBEAT.total_seconds()
+    for beat in range(1, int((last - at) // every) + 1):
+        yield Renewed(at + beat * every, visit, None)
+    if last > at:
+        yield Renewed(last, visit, None)
+
+
+def _calls(
+    connection: Connection, site: str, since: datetime, until: datetime, visited: dict[str, Visited]
+) -> tuple[list[Called], list[Called]]:
+    """(those of visits, those of strangers); calls of visits before ``since`` are neither."""
+    known: list[Called] = []
+    strangers: list[Called] = []
+    visit_id = func.coalesce(calls.c.corrected_visit_id, calls.c.visit_id).label("visit_id")
+    rows = connection.execute(
+        select(calls.c.id, calls.c.started_at, calls.c.caller, calls.c.confidence, visit_id)
+        .join_from(calls, numbers, numbers.c.e164 == calls.c.dialled)
+        .join(sites, sites.c.id == calls.c.site_id)
+        .where(
+            sites.c.key == site,
+            calls.c.started_at >= since,
+            calls.c.started_at < until,
+            calls.c.outbound.is_(None),
+            numbers.c.kind != NumberKind.STATIC.value,
+        )
+        .order_by(calls.c.started_at, calls.c.id)
+    )
+    for row in rows:
+        at = (row.started_at - since).total_seconds()
+        if row.visit_id is None:
+            strangers.append(Called(at, row.id, row.caller, None, None))
+        elif row.visit_id in visited and row.confidence >= SURE_ENOUGH and at >= visited[row.visit_id].at:
+            known.append(Called(at, row.id, row.caller, row.visit_id, None))
+    return known, strangers

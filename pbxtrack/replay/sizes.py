@@ -1,0 +1,71 @@
+"""What a site's pool would have been worth at other sizes and holds: its own traffic, replayed at each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pbxtrack.pool.model import NumberKind
+from pbxtrack.replay.engine import Engine, run
+from pbxtrack.replay.recorded import Traffic
+from pbxtrack.replay.site import of_size
+from pbxtrack.sitefile.model import Site
+
+_PARTS = (0.5, 0.75, 1.0, 1.5, 2.0)  # of the numbers that the site has, or needs
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A size and a hold: the share of calls that went to the visitor whom they came from, and of visitors who found
+    no number; ``at_peak``: the most numbers that were held at once. None where there was no such call.
+    """
+
+    numbers: int
+    hold: timedelta
+    accuracy: float | None
+    blocking: float
+    at_peak: int
+
+
+def sizes_around(*numbers: int) -> list[int]:
+    """The sizes to be tried: those, and smaller and larger ones."""
+    return sorted({max(1, round(number * part)) for number in numbers if number for part in _PARTS})
+
+
+def holds_around(hold: timedelta) -> list[timedelta]:
+    """The holds to be tried: this one, half and twice as long."""
+    return [hold / 2, hold, hold * 2]
+
+
+def replayed(site: Site, traffic: Traffic, numbers: int, hold: timedelta) -> Outcome:
+    """What the traffic would have met with so many numbers and this hold."""
+    stage = of_size(site, numbers, hold)
+    engine = Engine(stage.site, stage.pools)
+    events = traffic.events([number for listed in stage.pools.values() for number in listed])
+    of_visitors = right = 0
+    for call in run(engine, events):
+        if call.truth is not None and call.kind in (NumberKind.POOL, NumberKind.OVERFLOW):
+            of_visitors += 1
+            right += call.visitor == call.truth
+    return Outcome(
+        numbers,
+        hold,
+        right / of_visitors if of_visitors else None,
+        engine.overflows / (engine.visits or 1),
+        engine.peak,
+    )
+
+
+def best(outcomes: Sequence[Outcome], most_blocked: float) -> Outcome | None:
+    """The fewest numbers with which, at some hold, no more visitors find none, and calls are as good as at any size.
+
+    As good: within one in a hundred of the best.
+    """
+    good = [one for one in outcomes if one.blocking <= most_blocked]
+    most = max((one.accuracy or 0.0 for one in good), default=0.0)
+    return min(
+        (one for one in good if (one.accuracy or 0.0) >= most - 0.01),
+        key=lambda one: (one.numbers, -(one.accuracy or 0.0)),
+        default=None,
+    )
