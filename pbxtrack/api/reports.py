@@ -5,9 +5,10 @@ from __future__ import annotations
 from aiohttp import web
 
 from pbxtrack.api.routing import Answer, Audience, Route, answer
-from pbxtrack.api.schemas import AccuracyPage, ReportQuery
+from pbxtrack.api.schemas import AccuracyPage, NumbersPage, ReportQuery
 from pbxtrack.api.services import SERVICES
 from pbxtrack.storage.accuracy import accuracy
+from pbxtrack.storage.strangers import PERIOD, pool_numbers
 
 
 async def report_accuracy(request: web.Request, query: ReportQuery) -> web.Response:
@@ -17,7 +18,26 @@ async def report_accuracy(request: web.Request, query: ReportQuery) -> web.Respo
     return answer({"items": items, "next": None})
 
 
+async def report_numbers(request: web.Request, query: ReportQuery) -> web.Response:
+    services = request.app[SERVICES]
+    since = query.since or (query.until or services.now()) - PERIOD
+    items = await services.database.read(lambda connection: pool_numbers(connection, since, query.until, query.site))
+    return answer({"items": items, "next": None})
+
+
 ROUTES = (
+    Route(
+        method="GET",
+        path="/api/v1/reports/numbers",
+        handler=report_numbers,
+        summary="The pools' numbers, and which of them leaked",
+        description="A number that many strangers call, steadily and far more often than the others of its pool, is "
+        "known outside: in a listing, or to robots. Taken out of the pool in the site file, it confuses nothing any "
+        "more. Without `since`, of thirty days.",
+        audience=Audience.MANAGER,
+        query=ReportQuery,
+        answer=Answer(200, "Those that leaked first, then those with most calls.", NumbersPage),
+    ),
     Route(
         method="GET",
         path="/api/v1/reports/accuracy",

@@ -344,6 +344,24 @@ class AccuracyPage(BaseModel):
     next: None
 
 
+class NumberAnswer(BaseModel):
+    """A pool's number and its calls."""
+
+    site: str
+    pool: str
+    number: str
+    calls: int
+    strangers: Annotated[int, Field(description="Calls of nobody whom the website showed the number, most likely.")]
+    strange_callers: Annotated[int, Field(description="Of how many different callers.")]
+    days: Annotated[int, Field(description="On how many days, in the site's time zone.")]
+    leaked: Annotated[bool, Field(description="Far more strangers call it, and steadily, than the pool's others.")]
+
+
+class NumbersPage(BaseModel):
+    items: list[NumberAnswer]
+    next: None
+
+
 class Alive(BaseModel):
     status: Literal["alive"]
 

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import click
+from sqlalchemy import Connection
 
-from pbxtrack.cli.common import open_database
+from pbxtrack.cli.common import now, open_database
 from pbxtrack.cli.options import Moment, json_option, print_json
 from pbxtrack.cli.table import Column, print_table
 from pbxtrack.config import load
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.storage.accuracy import accuracy as accuracy_of
 from pbxtrack.storage.sites import time_zones
+from pbxtrack.storage.strangers import PERIOD, pool_numbers
 
 _BAR = 20  # characters for all of a share
+_MEASURES = ("site", "month", "calls", "attributed", "coverage", "expected_precision", "known", "precision",
+             "accuracy", "brier", "calibration_error")  # fmt: skip
+_COUNTED = ("calls", "strangers", "strange_callers", "days")
 
 
 @click.group()
@@ -40,29 +45,68 @@ def accuracy(
     Expected: how sure they are on average. Right: of the calls whose visitor became known otherwise (people corrected
     the call, the number was tapped just before it, or one of these tells of another call of the caller), how many.
     """
-    if as_csv and as_json:
-        raise click.UsageError("choose one of --csv and --json")
+    _one_of(as_csv, as_json)
     with open_database(load()) as database, database.transaction() as connection:
-        there = time_zones(connection)
-        if unknown := next((site for site in sites if site not in there), None):
-            raise PbxtrackError(f"there is no site {unknown!r}; there is {', '.join(sorted(there)) or 'none'}")
+        _check(connection, sites)
         items = accuracy_of(connection, since, until, sites)
     if as_json:
         print_json(items)
     elif as_csv:
-        _print_csv(items)
+        months = [item for item in items if item["month"] is not None]
+        _print_csv(_MEASURES, [[_measure(item, name) for name in _MEASURES] for item in months])
     else:
         _print(items)
 
 
-def _print_csv(items: Sequence[Mapping[str, Any]]) -> None:
-    names = ("site", "month", "calls", "attributed", "coverage", "expected_precision", "known", "precision", "accuracy",
-             "brier", "calibration_error")  # fmt: skip
+@report.command()
+@click.option("--since", type=Moment(), help="Calls from this time on; 30 days ago unless given.")
+@click.option("--until", type=Moment(), help="Calls before this time.")
+@click.option("--site", "sites", multiple=True, help="Of this site (its key).")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@json_option
+def numbers(
+    since: datetime | None, until: datetime | None, sites: tuple[str, ...], as_csv: bool, as_json: bool
+) -> None:
+    """The pools' numbers and their calls, and which of them leaked.
+
+    A number that many strangers call, steadily and far more often than the others of its pool, is known outside: in a
+    listing, or to robots. Take it out of the pool in the site file, and `pbxtrack apply` it.
+    """
+    _one_of(as_csv, as_json)
+    with open_database(load()) as database, database.transaction() as connection:
+        _check(connection, sites)
+        items = pool_numbers(connection, since or (until or now()) - PERIOD, until, sites)
+    if as_json:
+        print_json(items)
+    elif as_csv:
+        names = ("site", "pool", "number", "calls", "strangers", "strange_callers", "days", "leaked")
+        _print_csv(names, [[item[name] for name in names] for item in items])
+    else:
+        heads = [Column("Site"), Column("Pool"), Column("Number"), Column("Calls", right=True)]
+        heads += [Column(name, right=True) for name in ("Strangers'", "Callers", "Days")]
+        rows = [
+            [item["site"], item["pool"], item["number"], *(f"{item[name]:,}" for name in _COUNTED),
+             "leaked" if item["leaked"] else ""]
+            for item in items
+        ]  # fmt: skip
+        print_table([*heads, Column("")], rows)
+
+
+def _one_of(as_csv: bool, as_json: bool) -> None:
+    if as_csv and as_json:
+        raise click.UsageError("choose one of --csv and --json")
+
+
+def _check(connection: Connection, sites: Sequence[str]) -> None:
+    there = time_zones(connection)
+    if unknown := next((site for site in sites if site not in there), None):
+        raise PbxtrackError(f"there is no site {unknown!r}; there is {', '.join(sorted(there)) or 'none'}")
+
+
+def _print_csv(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     out = csv.writer(sys.stdout, lineterminator="\n")
     out.writerow(names)
-    for item in items:
-        if item["month"] is not None:
-            out.writerow([sum(item[name].values()) if name == "known" else item[name] for name in names])
+    out.writerows(rows)
 
 
 def _print(items: Sequence[Mapping[str, Any]]) -> None:
@@ -76,6 +120,10 @@ def _print(items: Sequence[Mapping[str, Any]]) -> None:
             click.echo(f"\n{item['site']}: how sure attributions were, and how often they were right")
             shown = [Column("Sure"), *(Column(name, right=True) for name in ("Calls", "Said", "Right")), Column("")]
             print_table(shown, [_band(band) for band in bands])
+
+
+def _measure(item: Mapping[str, Any], name: str) -> object:
+    return sum(item[name].values()) if name == "known" else item[name]
 
 
 def _line(item: Mapping[str, Any]) -> list[str]:

@@ -41,6 +41,20 @@ def test_it_tells_how_good_attributions_are(ready: Cli) -> None:  # noqa: F811
     assert (whole["month"], whole["precision"]) == (None, 1.0)
 
 
+def test_it_lists_the_pools_numbers(ready: Cli) -> None:  # noqa: F811
+    ready.record(*an_answered_call("+74951230107"))
+    items = json.loads(ready("report", "numbers", "--since", "2020-01-01", "--json").out)
+    assert len(items) == 50
+    assert items[0] == {
+        "site": "demo", "pool": "moscow", "number": "+74951230107", "calls": 1, "strangers": 1, "strange_callers": 1,
+        "days": 1, "leaked": False,
+    }  # fmt: skip
+    lines = ready("report", "numbers", "--since", "2020-01-01").out.splitlines()
+    assert lines[2].split() == ["demo", "moscow", "+74951230107", "1", "1", "1", "1"]
+    assert ready("report", "numbers", "--csv").out.startswith("site,pool,number,calls,")
+    assert "there is no site" in ready.fails("report", "numbers", "--site", "x")
+
+
 def test_a_period_without_calls_is_an_empty_table(ready: Cli) -> None:  # noqa: F811
     ready.record(*an_answered_call("+74951230100"))
     later = (NOW + timedelta(days=1)).isoformat()

@@ -1,0 +1,33 @@
+"""Numbers that strangers call are told to managers."""
+
+from __future__ import annotations
+
+import pytest
+
+from pbxtrack.storage.database import Database
+from tests.contract.api_client import a_token, put_call, running
+from tests.contract.site import a_site
+
+REPORT = "/api/v1/reports/numbers"
+DAY = 24 * 60
+LISTED, QUIET = "+74951230100", "+74951230101"
+
+
+@pytest.mark.asyncio
+async def test_a_number_that_got_around_is_told(database: Database) -> None:
+    with database.transaction() as connection:
+        a_site(connection, pool=[LISTED, QUIET, *(f"+749512302{index:02}" for index in range(10))])
+    for n in range(12):
+        put_call(database, n * DAY, dialled=LISTED, caller=f"+7916000{n:04}")
+    put_call(database, 1, dialled=QUIET, caller="+79169999999")
+    since = "2026-03-01T00:00:00Z"
+    async with running(database) as client:
+        manager = a_token(database)
+        document = await (await client.get(REPORT, params={"since": since}, headers=manager)).json()
+        first, second, *rest = document["items"]
+        assert (first["number"], first["leaked"], first["calls"], first["strange_callers"]) == (LISTED, True, 12, 12)
+        assert (second["number"], second["leaked"], second["strangers"]) == (QUIET, False, 1)
+        assert len(rest) == 10
+        assert not any(item["leaked"] for item in rest)
+        later = await client.get(REPORT, params={"since": "2026-03-11T00:00:00Z"}, headers=manager)
+        assert not any(item["leaked"] for item in (await later.json())["items"]), "it was so then, and is not now"
