@@ -5,8 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from pbxtrack.api.routing import Answer, Audience, Route, answer
-from pbxtrack.api.schemas import AccuracyPage, NumbersPage, ReportQuery
+from pbxtrack.api.schemas import AccuracyPage, CurvesPage, NumbersPage, ReportQuery, SitesQuery
 from pbxtrack.api.services import SERVICES
+from pbxtrack.storage import curves
 from pbxtrack.storage.accuracy import accuracy
 from pbxtrack.storage.strangers import PERIOD, pool_numbers
 
@@ -25,7 +26,21 @@ async def report_numbers(request: web.Request, query: ReportQuery) -> web.Respon
     return answer({"items": items, "next": None})
 
 
+async def report_curves(request: web.Request, query: SitesQuery) -> web.Response:
+    items = await request.app[SERVICES].database.read(lambda connection: curves.shown(connection, query.site))
+    return answer({"items": items, "next": None})
+
+
 ROUTES = (
+    Route(
+        method="GET",
+        path="/api/v1/reports/curves",
+        handler=report_curves,
+        summary="What attribution weighs by: how soon visitors call",
+        audience=Audience.MANAGER,
+        query=SitesQuery,
+        answer=Answer(200, "The latest curves of each site.", CurvesPage),
+    ),
     Route(
         method="GET",
         path="/api/v1/reports/numbers",

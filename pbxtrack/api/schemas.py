@@ -362,6 +362,47 @@ class NumbersPage(BaseModel):
     next: None
 
 
+class SitesQuery(BaseModel):
+    """Of which sites."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    site: Annotated[Any20, Field(description="The site's key; none: all.")] = []
+
+
+class StepAnswer(BaseModel):
+    """Of a thousand people, how many call in this time after what they did last."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    from_: Annotated[float, Field(alias="from", description="Seconds.")]
+    to: Annotated[float, Field(description="Seconds.")]
+    seen: Annotated[float, Field(description="Visitors, after their last sign of life.")]
+    left: Annotated[float, Field(description="Visitors, after they closed the page.")]
+    keen: Annotated[float, Field(description="Visitors, after they tapped or copied the number.")]
+    again: Annotated[float, Field(description="Callers, after their last call.")]
+
+
+class CurvesAnswer(BaseModel):
+    """What attribution weighs by: learned from the site's own calls, or, of version 0, what is usual."""
+
+    site: str
+    version: int
+    learned_at: datetime | None
+    calls: Annotated[int, Field(description="How many it was learned from.")]
+    steps: list[StepAnswer]
+    strangers_per_number_and_month: float
+    strangers_to_overflow_per_day: float
+    channels: Annotated[dict[str, float], Field(description="How many times as often a channel's visitors call.")]
+    same_region: Annotated[float, Field(description="How many times as likely one of the caller's region is.")]
+    other_region: float
+
+
+class CurvesPage(BaseModel):
+    items: list[CurvesAnswer]
+    next: None
+
+
 class Alive(BaseModel):
     status: Literal["alive"]
 

@@ -14,15 +14,18 @@ from sqlalchemy import Connection
 from pbxtrack.cli.common import now, open_database
 from pbxtrack.cli.options import Moment, json_option, print_json
 from pbxtrack.cli.table import Column, print_table
+from pbxtrack.cli.text import visible
 from pbxtrack.config import load
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.storage.accuracy import accuracy as accuracy_of
+from pbxtrack.storage.curves import shown as curves_shown
 from pbxtrack.storage.sites import time_zones
 from pbxtrack.storage.strangers import PERIOD, pool_numbers
 
 _BAR = 20  # characters for all of a share
 _MEASURES = ("site", "month", "calls", "attributed", "coverage", "expected_precision", "known", "precision",
              "accuracy", "brier", "calibration_error")  # fmt: skip
+_STATES = ("seen", "left", "keen", "again")
 _COUNTED = ("calls", "strangers", "strange_callers", "days")
 
 
@@ -90,6 +93,41 @@ def numbers(
             for item in items
         ]  # fmt: skip
         print_table([*heads, Column("")], rows)
+
+
+@report.command()
+@click.option("--site", "sites", multiple=True, help="Of this site (its key).")
+@json_option
+def curves(sites: tuple[str, ...], as_json: bool) -> None:
+    """What attribution weighs by, as the site's own calls taught it: how soon visitors call.
+
+    Of a thousand people, how many call in this time after what they did last, unless something else happens before.
+    """
+    with open_database(load()) as database, database.transaction() as connection:
+        _check(connection, sites)
+        items = curves_shown(connection, sites)
+    if as_json:
+        print_json(items)
+        return
+    for index, item in enumerate(items):
+        taught = f"version {item['version']}, from {item['calls']:,} calls, learned at {item['learned_at']}"
+        click.echo(("\n" if index else "") + f"{item['site']}: {taught if item['version'] else 'what is usual'}\n")
+        columns = [Column("Up to"), *(Column(name, right=True) for name in ("Seen", "Left", "Tapped", "Called"))]
+        print_table(
+            columns,
+            [[_span(step["to"]), *(f"{step[name]:,.1f}" for name in _STATES)] for step in item["steps"]],
+        )
+        strange, overflow = item["strangers_per_number_and_month"], item["strangers_to_overflow_per_day"]
+        click.echo(f"\nstrangers: {strange:,.2f} a month to each number, {overflow:,.2f} a day to the overflow number")
+        for channel, factor in item["channels"].items():
+            click.echo(f"visitors of {visible(channel)} call {factor:.2f} times as often as others")
+
+
+def _span(seconds: float) -> str:
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g} {unit}"
+    return f"{seconds:g} s"
 
 
 def _one_of(as_csv: bool, as_json: bool) -> None:

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select
 
 from pbxtrack.calls.attribution import Weighing, weigh
-from pbxtrack.calls.curves import PRIOR, Curves
+from pbxtrack.calls.curves import EDGES, PRIOR, STEPS, WIDTHS, Curves, State
 from pbxtrack.calls.learning import (
     Exposure,
     Lessons,
@@ -27,6 +28,7 @@ from pbxtrack.storage.directory import SqlDirectory
 from pbxtrack.storage.known import NEXT_REVISION, KnownSites
 from pbxtrack.storage.rows import LEASE_COLUMNS, curves_of, kept_curves, lease_of
 from pbxtrack.storage.tables import calls, curves, leases, numbers, sites, visits
+from pbxtrack.storage.times import rfc3339
 
 MEMORY = timedelta(days=90)
 """How far back calls and visits are learned from."""
@@ -84,6 +86,46 @@ def latest(connection: Connection, site_id: int) -> tuple[Curves, datetime | Non
         .limit(1)
     ).one_or_none()
     return (curves_of(row), row.learned_at) if row else (PRIOR, None)
+
+
+def shown(connection: Connection, keys: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """What each site's calls have taught, for people and programs; ``keys``: of these sites only.
+
+    ``steps``: of a thousand people, how many call between ``from`` and ``to`` seconds after what they did last, unless
+    something else happens before: visitors who were only seen, whose page was closed, who tapped or copied the number;
+    and people who called, that call again.
+    """
+    wanted = select(sites.c.id, sites.c.key).where(sites.c.removed_at.is_(None)).order_by(sites.c.key)
+    if keys:
+        wanted = wanted.where(sites.c.key.in_(list(keys)))
+    listed = []
+    for row in connection.execute(wanted).all():
+        found, learned_at = latest(connection, row.id)
+        listed.append(
+            {
+                "site": row.key,
+                "version": found.version,
+                "learned_at": rfc3339(learned_at),
+                "calls": found.calls,
+                "steps": [
+                    {
+                        "from": EDGES[step],
+                        "to": EDGES[step + 1],
+                        **{
+                            state.name.lower(): round(1_000 * found.rates[state * STEPS + step] * WIDTHS[step], 3)
+                            for state in State
+                        },
+                    }
+                    for step in range(STEPS)
+                ],
+                "strangers_per_number_and_month": round(found.strangers * 30 * 86_400, 3),
+                "strangers_to_overflow_per_day": round(found.overflow_strangers * 86_400, 3),
+                "channels": {name: round(factor, 3) for name, factor in sorted(found.channels.items())},
+                "same_region": round(found.same_region, 3),
+                "other_region": round(found.other_region, 3),
+            }
+        )
+    return listed
 
 
 def keep(connection: Connection, site_id: int, learned: Curves, now: datetime) -> None:

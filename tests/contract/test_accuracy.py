@@ -116,3 +116,11 @@ async def test_the_api_answers_it_to_managers(site: Database) -> None:
         assert_problem(refused, 401, await refused.json())
         wrong = await client.get(REPORT, params={"since": "yesterday"}, headers=manager)
         assert_problem(wrong, 400, await wrong.json())
+
+
+@pytest.mark.asyncio
+async def test_the_api_shows_what_attribution_weighs_by(site: Database) -> None:
+    async with running(site) as client:
+        response = await client.get("/api/v1/reports/curves", params={"site": "other"}, headers=a_token(site))
+        (item,) = (await response.json())["items"]
+        assert (item["site"], item["version"], item["steps"][0]["from"], item["steps"][0]["to"]) == ("other", 0, 0, 10)

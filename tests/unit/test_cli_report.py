@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from pbxtrack.calls.curves import PRIOR
 from pbxtrack.pool import service
 from pbxtrack.pool.model import EventKind, LeaseRequest, Sign
+from pbxtrack.storage.curves import keep
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.leases import SqlLeases
 from tests.contract.leasing import one
@@ -53,6 +58,23 @@ def test_it_lists_the_pools_numbers(ready: Cli) -> None:  # noqa: F811
     assert lines[2].split() == ["demo", "moscow", "+74951230107", "1", "1", "1", "1"]
     assert ready("report", "numbers", "--csv").out.startswith("site,pool,number,calls,")
     assert "there is no site" in ready.fails("report", "numbers", "--site", "x")
+
+
+def test_it_shows_what_attribution_weighs_by(ready: Cli) -> None:  # noqa: F811
+    shown = ready("report", "curves").out
+    assert shown.startswith("demo: what is usual\n")
+    assert "strangers: 0.90 a month to each number" in shown
+    (item,) = json.loads(ready("report", "curves", "--json").out)
+    assert (item["version"], item["learned_at"], len(item["steps"])) == (0, None, 20)
+    assert sum(step["seen"] for step in item["steps"]) == pytest.approx(60, abs=0.1), "six visitors in a hundred call"
+    learned = replace(PRIOR, version=1, calls=50, channels={"Paid [red]": 1.5})
+    database = Database(f"sqlite:///{ready.folder}/data/pbxtrack.db")
+    with database.transaction() as connection:
+        keep(connection, 1, learned, NOW)
+    database.close()
+    shown = ready("report", "curves", "--site", "demo").out
+    assert "demo: version 1, from 50 calls, learned at " in shown
+    assert "visitors of Paid [red] call 1.50 times as often as others" in shown
 
 
 def test_a_period_without_calls_is_an_empty_table(ready: Cli) -> None:  # noqa: F811
