@@ -5,10 +5,19 @@ from __future__ import annotations
 from aiohttp import web
 
 from pbxtrack.api.routing import Answer, Audience, Route, answer
-from pbxtrack.api.schemas import AccuracyPage, CurvesPage, NumbersPage, ReportQuery, SitesQuery
+from pbxtrack.api.schemas import (
+    AccuracyPage,
+    ChannelsPage,
+    ChannelsQuery,
+    CurvesPage,
+    NumbersPage,
+    ReportQuery,
+    SitesQuery,
+)
 from pbxtrack.api.services import SERVICES
 from pbxtrack.storage import curves
 from pbxtrack.storage.accuracy import accuracy
+from pbxtrack.storage.channels import channels
 from pbxtrack.storage.strangers import PERIOD, pool_numbers
 
 
@@ -31,7 +40,24 @@ async def report_curves(request: web.Request, query: SitesQuery) -> web.Response
     return answer({"items": items, "next": None})
 
 
+async def report_channels(request: web.Request, query: ChannelsQuery) -> web.Response:
+    items = await request.app[SERVICES].database.read(
+        lambda connection: channels(connection, query.model, query.since, query.until, query.site)
+    )
+    return answer({"items": items, "next": None})
+
+
 ROUTES = (
+    Route(
+        method="GET",
+        path="/api/v1/reports/channels",
+        handler=report_channels,
+        summary="What each advertising channel brought",
+        description="A call to a channel's own number is the channel's, whatever the model.",
+        audience=Audience.MANAGER,
+        query=ChannelsQuery,
+        answer=Answer(200, "Of each site the channels, those with most calls first.", ChannelsPage),
+    ),
     Route(
         method="GET",
         path="/api/v1/reports/curves",

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from pbxtrack.calls.attribution import Method
 from pbxtrack.calls.lifecycle import Status
+from pbxtrack.calls.models import Model
 
 _NO_NUL = r"^[^\x00]*$"  # PostgreSQL keeps no NUL in a text
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -297,6 +298,30 @@ class ReportQuery(BaseModel):
     since: Annotated[Time | None, Field(description="Calls from this time on.")] = None
     until: Annotated[Time | None, Field(description="Calls before this time.")] = None
     site: Annotated[Any20, Field(description="The site's key; none: all.")] = []
+
+
+class ChannelsQuery(ReportQuery):
+    """Of which calls, and by which model."""
+
+    model: Annotated[
+        Model, Field(description="Which of a person's visits in the 90 days before a call it is credited to.")
+    ] = Model.LAST_NON_DIRECT
+
+
+class ChannelAnswer(BaseModel):
+    """What a channel brought: calls, in parts where a model divides them."""
+
+    site: str
+    channel: Annotated[str | None, Field(description="null: nobody can tell.")]
+    calls: float
+    answered: float
+    unique: Annotated[float, Field(description="Of callers who were new.")]
+    target: Annotated[float, Field(description="That count as leads.")]
+
+
+class ChannelsPage(BaseModel):
+    items: list[ChannelAnswer]
+    next: None
 
 
 Share = Annotated[float, Field(ge=0, le=1)]

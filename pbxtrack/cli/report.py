@@ -11,6 +11,7 @@ from typing import Any
 import click
 from sqlalchemy import Connection
 
+from pbxtrack.calls.models import Model
 from pbxtrack.cli.common import now, open_database
 from pbxtrack.cli.options import Moment, json_option, print_json
 from pbxtrack.cli.table import Column, print_table
@@ -18,6 +19,7 @@ from pbxtrack.cli.text import visible
 from pbxtrack.config import load
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.storage.accuracy import accuracy as accuracy_of
+from pbxtrack.storage.channels import channels as channels_of
 from pbxtrack.storage.curves import shown as curves_shown
 from pbxtrack.storage.sites import time_zones
 from pbxtrack.storage.strangers import PERIOD, pool_numbers
@@ -32,6 +34,43 @@ _COUNTED = ("calls", "strangers", "strange_callers", "days")
 @click.group()
 def report() -> None:
     """Reports, as a table, as CSV or as JSON."""
+
+
+@report.command()
+@click.option("--since", type=Moment(), help="Calls from this time on: 2026-11-22, 2026-11-22T15:04Z, 30d (ago).")
+@click.option("--until", type=Moment(), help="Calls before this time.")
+@click.option("--site", "sites", multiple=True, help="Of this site (its key).")
+@click.option(
+    "--model",
+    type=click.Choice([model.value for model in Model]),
+    default=Model.LAST_NON_DIRECT.value,
+    show_default=True,
+    help="Which of a person's visits in the 90 days before a call it is credited to.",
+)
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@json_option
+def channels(
+    since: datetime | None, until: datetime | None, sites: tuple[str, ...], model: str, as_csv: bool, as_json: bool
+) -> None:
+    """What each advertising channel brought.
+
+    A call to a channel's own number is the channel's, whatever the model. What nobody can tell is in a line without a
+    channel.
+    """
+    _one_of(as_csv, as_json)
+    with open_database(load()) as database, database.transaction() as connection:
+        _check(connection, sites)
+        items = channels_of(connection, Model(model), since, until, sites)
+    names = ("site", "channel", "calls", "answered", "unique", "target")
+    if as_json:
+        print_json(items)
+    elif as_csv:
+        _print_csv(names, [[item[name] for name in names] for item in items])
+    else:
+        heads = [Column("Site"), Column("Channel", least=12)]
+        heads += [Column(name.capitalize(), right=True) for name in names[2:]]
+        rows = [[item["site"], item["channel"] or "", *(f"{item[name]:,.10g}" for name in names[2:])] for item in items]
+        print_table(heads, rows)
 
 
 @report.command()

@@ -77,6 +77,19 @@ def test_it_shows_what_attribution_weighs_by(ready: Cli) -> None:  # noqa: F811
     assert "visitors of Paid [red] call 1.50 times as often as others" in shown
 
 
+def test_it_says_what_each_channel_brought(ready: Cli) -> None:  # noqa: F811
+    ready.record(*an_answered_call("+74951230001"))
+    ready.record(*an_answered_call("+74951230107", linkedid="1.2"))
+    lines = ready("report", "channels").out.splitlines()
+    assert lines[2].split() == ["demo", "1", "1", "0", "1"], "of nobody who is known"
+    assert lines[3].split()[:4] == ["demo", "Bill[red]board", "1", "1"]
+    assert ready("report", "channels", "--csv", "--model", "first").out.splitlines()[0] == (
+        "site,channel,calls,answered,unique,target"
+    )
+    assert len(json.loads(ready("report", "channels", "--json").out)) == 2
+    assert "last_non_direct" in ready("report", "channels", "--model", "best", status=2).err
+
+
 def test_a_period_without_calls_is_an_empty_table(ready: Cli) -> None:  # noqa: F811
     ready.record(*an_answered_call("+74951230100"))
     later = (NOW + timedelta(days=1)).isoformat()

@@ -1,0 +1,83 @@
+"""What each channel brought, by model."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from pbxtrack.calls.models import Model
+from pbxtrack.pool.model import LeaseRequest
+from pbxtrack.storage.channels import channels
+from pbxtrack.storage.database import Database
+from pbxtrack.storage.leases import SqlLeases
+from pbxtrack.storage.views import annotate_call
+from tests.contract.api_client import PAGE, STATIC, T0, a_token, assert_problem, put_call, running
+from tests.contract.leasing import one
+from tests.contract.site import a_site
+
+REPORT = "/api/v1/reports/channels"
+SHOP = "https://shop.example/"
+
+
+@pytest.fixture
+def number(database: Database) -> str:
+    """That of a visitor who came by an ad two days ago, by search yesterday, and typed the address a minute ago."""
+    with database.transaction() as connection:
+        a_site(connection, static=[STATIC], pool=["+74951230100"])
+        store, visitor = SqlLeases(connection), None
+        for ago, page, referrer in (
+            (timedelta(days=100), f"{SHOP}?utm_source=old&utm_medium=email", ""),
+            (timedelta(days=2), PAGE, ""),
+            (timedelta(days=1), SHOP, "https://ya.ru/"),
+            (timedelta(minutes=1), SHOP, ""),
+        ):
+            grant = one(store, LeaseRequest("demo", page, referrer, visitor), T0 - ago)
+            visitor = grant.visit.visitor
+    assert grant.number
+    return grant.number
+
+
+def credited(database: Database, model: Model) -> dict[str | None, float]:
+    with database.transaction() as connection:
+        return {item["channel"]: item["calls"] for item in channels(connection, model)}
+
+
+def test_each_model_credits_its_visits(database: Database, number: str) -> None:
+    put_call(database, 0, dialled=number, talk=70)
+    third = round(1 / 3, 2)
+    assert credited(database, Model.LAST) == {"Direct": 1}
+    assert credited(database, Model.LAST_NON_DIRECT) == {"Organic search": 1}
+    assert credited(database, Model.FIRST) == {"Paid: yandex": 1}, "100 days ago is too long ago"
+    assert credited(database, Model.LINEAR) == {"Direct": third, "Organic search": third, "Paid: yandex": third}
+    assert credited(database, Model.POSITION) == {"Direct": 0.4, "Organic search": 0.2, "Paid: yandex": 0.4}
+
+
+@pytest.mark.parametrize("model", Model)
+def test_a_channels_own_number_and_a_correction_need_no_model(database: Database, number: str, model: Model) -> None:
+    put_call(database, 0)
+    told = put_call(database, 1, dialled=number)
+    put_call(database, 2, dialled="+74959999999")  # not ours: of no site
+    with database.transaction() as connection:
+        annotate_call(connection, told, {"attribution": {"channel": "Radio"}}, "tests", T0)
+    assert credited(database, model) == {"Billboard": 1, "Radio": 1}
+
+
+@pytest.mark.asyncio
+async def test_the_api_counts_what_matters(database: Database, number: str) -> None:
+    put_call(database, 0, dialled=number, talk=70)
+    put_call(database, 1, dialled=number, talk=70)
+    put_call(database, 2, caller="+79160000001")
+    manager = a_token(database)
+    async with running(database) as client:
+        items = (await (await client.get(REPORT, headers=manager)).json())["items"]
+        assert items == [
+            {"site": "demo", "channel": "Organic search", "calls": 2, "answered": 2, "unique": 1, "target": 2},
+            {"site": "demo", "channel": "Billboard", "calls": 1, "answered": 0, "unique": 1, "target": 0},
+        ]
+        parted = (await (await client.get(REPORT, params={"model": "position"}, headers=manager)).json())["items"]
+        assert sum(item["calls"] for item in parted) == pytest.approx(3)
+        none = await client.get(REPORT, params={"until": "2026-01-01T00:00:00Z"}, headers=manager)
+        assert (await none.json())["items"] == []
+        wrong = await client.get(REPORT, params={"model": "best"}, headers=manager)
+        assert_problem(wrong, 400, await wrong.json())
