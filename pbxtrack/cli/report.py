@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from sqlalchemy import Connection
@@ -30,6 +31,53 @@ _MEASURES = ("site", "month", "calls", "attributed", "coverage", "expected_preci
 _STATES = ("seen", "left", "keen", "again")
 _COUNTED = ("calls", "strangers", "strange_callers", "days")
 
+_Command = TypeVar("_Command", bound=Callable[..., None])
+
+
+def _of_calls(command: _Command) -> _Command:
+    """Which calls a report is of."""
+    for option in (
+        click.option("--site", "sites", multiple=True, help="Of this site (its key)."),
+        click.option("--until", type=Moment(), help="Calls before this time."),
+        click.option("--since", type=Moment(), help="From this time on: 2026-11-22, 2026-11-22T15:04Z, 30d (ago)."),
+    ):
+        command = option(command)
+    return command
+
+
+def _as_data(command: _Command) -> _Command:
+    return click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")(json_option(command))
+
+
+@contextmanager
+def _opened(sites: Sequence[str]) -> Iterator[Connection]:
+    """The database; PbxtrackError where one of the sites is not in it."""
+    with open_database(load()) as database, database.transaction() as connection:
+        there = time_zones(connection)
+        if unknown := next((site for site in sites if site not in there), None):
+            raise PbxtrackError(f"there is no site {unknown!r}; there is {', '.join(sorted(there)) or 'none'}")
+        yield connection
+
+
+def _print_data(items: Sequence[Mapping[str, Any]], names: Sequence[str], *, as_csv: bool, as_json: bool) -> bool:
+    """Print the report for programs, if that is wanted; CSV of what has these names."""
+    if as_csv and as_json:
+        raise click.UsageError("choose one of --csv and --json")
+    if as_json:
+        print_json(items)
+    elif as_csv:
+        out = csv.writer(sys.stdout, lineterminator="\n")
+        out.writerow(names)
+        out.writerows([_cell(item[name]) for name in names] for item in items)
+    return as_csv or as_json
+
+
+def _cell(value: object) -> object:
+    """A value that no spreadsheet takes for a formula: some of them come from visitors."""
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) and not value[1:].isdigit():
+        return f"'{value}"
+    return value
+
 
 @click.group()
 def report() -> None:
@@ -37,9 +85,7 @@ def report() -> None:
 
 
 @report.command()
-@click.option("--since", type=Moment(), help="Calls from this time on: 2026-11-22, 2026-11-22T15:04Z, 30d (ago).")
-@click.option("--until", type=Moment(), help="Calls before this time.")
-@click.option("--site", "sites", multiple=True, help="Of this site (its key).")
+@_of_calls
 @click.option(
     "--model",
     type=click.Choice([model.value for model in Model]),
@@ -47,8 +93,7 @@ def report() -> None:
     show_default=True,
     help="Which of a person's visits in the 90 days before a call it is credited to.",
 )
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
-@json_option
+@_as_data
 def channels(
     since: datetime | None, until: datetime | None, sites: tuple[str, ...], model: str, as_csv: bool, as_json: bool
 ) -> None:
@@ -57,16 +102,10 @@ def channels(
     A call to a channel's own number is the channel's, whatever the model. What nobody can tell is in a line without a
     channel.
     """
-    _one_of(as_csv, as_json)
-    with open_database(load()) as database, database.transaction() as connection:
-        _check(connection, sites)
+    with _opened(sites) as connection:
         items = channels_of(connection, Model(model), since, until, sites)
     names = ("site", "channel", "calls", "answered", "unique", "target")
-    if as_json:
-        print_json(items)
-    elif as_csv:
-        _print_csv(names, [[item[name] for name in names] for item in items])
-    else:
+    if not _print_data(items, names, as_csv=as_csv, as_json=as_json):
         heads = [Column("Site"), Column("Channel", least=12)]
         heads += [Column(name.capitalize(), right=True) for name in names[2:]]
         rows = [[item["site"], item["channel"] or "", *(f"{item[name]:,.10g}" for name in names[2:])] for item in items]
@@ -74,11 +113,8 @@ def channels(
 
 
 @report.command()
-@click.option("--since", type=Moment(), help="Calls from this time on: 2026-11-22, 2026-11-22T15:04Z, 30d (ago).")
-@click.option("--until", type=Moment(), help="Calls before this time.")
-@click.option("--site", "sites", multiple=True, help="Of this site (its key).")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a line for each site and month.")
-@json_option
+@_of_calls
+@_as_data
 def accuracy(
     since: datetime | None, until: datetime | None, sites: tuple[str, ...], as_csv: bool, as_json: bool
 ) -> None:
@@ -87,25 +123,17 @@ def accuracy(
     Expected: how sure they are on average. Right: of the calls whose visitor became known otherwise (people corrected
     the call, the number was tapped just before it, or one of these tells of another call of the caller), how many.
     """
-    _one_of(as_csv, as_json)
-    with open_database(load()) as database, database.transaction() as connection:
-        _check(connection, sites)
+    with _opened(sites) as connection:
         items = accuracy_of(connection, since, until, sites)
-    if as_json:
-        print_json(items)
-    elif as_csv:
-        months = [item for item in items if item["month"] is not None]
-        _print_csv(_MEASURES, [[_measure(item, name) for name in _MEASURES] for item in months])
-    else:
+    if as_csv:
+        items = [{**item, "known": sum(item["known"].values())} for item in items if item["month"] is not None]
+    if not _print_data(items, _MEASURES, as_csv=as_csv, as_json=as_json):
         _print(items)
 
 
 @report.command()
-@click.option("--since", type=Moment(), help="Calls from this time on; 30 days ago unless given.")
-@click.option("--until", type=Moment(), help="Calls before this time.")
-@click.option("--site", "sites", multiple=True, help="Of this site (its key).")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
-@json_option
+@_of_calls
+@_as_data
 def numbers(
     since: datetime | None, until: datetime | None, sites: tuple[str, ...], as_csv: bool, as_json: bool
 ) -> None:
@@ -114,16 +142,10 @@ def numbers(
     A number that many strangers call, steadily and far more often than the others of its pool, is known outside: in a
     listing, or to robots. Take it out of the pool in the site file, and `pbxtrack apply` it.
     """
-    _one_of(as_csv, as_json)
-    with open_database(load()) as database, database.transaction() as connection:
-        _check(connection, sites)
+    with _opened(sites) as connection:
         items = pool_numbers(connection, since or (until or now()) - PERIOD, until, sites)
-    if as_json:
-        print_json(items)
-    elif as_csv:
-        names = ("site", "pool", "number", "calls", "strangers", "strange_callers", "days", "leaked")
-        _print_csv(names, [[item[name] for name in names] for item in items])
-    else:
+    names = ("site", "pool", "number", "calls", "strangers", "strange_callers", "days", "leaked")
+    if not _print_data(items, names, as_csv=as_csv, as_json=as_json):
         heads = [Column("Site"), Column("Pool"), Column("Number"), Column("Calls", right=True)]
         heads += [Column(name, right=True) for name in ("Strangers'", "Callers", "Days")]
         rows = [
@@ -142,8 +164,7 @@ def curves(sites: tuple[str, ...], as_json: bool) -> None:
 
     Of a thousand people, how many call in this time after what they did last, unless something else happens before.
     """
-    with open_database(load()) as database, database.transaction() as connection:
-        _check(connection, sites)
+    with _opened(sites) as connection:
         items = curves_shown(connection, sites)
     if as_json:
         print_json(items)
@@ -169,23 +190,6 @@ def _span(seconds: float) -> str:
     return f"{seconds:g} s"
 
 
-def _one_of(as_csv: bool, as_json: bool) -> None:
-    if as_csv and as_json:
-        raise click.UsageError("choose one of --csv and --json")
-
-
-def _check(connection: Connection, sites: Sequence[str]) -> None:
-    there = time_zones(connection)
-    if unknown := next((site for site in sites if site not in there), None):
-        raise PbxtrackError(f"there is no site {unknown!r}; there is {', '.join(sorted(there)) or 'none'}")
-
-
-def _print_csv(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    out = csv.writer(sys.stdout, lineterminator="\n")
-    out.writerow(names)
-    out.writerows(rows)
-
-
 def _print(items: Sequence[Mapping[str, Any]]) -> None:
     columns = [Column("Site"), Column("Month"), *(
         Column(name, right=True) for name in ("Calls", "Attributed", "Expected", "Known", "Right", "Calibration error")
@@ -197,10 +201,6 @@ def _print(items: Sequence[Mapping[str, Any]]) -> None:
             click.echo(f"\n{item['site']}: how sure attributions were, and how often they were right")
             shown = [Column("Sure"), *(Column(name, right=True) for name in ("Calls", "Said", "Right")), Column("")]
             print_table(shown, [_band(band) for band in bands])
-
-
-def _measure(item: Mapping[str, Any], name: str) -> object:
-    return sum(item[name].values()) if name == "known" else item[name]
 
 
 def _line(item: Mapping[str, Any]) -> list[str]:

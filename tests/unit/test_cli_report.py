@@ -16,7 +16,7 @@ from pbxtrack.storage.database import Database
 from pbxtrack.storage.leases import SqlLeases
 from tests.contract.leasing import one
 from tests.contract.test_recording import NOW, an_answered_call
-from tests.unit.test_cli import Cli, cli, ready  # noqa: F401 (fixtures)
+from tests.unit.test_cli import SITE, Cli, cli, ready  # noqa: F401 (fixtures)
 
 
 def a_tapped_number(cli: Cli) -> str:  # noqa: F811
@@ -75,6 +75,13 @@ def test_it_shows_what_attribution_weighs_by(ready: Cli) -> None:  # noqa: F811
     shown = ready("report", "curves", "--site", "demo").out
     assert "demo: version 1, from 50 calls, learned at " in shown
     assert "visitors of Paid [red] call 1.50 times as often as others" in shown
+
+
+def test_no_name_is_a_formula_to_a_spreadsheet(ready: Cli) -> None:  # noqa: F811
+    ready("apply", ready.site(SITE.replace("Bill[red]board", "=1+1")))
+    ready.record(*an_answered_call("+74951230001"))
+    assert "demo,'=1+1,1" in ready("report", "channels", "--csv").out
+    assert "demo,moscow,+74951230100," in ready("report", "numbers", "--csv").out
 
 
 def test_it_says_what_each_channel_brought(ready: Cli) -> None:  # noqa: F811
