@@ -13,6 +13,7 @@ from pbxtrack.calls.evidence import SURE_ENOUGH, Directory, EarlierCall, Holder,
 from pbxtrack.calls.held import as_it_was, held_in
 from pbxtrack.calls.lifecycle import Call, merge, outcome
 from pbxtrack.calls.ports import Caller, CallRecord, CallStore, Dialled
+from pbxtrack.calls.reported import CallSummary
 from pbxtrack.numbers import InvalidNumber, Number, read_caller
 from pbxtrack.pool.model import NumberKind, Sign
 
@@ -29,21 +30,27 @@ def record(store: CallStore, facts: Sequence[Fact], now: datetime, region: str) 
     store.append(facts, now)
     known = store.load(by_call.keys())
     # A fact that was known is merged again, which changes nothing: that costs less than to ask which ones are new.
-    calls = {
-        call_id: merge(known[call_id].call if call_id in known else None, news) for call_id, news in by_call.items()
-    }
+    calls = {call_id: updated(known.get(call_id), news, region) for call_id, news in by_call.items()}
     return keep(store, known, calls, region)
 
 
-def keep(store: CallStore, known: Mapping[str, CallRecord], calls: Mapping[str, Call], region: str) -> list[CallRecord]:
+def updated(before: CallRecord | None, news: Sequence[Fact], region: str) -> CallRecord:
+    """The call with these facts known, too; without ``before``, the one that they speak of."""
+    call = merge(before.whole if before else None, news)
+    before = before or CallRecord(call, outcome(call))
+    return replace(before, call=call, outcome=outcome(call), outbound=outbound(call, region))
+
+
+def keep(
+    store: CallStore, known: Mapping[str, CallRecord], calls: dict[str, CallRecord], region: str
+) -> list[CallRecord]:
     """Save the calls, by their ids, as they are now, attributed where that can be done; those that changed.
 
     ``known`` is how those were that are not new; the facts are appended, and the calls locked.
     """
-    updated = {call_id: _updated(known.get(call_id), call, region) for call_id, call in calls.items()}
-    attribute_all(store, updated, region)
-    store.prolong([sign for call_id, record in updated.items() if (sign := _sign(known.get(call_id), record))])
-    changed = [record for call_id, record in updated.items() if record != known.get(call_id)]
+    attribute_all(store, calls, region)
+    store.prolong([sign for call_id, record in calls.items() if (sign := _sign(known.get(call_id), record))])
+    changed = [record for call_id, record in calls.items() if record != known.get(call_id)]
     store.lock_callers(changed, known)
     store.save(changed)
     store.follow(changed, known)
@@ -73,17 +80,12 @@ def resolve(
     return directory.resolve(number, at, caller) if number else Resolution(number=None, at=at), caller
 
 
-def outbound(call: Call, region: str) -> str | None:
+def outbound(call: Call | CallSummary, region: str) -> str | None:
     """The number that the company called, normalised; None where somebody called the company.
 
     Who does may be sent on to an outside line: that call came in all the same.
     """
     return read_caller(call.called_out, region) if call.called_out and call.dialled is None else None
-
-
-def _updated(before: CallRecord | None, call: Call, region: str) -> CallRecord:
-    before = before or CallRecord(call, outcome(call))
-    return replace(before, call=call, outcome=outcome(call), outbound=outbound(call, region))
 
 
 def attribute_all(store: CallStore, records: dict[str, CallRecord], region: str) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from pbxtrack.calls.events import Fact
 from pbxtrack.calls.reconcile import reconcile
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.ledger import apart
@@ -75,9 +74,9 @@ def test_each_contact_has_one_first_call_which_is_its_earliest(database: Databas
 def test_a_process_of_its_own_reads_the_same(day: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apart, "_SMALL", 0)
     for path in day:
-        given: list[Sequence[Fact]] = [call for part in parts(path, "pbx1", UTC, NOW, 400) for call in part.calls]
+        given = [call.make() for part in parts(path, "pbx1", UTC, NOW, 400) for call in part.calls]
         read = list(read_parts(path, "pbx1", UTC, NOW, 400))
-        assert [call for part in read for call in part.calls] == given
+        assert [call.make() for part in read for call in part.calls] == given
         assert read[-1].malformed == 0
 
 

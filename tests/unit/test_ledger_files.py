@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-import re
 import gzip
 import io
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
