@@ -134,6 +134,7 @@ class _Batch:
 
     def __init__(self, asked: Sequence[Dialled]) -> None:
         self._asked = {(one.at, one.number, one.caller) for one in asked}
+        self._since = min((one.at for one in asked), default=None)
         self._to: defaultdict[tuple[int, str | None], list[EarlierCall]] = defaultdict(list)
         self._by: defaultdict[tuple[int, str], list[EarlierCall]] = defaultdict(list)
         self._holders: dict[str, Holder] = {}  # whom calls of the batch are tied to, by lease
@@ -156,13 +157,18 @@ class _Batch:
         site = known.owner.site.id
         by_caller = self._by[site, known.caller] if known.caller is not None else []
         in_batch = heard(known.caller, by_caller, self._to[site, known.number])
-        stored = [call for call in known.calls if (call.at, call.number, call.caller) not in self._asked]
+        stored = [call for call in known.calls if not self._has(call)]
         if not in_batch and len(stored) == len(known.calls):
             return known
         calls = sorted([*in_batch, *stored], key=lambda call: call.at, reverse=True)
         older = older_leases(known.number, by_caller, {holder.lease.id for holder in known.holders})
         holders = [*known.holders, *(self._holders[lease] for lease in older if lease in self._holders)]
         return replace(known, holders=holders, calls=calls)
+
+    def _has(self, call: EarlierCall) -> bool:
+        if self._since is None or call.at < self._since:
+            return False
+        return (call.at, call.number, call.caller) in self._asked
 
 
 def _e164(dialled: str, region: str) -> str | None:

@@ -15,16 +15,17 @@ from sqlalchemy.dialects import postgresql, sqlite
 from pbxtrack import utc
 from pbxtrack.calls.attribution import Attribution, Candidate, Method
 from pbxtrack.calls.events import Entry, Fact, entries, restore
-from pbxtrack.calls.evidence import CALLER_BINDING
+from pbxtrack.calls.evidence import CALLER_BINDING, EarlierCall
 from pbxtrack.calls.lifecycle import Call, Outcome, Status
 from pbxtrack.calls.ports import Caller, CallRecord, Held, Known
 from pbxtrack.pool.model import Sign
 from pbxtrack.pool.service import renew
 from pbxtrack.storage.directory import SqlDirectory
 from pbxtrack.storage.gathered import Gathered
+from pbxtrack.storage.kept import AHEAD, KeptCalls
 from pbxtrack.storage.known import KnownSites
 from pbxtrack.storage.leases import SqlLeases
-from pbxtrack.storage.prepared import Among, Prepared
+from pbxtrack.storage.prepared import Among, Prepared, driver_of
 from pbxtrack.storage.rows import VISIT_COLUMNS, visit_of
 from pbxtrack.storage.standing import follow, lock_callers
 from pbxtrack.storage.tables import call_facts, calls, contacts, sites, visits
@@ -87,9 +88,24 @@ _LOCK = "SELECT pg_advisory_xact_lock(hashtext(id)) FROM unnest(%(ids)s::text[])
 class SqlCalls(SqlDirectory):
     """:class:`~pbxtrack.calls.ports.CallStore` on a connection."""
 
-    def __init__(self, connection: Connection, known: KnownSites | None = None) -> None:
+    def __init__(self, connection: Connection, known: KnownSites | None = None, kept: KeptCalls | None = None) -> None:
+        """``kept``: what was known of calls before, of who records them in batches."""
         super().__init__(connection, known)
         self._connection = connection
+        self._kept = kept if connection.dialect.name == "sqlite" else None
+
+    def calls_to(
+        self, numbers: Mapping[str, int], earliest: datetime, latest: datetime
+    ) -> Mapping[str, Sequence[EarlierCall]]:
+        if self._kept is None:
+            return super().calls_to(numbers, earliest, latest)
+        self._kept.look(driver_of(self._connection))
+        if lacking := self._kept.lacking(numbers, earliest, latest):
+            until = latest + AHEAD
+            found = self._calls_to([numbers[number] for number in lacking], earliest, until)
+            for number in lacking:
+                self._kept.keep(number, found.get(number, [])[::-1], earliest, until)
+        return {number: self._kept.of(number) for number in numbers}
 
     def lock(self, call_ids: Collection[str]) -> None:
         if self._connection.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
@@ -115,6 +131,8 @@ class SqlCalls(SqlDirectory):
 
     def save(self, records: Sequence[CallRecord]) -> None:
         _save(self._connection.dialect.name).run(self._connection, [values_of(record) for record in records])
+        if self._kept is not None:
+            self._kept.saved(records)
 
     def lock_callers(self, changed: Sequence[CallRecord], before: Mapping[str, CallRecord]) -> None:
         lock_callers(self._connection, changed, before)
