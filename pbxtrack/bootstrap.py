@@ -27,6 +27,7 @@ from pbxtrack.calls import service as recording
 from pbxtrack.calls.events import CallArrived, Fact
 from pbxtrack.calls.lifecycle import Call
 from pbxtrack.calls.reconcile import Reconciled, reconcile
+from pbxtrack.calls.reported import ReportedCall
 from pbxtrack.config import Settings
 from pbxtrack.duty import Duty, this_process
 from pbxtrack.errors import PbxtrackError, StorageUnavailable
@@ -320,7 +321,9 @@ class Application:
         async def reconcile_with_log(calls: Sequence[Sequence[Fact]], position: Position | None) -> Reconciled:
             def work(connection: Connection) -> Reconciled:
                 store = SqlCalls(connection, self._called)
-                found = reconcile(store, calls, datetime.now(UTC), self._region, exact=True)
+                found = reconcile(
+                    store, [ReportedCall(facts) for facts in calls], datetime.now(UTC), self._region, exact=True
+                )
                 if position is not None:
                     ledger.keep_position(connection, node, position.file, position.offset)
                 return found

@@ -157,7 +157,7 @@ def _weigh_holders(known: Resolution, holders: Mapping[str, Holder]) -> Weighing
 
 
 def _called(known: Resolution) -> dict[str, float]:
-    """How probably each visitor has called already, from another phone than this caller's."""
+    """How probably each visitor has called already, from another phone than this caller's; 1 or more is surely."""
     called: dict[str, float] = {}
     counted: set[str] = set()  # a caller's latest call tells best who they are
     for call in known.calls:
@@ -165,8 +165,8 @@ def _called(known: Resolution) -> dict[str, float]:
             if call.caller == known.caller or call.caller in counted:
                 continue
             counted.add(call.caller)
-        for tie in call.ties:
-            called[tie.visitor] = min(1.0, called.get(tie.visitor, 0.0) + tie.share)
+        for visitor, _, share in call.ties:
+            called[visitor] = called.get(visitor, 0.0) + share
     return called
 
 

@@ -7,12 +7,16 @@ reach us twice, late or never, in any order; :mod:`pbxtrack.calls.lifecycle` mak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from operator import attrgetter
 from typing import Any, ClassVar
+
+import orjson
+
+from pbxtrack import utc
 
 MAX_TEXT = 512  # characters of any text from outside that a fact keeps
 
@@ -31,10 +35,6 @@ class Fact:
     @property
     def call_id(self) -> str:
         return call_id(self.node, self.linkedid)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """For pickling, in half the time that a dataclass takes by itself."""
-        return _made, (self.kind, *_values(self.kind)(self))
 
     @property
     def key(self) -> str:
@@ -198,8 +198,12 @@ def call_id(node: str, linkedid: str) -> str:
 
 def microseconds(at: datetime) -> int:
     """Microseconds since 1970, exactly."""
-    elapsed = at - _EPOCH
-    return (elapsed.days * 86_400 + elapsed.seconds) * 1_000_000 + elapsed.microseconds
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(number: int) -> datetime:
+    """What :func:`microseconds` was of."""
+    return _EPOCH + timedelta(0, 0, number)
 
 
 def details(fact: Fact) -> dict[str, Any]:
@@ -212,21 +216,57 @@ def _own_fields(kind: str) -> tuple[str, ...]:
     return tuple(field.name for field in fields(KINDS[kind]) if field.name not in _COMMON)
 
 
-@cache
-def _names(kind: str) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(KINDS[kind]))
+Entry = tuple[str, str, str, str, str]
+"""A fact as it is kept with its call: kind, time (as :func:`pbxtrack.utc.texts` has it), leg, key, details as JSON."""
+
+
+def entries(facts: Sequence[Fact]) -> tuple[Entry, ...]:
+    """The facts as they are kept, in their order."""
+    times = utc.texts([fact.at for fact in facts])
+    return tuple(
+        [(fact.kind, at, fact.leg, fact.key, _written(fact.kind)(fact)) for fact, at in zip(facts, times, strict=True)]
+    )
+
+
+def restored(node: str, linkedid: str, entry: Entry) -> Fact:
+    """The fact that was kept so."""
+    kind, at, leg, _, data = entry
+    time = datetime.fromisoformat(at).replace(tzinfo=UTC)
+    return restore(kind, node=node, linkedid=linkedid, at=time, leg=leg, data=orjson.loads(data))
+
+
+def plain(fact: Fact) -> tuple[Any, ...]:
+    """A fact without its call, as numbers and texts."""
+    return (fact.kind, microseconds(fact.at), fact.leg, *_values(fact.kind)(fact))
+
+
+def from_plain(node: str, linkedid: str, given: tuple[Any, ...]) -> Fact:
+    """What :func:`plain` was made of."""
+    kind, at, leg, *values = given
+    data = dict(zip(_own_fields(kind), values, strict=True))
+    return restore(kind, node=node, linkedid=linkedid, at=from_microseconds(at), leg=leg, data=data)
 
 
 @cache
 def _values(kind: str) -> Callable[[Fact], tuple[Any, ...]]:
-    return attrgetter(*_names(kind))
+    """Reads what a fact says beyond call, time and leg."""
+    names = _own_fields(kind)
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda fact: tuple([getattr(fact, name) for name in names])
 
 
-def _made(kind: str, *values: Any) -> Fact:
-    fact = object.__new__(KINDS[kind])
-    for name, value in zip(_names(kind), values, strict=True):
-        object.__setattr__(fact, name, value)
-    return fact
+@cache
+def _written(kind: str) -> Callable[[Fact], str]:
+    """Writes such a fact's details as JSON."""
+    names = _own_fields(kind)
+    if not names:
+        return lambda _: "{}"
+    values: Callable[[Fact], Any] = attrgetter(*names)
+    if len(names) == 1:
+        (name,) = names
+        return lambda fact: orjson.dumps({name: values(fact)}).decode()
+    return lambda fact: orjson.dumps(dict(zip(names, values(fact), strict=True))).decode()
 
 
 def restore(kind: str, *, node: str, linkedid: str, at: datetime, leg: str, data: Mapping[str, Any]) -> Fact:
@@ -235,3 +275,4 @@ def restore(kind: str, *, node: str, linkedid: str, at: datetime, leg: str, data
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)

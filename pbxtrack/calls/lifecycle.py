@@ -230,7 +230,7 @@ def _first(known: datetime | None, at: datetime) -> datetime:
 
 def outcome(call: Call) -> Outcome:
     """What became of the call so far."""
-    caller = call.legs.get(call.caller_leg or call.linkedid, Leg())
+    caller = call.legs.get(call.caller_leg or call.linkedid) or Leg()
     lines = _lines(call)
     answered = min((leg for leg in lines if leg.answered_at), key=lambda leg: (leg.answered_at, leg.name), default=None)
     answered_at = answered.answered_at if answered else None
@@ -305,10 +305,10 @@ def _talking(call: Call, answered_at: datetime | None, ended_at: datetime | None
     """
     if answered_at is None:
         return 0.0
-    people = [leg for leg in call.legs.values() if not leg.local]
-    stays = [stay for leg in people for stay in _stays(leg, ended_at)]
-    if len([leg for leg in people if leg.joined]) < 2:
+    people = [leg for leg in call.legs.values() if leg.joined and not leg.local]
+    if len(people) < 2:
         return max((ended_at - answered_at).total_seconds(), 0.0) if ended_at else 0.0
+    stays = [stay for leg in people for stay in _stays(leg, ended_at)]
     steps = sorted([(start, 1) for start, _ in stays] + [(stop, -1) for _, stop in stays])
     talk, present, since = 0.0, 0, answered_at
     for at, step in steps:
@@ -344,8 +344,9 @@ def _hung_up_by(call: Call, caller: Leg, lines: list[Leg], answered_at: datetime
     """
     if answered_at:
         people = [leg for leg in call.legs.values() if not leg.local]
-        requests = sorted((leg.hangup_at, leg is not caller) for leg in people if leg.hangup_at)
-        requests = [request for request in requests if request[0] >= answered_at]
+        requests = sorted(
+            (leg.hangup_at, leg is not caller) for leg in people if leg.hangup_at and leg.hangup_at >= answered_at
+        )
         complete = max([at for leg in people for _, at in leg.joined], default=answered_at)
         if not requests:
             return "pbx"

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from pbxtrack.calls.attribution import Attribution
-from pbxtrack.calls.events import Fact
+from pbxtrack.calls.events import Entry, Fact
 from pbxtrack.calls.evidence import Directory, Resolution
 from pbxtrack.calls.lifecycle import Call, Outcome
+from pbxtrack.calls.reported import CallSummary
 from pbxtrack.pool.model import Sign
 
 
@@ -29,10 +30,11 @@ class CallRecord:
     """A call as it is kept: what is known of it, what became of it, and who brought it.
 
     ``dialled`` and ``caller`` are normalised, so is ``outbound``: the number that the company called, None where
-    somebody called the company. ``attribution`` is None until the dialled number is known.
+    somebody called the company. ``attribution`` is None until the dialled number is known. Of a call that was loaded,
+    ``call`` is whole.
     """
 
-    call: Call
+    call: Call | CallSummary
     outcome: Outcome
     dialled: str | None = None
     caller: str | None = None
@@ -43,6 +45,12 @@ class CallRecord:
     attribution: Attribution | None = None
     held: Held | None = None
     outbound: str | None = None
+
+    @property
+    def whole(self) -> Call:
+        """The call with its legs. Only of one that was loaded."""
+        assert isinstance(self.call, Call)
+        return self.call
 
     @property
     def target(self) -> bool:
@@ -82,6 +90,9 @@ class CallStore(Directory, Protocol):
 
     def append(self, facts: Sequence[Fact], now: datetime) -> None:
         """Keep the facts that are not known already."""
+
+    def enter(self, calls: Sequence[tuple[str, str, Sequence[Entry]]], now: datetime) -> None:
+        """:meth:`append`, of facts that are written already: each call's node, its linkedid and its facts."""
 
     def load(self, call_ids: Collection[str]) -> Mapping[str, CallRecord]:
         """Those of the calls that exist."""

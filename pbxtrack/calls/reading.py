@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pbxtrack.calls.events import MAX_TEXT
 
 MAX_ID = 150  # characters; Asterisk's own limit for a uniqueid
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME = re.compile(r"([0-9]{9,11})(?:\.([0-9]{1,9}))?")
 _CREATED = re.compile(r"(?:.*-)?([0-9]{9,11})\.[0-9]+")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -29,7 +29,7 @@ def read_epoch(value: str) -> datetime | None:
     if not found:
         return None
     second, fraction = found.groups("0")
-    return _EPOCH + timedelta(0, int(second), int(fraction.ljust(6, "0")[:6]))
+    return EPOCH + timedelta(0, int(second), int(fraction.ljust(6, "0")[:6]))
 
 
 def created_by(linkedid: str, at: datetime) -> datetime:
@@ -38,11 +38,13 @@ def created_by(linkedid: str, at: datetime) -> datetime:
     Asterisk's ids begin with the whole second of their making; other ids give ``at``.
     """
     found = _CREATED.fullmatch(linkedid)
-    return min(at, _EPOCH + timedelta(seconds=int(found[1]), microseconds=999_999)) if found else at
+    return min(at, EPOCH + timedelta(seconds=int(found[1]), microseconds=999_999)) if found else at
 
 
 def clean(value: str, length: int = MAX_TEXT) -> str:
     """A text without control and formatting characters, at most ``length`` characters."""
+    if len(value) <= length and value.isprintable():
+        return value.strip()
     value = value[: 4 * length]
     if not value.isprintable():
         value = "".join(sign for sign in value if not unicodedata.category(sign).startswith("C"))

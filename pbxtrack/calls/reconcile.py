@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from pbxtrack.calls.events import CallArrived, Fact, LegJoined, LegLeft
-from pbxtrack.calls.lifecycle import Call, merge, outcome, project
+from pbxtrack.calls.events import CallArrived, Entry, Fact, LegJoined, LegLeft
+from pbxtrack.calls.lifecycle import Call
 from pbxtrack.calls.ports import CallRecord, CallStore, Known
-from pbxtrack.calls.service import attribute_again, keep
+from pbxtrack.calls.reported import ReportedCall
+from pbxtrack.calls.service import attribute_again, keep, outbound, updated
 
 _SAME = timedelta(milliseconds=100)
 """An event told by two of Asterisk's parts has times that differ by less: each takes the time for itself."""
@@ -24,51 +25,52 @@ class Reconciled:
     agreed: int = 0
 
 
-def reconcile(
-    store: CallStore, told: Sequence[Sequence[Fact]], now: datetime, region: str, *, exact: bool
-) -> Reconciled:
-    """Compare calls, each given by its facts, with what is known, and add what is missing.
+def reconcile(store: CallStore, told: Sequence[ReportedCall], now: datetime, region: str, *, exact: bool) -> Reconciled:
+    """Compare calls with what is known of them, and add what is missing.
 
     ``exact``: the times are Asterisk's own of each event (CEL), and a call that differs from them is mended. Otherwise
     (CDR) only calls are mended whose end nobody heard.
     """
-    by_id: dict[str, list[Fact]] = {}
-    for facts in told:
-        by_id.setdefault(facts[0].call_id, []).extend(facts)
+    by_id: dict[str, ReportedCall] = {}
+    for one in told:
+        call_id = one.id
+        by_id[call_id] = ReportedCall([*by_id[call_id].facts, *one.facts]) if call_id in by_id else one
     store.lock(by_id.keys())
     known = store.known(by_id.keys())
     result = Reconciled()
+    new: list[tuple[str, str, Sequence[Entry]]] = []
     news: list[Fact] = []
-    calls: dict[str, Call] = {}
+    calls: dict[str, CallRecord] = {}
     before: dict[str, CallRecord] = {}
-    for call_id, whole in by_id.items():
+    for call_id, one in by_id.items():
         if call_id not in known:
-            news += whole
-            calls[call_id] = project(whole)
-        elif _agree(known[call_id], whole, exact):
+            made = one.make()
+            new.append((one.node, one.linkedid, made.entries))
+            calls[call_id] = CallRecord(made.call, made.outcome, outbound=outbound(made.call, region))
+        elif _agree(known[call_id], one, exact):
             result.agreed += 1
         else:
             ours = store.load([call_id])[call_id]
-            if missing := _missing(ours, store.facts(whole[0].node, whole[0].linkedid), whole):
+            if missing := _missing(ours.whole, store.facts(one.node, one.linkedid), one.facts):
                 news += missing
-                before[call_id], calls[call_id] = ours, merge(ours.call, missing)
+                before[call_id], calls[call_id] = ours, updated(ours, missing, region)
             else:
                 result.agreed += 1
-    if news:
-        store.append(news, now)
+    store.enter(new, now)
+    store.append(news, now)
     for changed in keep(store, before, calls, region) if calls else []:
         (result.mended if changed.call.id in known else result.added).append(changed)
     attribute_again(store, result.added, region)
     return result
 
 
-def _agree(known: Known, facts: Sequence[Fact], exact: bool) -> bool:
+def _agree(known: Known, call: ReportedCall, exact: bool) -> bool:
     ours = known.outcome
     if not ours.status.over or known.unseen or not known.attributed:
         return False
     if not exact:
         return True
-    told = outcome(project(facts))
+    told = call.outcome
     return (
         ours.status is told.status
         and (ours.answered_by, ours.hung_up_by) == (told.answered_by, told.hung_up_by)
@@ -84,10 +86,10 @@ def _near(one: datetime | None, other: datetime | None) -> bool:
     return abs(one - other) < _SAME
 
 
-def _missing(known: CallRecord, heard: Sequence[Fact], told: Sequence[Fact]) -> list[Fact]:
+def _missing(known: Call, heard: Sequence[Fact], told: Sequence[Fact]) -> list[Fact]:
     """The facts that nobody told us. A CDR names a line's leg by its channel, the others do by its id."""
     names = {fact.leg: name for fact in told if (name := getattr(fact, "name", ""))}
-    ids = {leg.name: leg_id for leg_id, leg in known.call.legs.items() if leg.name}
+    ids = {leg.name: leg_id for leg_id, leg in known.legs.items() if leg.name}
     told = [replace(fact, leg=ids.get(names.get(fact.leg, ""), fact.leg)) for fact in told]
     return [fact for fact in told if not any(_same(fact, other) for other in heard)]
 

@@ -13,6 +13,7 @@ from pbxtrack.calls.evidence import SURE_ENOUGH, Directory, EarlierCall, Holder,
 from pbxtrack.calls.held import as_it_was, held_in
 from pbxtrack.calls.lifecycle import Call, merge, outcome
 from pbxtrack.calls.ports import Caller, CallRecord, CallStore, Dialled
+from pbxtrack.calls.reported import CallSummary
 from pbxtrack.numbers import InvalidNumber, Number, read_caller
 from pbxtrack.pool.model import NumberKind, Sign
 
@@ -29,21 +30,27 @@ def record(store: CallStore, facts: Sequence[Fact], now: datetime, region: str) 
     store.append(facts, now)
     known = store.load(by_call.keys())
     # A fact that was known is merged again, which changes nothing: that costs less than to ask which ones are new.
-    calls = {
-        call_id: merge(known[call_id].call if call_id in known else None, news) for call_id, news in by_call.items()
-    }
+    calls = {call_id: updated(known.get(call_id), news, region) for call_id, news in by_call.items()}
     return keep(store, known, calls, region)
 
 
-def keep(store: CallStore, known: Mapping[str, CallRecord], calls: Mapping[str, Call], region: str) -> list[CallRecord]:
+def updated(before: CallRecord | None, news: Sequence[Fact], region: str) -> CallRecord:
+    """The call with these facts known, too; without ``before``, the one that they speak of."""
+    call = merge(before.whole if before else None, news)
+    before = before or CallRecord(call, outcome(call))
+    return replace(before, call=call, outcome=outcome(call), outbound=outbound(call, region))
+
+
+def keep(
+    store: CallStore, known: Mapping[str, CallRecord], calls: dict[str, CallRecord], region: str
+) -> list[CallRecord]:
     """Save the calls, by their ids, as they are now, attributed where that can be done; those that changed.
 
     ``known`` is how those were that are not new; the facts are appended, and the calls locked.
     """
-    updated = {call_id: _updated(known.get(call_id), call, region) for call_id, call in calls.items()}
-    attribute_all(store, updated, region)
-    store.prolong([sign for call_id, record in updated.items() if (sign := _sign(known.get(call_id), record))])
-    changed = [record for call_id, record in updated.items() if record != known.get(call_id)]
+    attribute_all(store, calls, region)
+    store.prolong([sign for call_id, record in calls.items() if (sign := _sign(known.get(call_id), record))])
+    changed = [record for call_id, record in calls.items() if record != known.get(call_id)]
     store.lock_callers(changed, known)
     store.save(changed)
     store.follow(changed, known)
@@ -73,17 +80,12 @@ def resolve(
     return directory.resolve(number, at, caller) if number else Resolution(number=None, at=at), caller
 
 
-def outbound(call: Call, region: str) -> str | None:
+def outbound(call: Call | CallSummary, region: str) -> str | None:
     """The number that the company called, normalised; None where somebody called the company.
 
     Who does may be sent on to an outside line: that call came in all the same.
     """
     return read_caller(call.called_out, region) if call.called_out and call.dialled is None else None
-
-
-def _updated(before: CallRecord | None, call: Call, region: str) -> CallRecord:
-    before = before or CallRecord(call, outcome(call))
-    return replace(before, call=call, outcome=outcome(call), outbound=outbound(call, region))
 
 
 def attribute_all(store: CallStore, records: dict[str, CallRecord], region: str) -> None:
@@ -132,6 +134,7 @@ class _Batch:
 
     def __init__(self, asked: Sequence[Dialled]) -> None:
         self._asked = {(one.at, one.number, one.caller) for one in asked}
+        self._since = min((one.at for one in asked), default=None)
         self._to: defaultdict[tuple[int, str | None], list[EarlierCall]] = defaultdict(list)
         self._by: defaultdict[tuple[int, str], list[EarlierCall]] = defaultdict(list)
         self._holders: dict[str, Holder] = {}  # whom calls of the batch are tied to, by lease
@@ -154,13 +157,18 @@ class _Batch:
         site = known.owner.site.id
         by_caller = self._by[site, known.caller] if known.caller is not None else []
         in_batch = heard(known.caller, by_caller, self._to[site, known.number])
-        stored = [call for call in known.calls if (call.at, call.number, call.caller) not in self._asked]
+        stored = [call for call in known.calls if not self._has(call)]
         if not in_batch and len(stored) == len(known.calls):
             return known
         calls = sorted([*in_batch, *stored], key=lambda call: call.at, reverse=True)
         older = older_leases(known.number, by_caller, {holder.lease.id for holder in known.holders})
         holders = [*known.holders, *(self._holders[lease] for lease in older if lease in self._holders)]
         return replace(known, holders=holders, calls=calls)
+
+    def _has(self, call: EarlierCall) -> bool:
+        if self._since is None or call.at < self._since:
+            return False
+        return (call.at, call.number, call.caller) in self._asked
 
 
 def _e164(dialled: str, region: str) -> str | None:

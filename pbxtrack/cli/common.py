@@ -15,8 +15,11 @@ from pbxtrack.storage.database import Database, parse_url
 
 
 @contextlib.contextmanager
-def open_database(settings: Settings | None = None, *, check: bool = True) -> Iterator[Database]:
-    """The database of the settings. With ``check`` its schema must be the one that this version wants."""
+def open_database(settings: Settings | None = None, *, check: bool = True, batches: bool = False) -> Iterator[Database]:
+    """The database of the settings. With ``check`` its schema must be the one that this version wants.
+
+    ``batches``: to write very much.
+    """
     settings = settings or load()
     url = parse_url(settings.database.url)
     file = Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
@@ -24,7 +27,7 @@ def open_database(settings: Settings | None = None, *, check: bool = True) -> It
         raise StorageUnavailable("the database has no tables yet; run `pbxtrack db upgrade`")
     settings.make_database_dir()
     try:
-        database = Database(settings.database.url)
+        database = Database(settings.database.url, batches=batches)
     except ModuleNotFoundError:
         raise ConfigError("database.url: PostgreSQL needs its driver: pip install 'pbxtrack[postgresql]'") from None
     try:

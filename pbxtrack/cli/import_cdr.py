@@ -20,6 +20,7 @@ from pbxtrack.ledger.apart import read_parts
 from pbxtrack.ledger.files import Part
 from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database
+from pbxtrack.storage.kept import KeptCalls
 from pbxtrack.storage.known import KnownSites
 from pbxtrack.tuning import tune_for_batches
 
@@ -59,7 +60,7 @@ def import_cdr(files: Sequence[Path], node: str | None, zone: tzinfo | None, as_
         raise click.BadParameter(f"the settings name no such node; there is {known}", param_hint="--node")
     found: list[dict[str, Any]] = []
     tune_for_batches()
-    with open_database(settings) as database:
+    with open_database(settings, batches=True) as database:
         for path in files:
             parts = read_parts(path, node or nodes[0], zone, now(), _BATCH)
             found.append(_import(database, parts, path, settings.numbers.default_region, quiet=as_json))
@@ -76,17 +77,21 @@ def import_cdr(files: Sequence[Path], node: str | None, zone: tzinfo | None, as_
 
 def _import(database: Database, parts: Iterable[Part], path: Path, region: str, *, quiet: bool) -> dict[str, Any]:
     found: dict[str, Any] = {"file": str(path), "kind": "", "added": 0, "mended": 0, "known": 0}
-    sites = KnownSites()
+    sites, kept = KnownSites(), KeptCalls()
+    look_again = _BATCH  # calls added
     console = Console(stderr=True)
     with Progress(transient=True, console=console, disable=quiet or not console.is_terminal) as progress:
         task = progress.add_task(path.name, total=None)
         for part in parts:
             with database.transaction() as connection:
-                store = SqlCalls(connection.execution_options(pbxtrack_alone=True), sites)
+                store = SqlCalls(connection.execution_options(pbxtrack_alone=True), sites, kept)
                 result = reconcile(store, part.calls, now(), region, exact=part.exact)
             found["kind"] = "cel" if part.exact else "cdr"
             found["added"] += len(result.added)
             found["mended"] += len(result.mended)
+            if found["added"] >= look_again:
+                database.look_again()
+                look_again = 2 * found["added"]
             found["known"] += result.agreed
             found["going_on"], found["malformed_lines"] = part.going_on, part.malformed
             progress.advance(task, len(part.calls))

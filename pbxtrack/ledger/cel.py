@@ -11,10 +11,10 @@ import csv
 import math
 import re
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, NamedTuple
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, NamedTuple
 
 import orjson
 
@@ -32,7 +32,7 @@ from pbxtrack.calls.events import (
     LineFailed,
     RecordingStarted,
 )
-from pbxtrack.calls.reading import clean, is_id, read_epoch, read_name, read_number
+from pbxtrack.calls.reading import EPOCH, clean, is_id, read_name, read_number
 
 HEARD = "cel"
 CONTEXT = "pbxtrack"  # asterisk-conf/extensions_pbxtrack.conf
@@ -44,10 +44,6 @@ _TIME = re.compile(r"[0-9]{9,11}\.[0-9]{1,9}")
 _ID = re.compile(r"(?:.*-)?([0-9]{9,11})\.([0-9]+)")
 _EVENT = re.compile(r"[A-Z][A-Z_]{2,31}")
 _PLACEHOLDERS = frozenset({"0", "i", "s", "T", "h"})  # extensions of our context that are no numbers
-_TOLD = frozenset({
-    "CHAN_START", "ANSWER", "BRIDGE_ENTER", "BRIDGE_EXIT", "HANGUP", "BLINDTRANSFER", "ATTENDEDTRANSFER",
-    "APP_START",
-})  # fmt: skip
 _DIALLED_BY = frozenset({"AppDial", "AppQueue"})
 _BUSY, _ELSEWHERE = 17, 26  # Q.850 and Asterisk's "answered elsewhere"
 _FIRST_LEGS, _SOME_LEGS = 4, 16  # of an Asterisk that starts; of one that had run
@@ -55,6 +51,7 @@ _LATE = 2.0  # s; what is still said of a call after its end
 _STALE = 86_400.0  # s; no call lasts as long
 _MAX_ROWS = 5_000  # of a call
 _MAX_CALLS = 50_000  # at once
+_new_tuple = tuple.__new__
 
 
 class CelRow(NamedTuple):
@@ -83,9 +80,8 @@ class CelRow(NamedTuple):
     @property
     def at(self) -> datetime:
         """When it happened."""
-        at = read_epoch(self.time)
-        assert at is not None  # see read_row
-        return at
+        second, _, fraction = self.time.partition(".")  # see read_row
+        return EPOCH + timedelta(0, int(second), int(fraction.ljust(6, "0")[:6]))
 
 
 def read_row(line: str) -> CelRow | None:
@@ -95,7 +91,7 @@ def read_row(line: str) -> CelRow | None:
         del columns[_AMAFLAGS]
     if len(columns) != _OURS:
         return None
-    row = CelRow._make(columns)
+    row = _new_tuple(CelRow, columns)  # half the time of CelRow._make
     known = (
         (row.event in _TOLD or _EVENT.fullmatch(row.event))
         and _TIME.fullmatch(row.time)
@@ -114,8 +110,12 @@ def _columns(line: str) -> list[str]:
     columns = line.split('","', _OURS - 1)
     last = columns[-1]
     within = line.count('"') - last.count('"') - (2 * _OURS - 1)
-    if len(columns) == _OURS and not within and columns[0][:1] == last[-1:] == '"':
+    if len(columns) == _OURS and not within and line[0] == last[-1:] == '"':
         last = last[:-1]
+        if not last:
+            columns[0] = columns[0][1:]
+            columns[-1] = last
+            return columns
         if '"' not in last.replace('""', ""):
             columns[0] = columns[0][1:]
             columns[-1] = last.replace('""', '"')
@@ -161,6 +161,7 @@ class CelReader:
         self._homes: dict[str, str] = {}  # linkedid by leg
         self._ended: OrderedDict[str, float] = OrderedDict()
         self._times = (-math.inf, math.inf)  # of the last two rows
+        self._look_at = -math.inf  # not before then can a call have become stale
         self._newest = (0.0, 0)  # of the legs: when it was made, and which one it was since Asterisk started
         self.malformed = 0
         self.forgotten = 0
@@ -196,7 +197,10 @@ class CelReader:
             self._ended[linkedid] = now
         elif linkedid in self._ended:
             del self._ended[linkedid]
-        self._due(now, over)
+        if self._ended and abs(now - next(iter(self._ended.values()))) > _LATE:
+            self._due(now, over)
+        if now > self._look_at:
+            self._let_go(now, over)
         return over
 
     def ended(self) -> Iterator[Sequence[Fact]]:
@@ -235,10 +239,13 @@ class CelReader:
             if abs(now - ended) <= _LATE:
                 break
             over += self._give(linkedid)
-        for linkedid, first in self._calls.items():
-            if now - first.since > _STALE:
-                over += self._give(linkedid)
-            break
+
+    def _let_go(self, now: float, over: list[Sequence[Fact]]) -> None:
+        linkedid, first = next(iter(self._calls.items()), ("", None))
+        if first is not None and now - first.since > _STALE:
+            over += self._give(linkedid)
+        else:
+            self._look_at = (first.since if first is not None else now) + _STALE
 
     def _restarted(self, uniqueid: str) -> bool:
         """Whether Asterisk was started anew: it counts its legs from 0 again. Ids are made in their order."""
@@ -295,18 +302,23 @@ def facts_of(node: str, linkedid: str, rows: Sequence[CelRow], up: Collection[st
 
 class _Call:
     def __init__(self, node: str, linkedid: str, arrived: CelRow, rows: Sequence[CelRow]) -> None:
-        self._common = {"node": node, "linkedid": linkedid}
+        self._node, self._linkedid = node, linkedid
         self._rows = rows
         self._caller = arrived.uniqueid
         self._came_in = next((row for row in rows if row.uniqueid == self._caller), arrived)
         self._arrived = arrived
         self._answered: set[str] = set()
         self._begun = {row.uniqueid for row in rows if row.event == "CHAN_START"}
-        ends = [_extra(row) for row in rows if row.event == "HANGUP" and row.uniqueid == self._caller]
-        self._dialstatus = clean(str(ends[-1].get("dialstatus") or ""), 32).upper() if ends else ""
+        ends = [row for row in rows if row.event == "HANGUP" and row.uniqueid == self._caller]
+        self._dialstatus = clean(str(_extra(ends[-1]).get("dialstatus") or ""), 32).upper() if ends else ""
+        self._facts: list[Fact] = []
 
     def facts(self) -> list[Fact]:
-        return [self._arrival(), *(fact for row in self._rows for fact in self._facts(row))]
+        self._facts = [self._arrival()]
+        for row in self._rows:
+            if told := _TOLD.get(row.event):
+                told(self, row)
+        return self._facts
 
     def _arrival(self) -> Fact:
         number, withheld = read_number(self._came_in.number)
@@ -315,7 +327,8 @@ class _Call:
             name = None
         row = self._arrived
         return CallArrived(
-            **self._common,
+            node=self._node,
+            linkedid=self._linkedid,
             at=self._came_in.at,
             leg=self._caller,
             dialled=clean(row.dnid if row.exten in _PLACEHOLDERS else row.exten),
@@ -325,47 +338,51 @@ class _Call:
             heard=HEARD,
         )
 
-    def _facts(self, row: CelRow) -> Iterator[Fact]:
-        if row.event not in _TOLD:
-            return
-        leg: dict[str, Any] = {**self._common, "at": row.at, "leg": row.uniqueid}
-        name = clean(row.channel)
-        match row.event:
-            case "CHAN_START" if self._is_line(row):
-                yield LineDialled(**leg, name=name)
-            case "ANSWER" if row.app in _DIALLED_BY:
-                self._answered.add(row.uniqueid)
-                yield LineAnswered(**leg, name=name)
-            case "BRIDGE_ENTER" | "BRIDGE_EXIT" if bridge := clean(str(_extra(row).get("bridge_id") or ""), 64):
-                if row.event == "BRIDGE_EXIT":
-                    yield LegLeft(**leg, bridge=bridge)
-                else:
-                    yield LegJoined(**leg, name=name, bridge=bridge)
-            case "HANGUP":
-                yield from self._hangup(row, leg, name)
-            case "BLINDTRANSFER" | "ATTENDEDTRANSFER":
-                how = "blind" if row.event == "BLINDTRANSFER" else "attended"
-                yield CallTransferred(**leg, how=how, target=_target(row))
-            case "APP_START" if row.app == "Queue":
-                yield CallQueued(**leg)
-            case "APP_START" if row.app == "MixMonitor" and row.uniqueid == self._caller and row.context == CONTEXT:
-                yield RecordingStarted(**leg, file=clean(row.appdata.partition(",")[0]))
+    def _add(self, kind: type[Fact], row: CelRow, **more: Any) -> None:
+        self._facts.append(kind(node=self._node, linkedid=self._linkedid, at=row.at, leg=row.uniqueid, **more))
+
+    def _began(self, row: CelRow) -> None:
+        if self._is_line(row):
+            self._add(LineDialled, row, name=clean(row.channel))
+
+    def _answer(self, row: CelRow) -> None:
+        if row.app in _DIALLED_BY:
+            self._answered.add(row.uniqueid)
+            self._add(LineAnswered, row, name=clean(row.channel))
+
+    def _bridge(self, row: CelRow) -> None:
+        if bridge := clean(str(_extra(row).get("bridge_id") or ""), 64):
+            if row.event == "BRIDGE_EXIT":
+                self._add(LegLeft, row, bridge=bridge)
+            else:
+                self._add(LegJoined, row, name=clean(row.channel), bridge=bridge)
+
+    def _transfer(self, row: CelRow) -> None:
+        self._add(
+            CallTransferred, row, how="blind" if row.event == "BLINDTRANSFER" else "attended", target=_target(row)
+        )
+
+    def _app(self, row: CelRow) -> None:
+        if row.app == "Queue":
+            self._add(CallQueued, row)
+        elif row.app == "MixMonitor" and row.uniqueid == self._caller and row.context == CONTEXT:
+            self._add(RecordingStarted, row, file=clean(row.appdata.partition(",")[0]))
 
     def _is_line(self, row: CelRow) -> bool:
         """A leg that began in the call is one that was dialled; of a Local pair, the half that faces the caller."""
         return row.uniqueid != self._caller and not row.channel.endswith(";2")
 
-    def _hangup(self, row: CelRow, leg: dict[str, Any], name: str) -> Iterator[Fact]:
+    def _hangup(self, row: CelRow) -> None:
         extra = _extra(row)
         cause = extra.get("hangupcause")
         cause = cause if isinstance(cause, int) and 0 <= cause <= 999 else None
         if row.channel and extra.get("hangupsource") == row.channel:
-            yield HangupRequested(**leg, cause=cause)
+            self._add(HangupRequested, row, cause=cause)
         # Of a leg that began before the file did it is not known whether it had answered.
         failed = row.uniqueid in self._begun and row.uniqueid not in self._answered
         if failed and self._is_line(row) and row.app in _DIALLED_BY:
-            yield LineFailed(**leg, name=name, status=self._failure(cause))
-        yield LegEnded(**leg, cause=cause)
+            self._add(LineFailed, row, name=clean(row.channel), status=self._failure(cause))
+        self._add(LegEnded, row, cause=cause)
 
     def _failure(self, cause: int | None) -> str:
         """CEL tells what Dial() came to of the caller's leg only, and of each line why it ended."""
@@ -374,6 +391,14 @@ class _Call:
         if cause == _ELSEWHERE or self._dialstatus in ("", "ANSWER"):
             return "CANCEL"
         return self._dialstatus
+
+    by_event: ClassVar[Mapping[str, Callable[[_Call, CelRow], None]]] = {
+        "CHAN_START": _began, "ANSWER": _answer, "BRIDGE_ENTER": _bridge, "BRIDGE_EXIT": _bridge, "HANGUP": _hangup,
+        "BLINDTRANSFER": _transfer, "ATTENDEDTRANSFER": _transfer, "APP_START": _app,
+    }  # fmt: skip
+
+
+_TOLD = _Call.by_event
 
 
 def _extra(row: CelRow) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import IO, NamedTuple
 from zoneinfo import ZoneInfo
 
 from pbxtrack.calls.events import Fact
+from pbxtrack.calls.reported import ReportedCall
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.ledger import cdr, cel
 from pbxtrack.ledger.cdr import CdrReader
@@ -46,8 +47,8 @@ def lines(file: IO[bytes]) -> Iterator[str]:
     while block := file.read(_BLOCK):
         whole, end, rest = (rest + block).rpartition(b"\n")
         if end:
-            for line in whole.split(b"\n"):
-                yield text(line) if len(line) < MAX_LINE else ""
+            for line in whole.decode("utf-8", "replace").split("\n"):
+                yield line.rstrip("\r") if len(line) < MAX_LINE else ""
         if len(rest) > MAX_LINE:
             rest = rest[:MAX_LINE]  # of which nothing is used
     if rest:
@@ -80,7 +81,8 @@ class LedgerFile:
     def calls(self) -> Iterator[Sequence[Fact]]:
         """The facts of one call after another."""
         for line in self._lines:
-            yield from self._reader.feed(line)
+            if over := self._reader.feed(line):
+                yield from over
         yield from self._reader.finish(self._now.timestamp())
 
     @property
@@ -90,10 +92,10 @@ class LedgerFile:
 
 
 class Part(NamedTuple):
-    """Some of a file's calls, each by its facts. Of the file: whether it is ``exact``, and so far, to its end in the
+    """Some of a file's calls. Of the file: whether it is ``exact``, and so far, to its end in the
     last part, the calls that are not over and the lines that say nothing."""
 
-    calls: list[Sequence[Fact]]
+    calls: list[ReportedCall]
     exact: bool
     going_on: int
     malformed: int
@@ -109,7 +111,7 @@ def parts(path: Path, node: str, zone: tzinfo | None, now: datetime, calls: int)
         found = ledger.calls()
         more = True
         while more:
-            some = list(islice(found, calls))
+            some = [ReportedCall(facts) for facts in islice(found, calls)]
             more = len(some) == calls
             yield Part(some, ledger.exact, ledger.going_on, ledger.malformed)
 

@@ -7,22 +7,25 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
+import orjson
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Table, bindparam, select, update
+from sqlalchemy import Connection, Table, Text, bindparam, cast, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from pbxtrack import utc
 from pbxtrack.calls.attribution import Attribution, Candidate, Method
-from pbxtrack.calls.events import Fact, details, restore
-from pbxtrack.calls.evidence import CALLER_BINDING
+from pbxtrack.calls.events import Entry, Fact, entries, restore
+from pbxtrack.calls.evidence import CALLER_BINDING, EarlierCall
 from pbxtrack.calls.lifecycle import Call, Outcome, Status
 from pbxtrack.calls.ports import Caller, CallRecord, Held, Known
 from pbxtrack.pool.model import Sign
 from pbxtrack.pool.service import renew
 from pbxtrack.storage.directory import SqlDirectory
 from pbxtrack.storage.gathered import Gathered
+from pbxtrack.storage.kept import AHEAD, KeptCalls
 from pbxtrack.storage.known import KnownSites
 from pbxtrack.storage.leases import SqlLeases
-from pbxtrack.storage.prepared import Among, Prepared
+from pbxtrack.storage.prepared import Among, Prepared, driver_of
 from pbxtrack.storage.rows import VISIT_COLUMNS, visit_of
 from pbxtrack.storage.standing import follow, lock_callers
 from pbxtrack.storage.tables import call_facts, calls, contacts, sites, visits
@@ -34,6 +37,7 @@ _PEOPLES = {"note", "qualified", "corrected_channel", "corrected_visit_id", "cor
 _STANDING = {"is_unique", "settled_by", "settled_at"}  # see pbxtrack.storage.standing
 WRITTEN = frozenset({column.name for column in calls.c} - _PEOPLES - _STANDING)
 """The columns that :func:`values_of` fills."""
+_UNSEEN = ('"unseen":true', '"unseen": true')  # of a leg in a state; to read the whole of each takes longer
 _load = Prepared(
     select(calls, sites.c.target_seconds, *VISIT_COLUMNS)
     .outerjoin_from(calls, sites, sites.c.id == calls.c.site_id)
@@ -45,7 +49,7 @@ _known = Prepared(
     select(
         calls.c.id, calls.c.status, calls.c.answered_at, calls.c.ended_at, calls.c.ringing_seconds,
         calls.c.talk_seconds, calls.c.answered_by, calls.c.hung_up_by, calls.c.hangup_cause, calls.c.method,
-        calls.c.state,
+        or_(*(cast(calls.c.state, Text).contains(mark) for mark in _UNSEEN)).label("unseen"),
     ).where(Among(calls.c.id, "ids")),
     many=True,
 )  # fmt: skip
@@ -84,41 +88,51 @@ _LOCK = "SELECT pg_advisory_xact_lock(hashtext(id)) FROM unnest(%(ids)s::text[])
 class SqlCalls(SqlDirectory):
     """:class:`~pbxtrack.calls.ports.CallStore` on a connection."""
 
-    def __init__(self, connection: Connection, known: KnownSites | None = None) -> None:
+    def __init__(self, connection: Connection, known: KnownSites | None = None, kept: KeptCalls | None = None) -> None:
+        """``kept``: what was known of calls before, of who records them in batches."""
         super().__init__(connection, known)
         self._connection = connection
+        self._kept = kept if connection.dialect.name == "sqlite" else None
+
+    def calls_to(
+        self, numbers: Mapping[str, int], earliest: datetime, latest: datetime
+    ) -> Mapping[str, Sequence[EarlierCall]]:
+        if self._kept is None:
+            return super().calls_to(numbers, earliest, latest)
+        self._kept.look(driver_of(self._connection))
+        if lacking := self._kept.lacking(numbers, earliest, latest):
+            until = latest + AHEAD
+            found = self._calls_to([numbers[number] for number in lacking], earliest, until)
+            for number in lacking:
+                self._kept.keep(number, found.get(number, [])[::-1], earliest, until)
+        return {number: self._kept.of(number) for number in numbers}
 
     def lock(self, call_ids: Collection[str]) -> None:
         if self._connection.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
             self._connection.exec_driver_sql(_LOCK, {"ids": sorted(call_ids)})
 
     def append(self, facts: Sequence[Fact], now: datetime) -> None:
-        rows = [
-            {
-                "node": fact.node,
-                "linkedid": fact.linkedid,
-                "kind": fact.kind,
-                "at": fact.at,
-                "leg": fact.leg,
-                "key": fact.key,
-                "data": details(fact),
-                "recorded_at": now,
-            }
-            for fact in facts
-        ]
-        _add_facts(self._connection.dialect.name).run(self._connection, rows)
+        written = zip(facts, entries(facts), strict=True)
+        self.enter([(fact.node, fact.linkedid, (entry,)) for fact, entry in written], now)
+
+    def enter(self, calls: Sequence[tuple[str, str, Sequence[Entry]]], now: datetime) -> None:
+        (recorded_at,) = utc.texts([now])
+        rows = [(node, linkedid, *entry, recorded_at) for node, linkedid, written in calls for entry in written]
+        _add_facts(self._connection.dialect.name).run_written(self._connection, rows)
 
     def load(self, call_ids: Collection[str]) -> Mapping[str, CallRecord]:
         return {row.id: record_of(row) for row in load_rows(self._connection, call_ids)}
 
     def known(self, call_ids: Collection[str]) -> Mapping[str, Known]:
         return {
-            row.id: Known(_outcome(row), bool(row.method), any(leg["unseen"] for leg in row.state["legs"].values()))
+            row.id: Known(_outcome(row), bool(row.method), bool(row.unseen))
             for row in _known.all(self._connection, {"ids": call_ids})
         }
 
     def save(self, records: Sequence[CallRecord]) -> None:
         _save(self._connection.dialect.name).run(self._connection, [values_of(record) for record in records])
+        if self._kept is not None:
+            self._kept.saved(records)
 
     def lock_callers(self, changed: Sequence[CallRecord], before: Mapping[str, CallRecord]) -> None:
         lock_callers(self._connection, changed, before)
@@ -215,7 +229,7 @@ def _save(dialect: str) -> Gathered:
 def _insert(dialect: str, table: Table, *, but: Collection[str]) -> Any:
     """Insert rows with values for every column but these."""
     columns = {column.name: bindparam(column.name, type_=column.type) for column in table.c if column.name not in but}
-    return (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table).values(columns)
+    return (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table).values(columns).inline()
 
 
 def load_rows(connection: Connection, call_ids: Collection[str]) -> Sequence[Any]:
@@ -249,7 +263,7 @@ def values_of(record: CallRecord) -> dict[str, Any]:
         "target": record.target,
         "recording": call.recording,
         "fallback": call.fallback,
-        "state": call,
+        "state": call if isinstance(call, Call) else orjson.Fragment(call.state),
         "held": record.held,
         "outbound": record.outbound,
         "tags": [],

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,6 +33,10 @@ _LATE = 2.0  # s that PostgreSQL may take longer than its own limit
 _LOOK_EVERY = 0.1  # s
 _TRY_AGAIN = frozenset({"40001", "40P01"})  # serialization failure, deadlock: the database is well
 
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY")
+# A batch touches a page of the indexes for nearly every call, and the next batch the same pages again: they are kept
+# (KiB), and written back to the file less often (pages of 4 KiB), for which nobody waits.
+_BATCH_PRAGMAS = ("cache_size=-32768", "wal_autocheckpoint=4000")
 _NO_TABLES = "the database has no tables yet; run `pbxtrack db upgrade`"
 
 log = structlog.get_logger(__name__)
@@ -41,10 +45,10 @@ log = structlog.get_logger(__name__)
 class Database:
     """One database. Use :meth:`read` and :meth:`write` from asyncio, :meth:`transaction` from anywhere else."""
 
-    def __init__(self, url: str, *, statement_timeout: float = 5.0) -> None:
-        """``statement_timeout`` in seconds bounds every statement on PostgreSQL."""
+    def __init__(self, url: str, *, statement_timeout: float = 5.0, batches: bool = False) -> None:
+        """``statement_timeout`` in seconds bounds every statement on PostgreSQL. ``batches``: to write very much."""
         self.url = parse_url(url)
-        self.engine = _engine(self.url, statement_timeout)
+        self.engine = _engine(self.url, statement_timeout, batches)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.writers = 1 if self.is_sqlite else _WRITERS
         self._kept: sqlite3.Connection | None = None  # read_here's
@@ -56,6 +60,15 @@ class Database:
         """A transaction that commits at the end; StorageUnavailable where the database does not answer."""
         with translated_errors(self.url.database if self.is_sqlite else None), self.engine.begin() as connection:
             yield connection
+
+    def look_again(self) -> None:
+        """Let PostgreSQL look how large its tables are: while they grow quickly, its plans are for what they were.
+
+        It does so by itself once a minute. Raises StorageUnavailable.
+        """
+        if not self.is_sqlite:
+            with self.transaction() as connection:
+                connection.exec_driver_sql("ANALYZE calls, contacts")
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` on a snapshot of the data, in a thread."""
@@ -187,10 +200,12 @@ def require_file(url: str) -> None:
         raise StorageUnavailable(_NO_TABLES)
 
 
-def _engine(url: URL, statement_timeout: float) -> Engine:
+def _engine(url: URL, statement_timeout: float, batches: bool) -> Engine:
     if url.get_backend_name() == "sqlite":
-        return _sqlite(url)
+        return _sqlite(url, _PRAGMAS + _BATCH_PRAGMAS if batches else _PRAGMAS)
     milliseconds = int(statement_timeout * 1000)
+    # A plan that was kept from when a table was empty reads all of it, for each batch.
+    plans = " -c plan_cache_mode=force_custom_plan" if batches else ""
     engine = create_engine(
         url,
         hide_parameters=True,  # they hold numbers and addresses, and errors are logged
@@ -201,7 +216,7 @@ def _engine(url: URL, statement_timeout: float) -> Engine:
         connect_args={
             "connect_timeout": 3,
             "application_name": "pbxtrack",
-            "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds} -c timezone=UTC",
+            "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds} -c timezone=UTC{plans}",
             # A server that vanished without a word (a firewall that forgot the connection) is noticed by the kernel.
             "keepalives_idle": 10,
             "keepalives_interval": 5,
@@ -232,7 +247,7 @@ class _Bounded(psycopg.Connection[Any]):
             raise psycopg.OperationalError("the server does not answer") from error
 
 
-def _sqlite(url: URL) -> Engine:
+def _sqlite(url: URL, pragmas: Sequence[str]) -> Engine:
     if url.database and url.database != ":memory:":
         folder = Path(url.database).parent
         if not folder.is_dir():
@@ -249,7 +264,7 @@ def _sqlite(url: URL) -> Engine:
     def _configure(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
         assert isinstance(connection, sqlite3.Connection)
         connection.isolation_level = None  # the driver must not begin transactions of its own: see _begin
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
+        for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}").close()
 
     @event.listens_for(engine, "begin")

@@ -26,6 +26,7 @@ from pbxtrack.calls.evidence import (
 )
 from pbxtrack.calls.ports import Dialled
 from pbxtrack.pool.model import NumberKind, NumberOwner
+from pbxtrack.storage.kept import KeptCall
 from pbxtrack.storage.known import KnownSites
 from pbxtrack.storage.prepared import Among, Prepared, Reader
 from pbxtrack.storage.rows import (
@@ -120,7 +121,7 @@ _holders_of_many = Prepared(
 )
 _call_too_early = calls.alias()
 _calls_to_many = Prepared(
-    select(*_EARLIER)
+    select(*_EARLIER, calls.c.id)
     .join_from(numbers, calls, calls.c.dialled == numbers.c.e164)
     .where(
         Among(numbers.c.id, "number_ids"),
@@ -267,6 +268,25 @@ class SqlDirectory:
             return {}
         return {row.id: _holder(row) for row in _leases.all(self._reader, {"ids": list(ids)})}
 
+    def calls_to(
+        self, numbers: Mapping[str, int], earliest: datetime, latest: datetime
+    ) -> Mapping[str, Sequence[EarlierCall]]:
+        """The calls to each of the numbers, given with their ids, that may matter to calls between these times.
+
+        The latest first.
+        """
+        found = self._calls_to(numbers.values(), earliest, latest)
+        return {number: [kept.call for kept in calls_] for number, calls_ in found.items()}
+
+    def _calls_to(
+        self, number_ids: Collection[int], earliest: datetime, latest: datetime
+    ) -> Mapping[str, list[KeptCall]]:
+        found: defaultdict[str, list[KeptCall]] = defaultdict(list)
+        which = {"number_ids": number_ids, "earliest": earliest, "latest": latest, "ever": _EVER}
+        for row in self.rows(_calls_to_many, which):
+            found[row.dialled].append(KeptCall(row.started_at, row.id, _earlier_call(row)))
+        return found
+
     def rows(self, query: Prepared, parameters: Mapping[str, Any]) -> Sequence[Any]:
         """What a query of many numbers' history gives."""
         return query.all(self._reader, parameters)
@@ -279,7 +299,7 @@ class _History:
         """``asked``: the ids of number and site of each."""
         self._directory = directory
         self._holders: defaultdict[int | None, list[Holder]] = defaultdict(list)
-        self._to: defaultdict[str, list[EarlierCall]] = defaultdict(list)
+        self._to: Mapping[str, Sequence[EarlierCall]] = {}
         self._by: defaultdict[tuple[int, str], list[EarlierCall]] = defaultdict(list)
         if not asked:
             return
@@ -287,8 +307,8 @@ class _History:
         which = {"number_ids": {number_id for number_id, _, _ in asked}, "earliest": min(times), "latest": max(times)}
         for row in directory.rows(_holders_of_many, {**which, "ever": _EVER}):
             self._holders[row.number_id].append(_holder(row))
-        for row in directory.rows(_calls_to_many, {**which, "ever": _EVER}):
-            self._to[row.dialled].append(_earlier_call(row))
+        numbers = {one.number: number_id for number_id, _, one in asked if one.number}
+        self._to = directory.calls_to(numbers, min(times), max(times))
         if callers := {one.caller for _, _, one in asked if one.caller}:
             sites = {site_id for _, site_id, _ in asked}
             since = min(times) - CALLER_BINDING
@@ -309,7 +329,7 @@ class _History:
         by_caller = recent(self._by[owner.site.id, one.caller], one.at) if one.caller else []
         older = older_leases(owner.number, by_caller, {holder.lease.id for holder in holders})
         holders += [self._older[lease] for lease in older if lease in self._older]
-        calls_ = heard(one.caller, by_caller, recent(self._to[owner.number], one.at))
+        calls_ = heard(one.caller, by_caller, recent(self._to.get(owner.number, ()), one.at))
         return Resolution(owner.number, one.at, one.caller, owner, holders, calls_, self._directory.curves(owner))
 
 

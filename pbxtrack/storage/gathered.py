@@ -17,8 +17,11 @@ import orjson
 from sqlalchemy import JSON, Connection, Dialect, Executable
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.dialects.sqlite import dialect as SQLiteDialect  # noqa: N812
+from sqlalchemy.types import TypeEngine
 
+from pbxtrack import utc
 from pbxtrack.storage.prepared import driver_of, translated
+from pbxtrack.storage.tables import UtcTime
 
 Row = Mapping[str, Any]
 
@@ -41,6 +44,13 @@ class Gathered:
 
         An UPDATE changes a row of the table once: no two of ``rows`` may be for the same one.
         """
+        if rows:
+            on_sqlite = connection.dialect.name == "sqlite"
+            text = (self._sqlite if on_sqlite else self._postgresql).statement
+            self.run_written(connection, list(zip(*text.columns(rows), strict=True)))
+
+    def run_written(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        """:meth:`run`, of the statement's parameters in their order, where times and JSON are texts already."""
         if not rows:
             return
         if connection.dialect.name == "sqlite":
@@ -67,9 +77,7 @@ class _Text:
         self.names: list[str] = []
         self.binds: dict[str, Any] = compiled.binds
         self.text = re.sub(r"(?<!:):(\w+)", self._mark, str(compiled))
-        self.converts: list[Callable[[Any], Any] | None] = [
-            self.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in self.names
-        ]
+        self.converts = [_converter(self.binds[name].type, dialect) for name in self.names]
 
     def _mark(self, found: re.Match[str]) -> str:
         self.names.append(found[1])
@@ -89,48 +97,55 @@ class _Text:
         columns = []
         for name, convert in zip(self.names, self.converts, strict=True):
             column = [row[name] for row in rows]
-            columns.append(_converted(column, convert) if convert else column)
+            columns.append(convert(column) if convert else column)
         return columns
 
 
-def _converted(column: list[Any], convert: Callable[[Any], Any]) -> list[Any]:
-    if not isinstance(column[0], datetime):
-        return [convert(value) for value in column]
-    times = {value: convert(value) for value in set(column)}  # one transaction's are mostly the same
-    return [times[value] for value in column]
+def _converter(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[list[Any]], list[Any]] | None:
+    """What turns a column of values into what the driver takes; None where it takes them as they are."""
+    convert = kind.dialect_impl(dialect).bind_processor(dialect)
+    if convert is None:
+        return None
+    if isinstance(kind, UtcTime) and dialect.name == "sqlite":
+        return _texts
+    return lambda column: [convert(value) for value in column]
+
+
+def _texts(times: list[datetime | None]) -> list[str | None]:
+    texts = iter(utc.texts([at for at in times if at is not None]))
+    return [None if at is None else next(texts) for at in times]
 
 
 class _OnSqlite:
     def __init__(self, statement: Executable) -> None:
-        self._statement = _Text(statement, SQLiteDialect(paramstyle="named", json_serializer=_dumps))
-        self.text = self._statement.given(lambda index: f"(given.value ->> {index})", "json_each(?) AS given")
-        self._of_one = re.sub(r"\?\d+\?", "?", self._statement.text)
+        self.statement = _Text(statement, SQLiteDialect(paramstyle="named", json_serializer=_dumps))
+        self.text = self.statement.given(lambda index: f"(given.value ->> {index})", "json_each(?) AS given")
+        self._of_one = re.sub(r"\?\d+\?", "?", self.statement.text)
 
-    def run(self, driver: sqlite3.Connection, rows: Sequence[Row], *, alone: bool) -> None:
+    def run(self, driver: sqlite3.Connection, rows: Sequence[tuple[Any, ...]], *, alone: bool) -> None:
         """Where the process is ``alone``, nobody beside wants the interpreter: a statement for each row is quicker."""
-        values = zip(*self._statement.columns(rows), strict=True)
         if alone:
-            driver.executemany(self._of_one, values)
+            driver.executemany(self._of_one, rows)
         else:
-            driver.execute(self.text, [_dumps(list(values))])
+            driver.execute(self.text, [_dumps(rows)])
 
 
 class _OnPostgresql:
     def __init__(self, statement: Executable) -> None:
         dialect = PGDialect(paramstyle="named", json_serializer=_dumps)  # type: ignore[no-untyped-call]
-        self._statement = _Text(statement, dialect)
-        types = [self._statement.binds[name].type for name in self._statement.names]
+        self.statement = _Text(statement, dialect)
+        types = [self.statement.binds[name].type for name in self.statement.names]
         self._is_json = [isinstance(kind, JSON) for kind in types]
         arrays = ", ".join(
             f"%(p{index})s::{'TEXT' if is_json else kind.compile(dialect)}[]"
             for index, (kind, is_json) in enumerate(zip(types, self._is_json, strict=True))
         )
         columns = ", ".join(f"p{index}" for index in range(len(types)))
-        self._text = self._statement.given(
+        self._text = self.statement.given(
             lambda index: f"given.p{index}::JSON" if self._is_json[index] else f"given.p{index}",
             f"unnest({arrays}) AS given ({columns})",
         )
 
-    def run(self, connection: Connection, rows: Sequence[Row]) -> None:
-        columns = self._statement.columns(rows)
-        connection.exec_driver_sql(self._text, {f"p{index}": column for index, column in enumerate(columns)})
+    def run(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        columns = zip(*rows, strict=True)
+        connection.exec_driver_sql(self._text, {f"p{index}": list(column) for index, column in enumerate(columns)})

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, true, tuple_, union, update
+from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, tuple_, union, update
 
 from pbxtrack.calls.lifecycle import LOST
 from pbxtrack.calls.ports import CallRecord
@@ -86,22 +86,19 @@ _affected = Prepared(
             _call.c.answered_at.is_not(None),
             _earlier.c.started_at >= func.coalesce(_answered_before, bindparam("ever", type_=UtcTime)),
         ),
-        select(_earlier.c.id)
-        .join_from(_call, sites, true())  # the index of a caller's calls begins with the site
-        .join(
-            _earlier,
-            and_(
-                _earlier.c.site_id == sites.c.id,
-                _earlier.c.caller == _call.c.outbound,
-                _earlier.c.started_at <= _call.c.started_at,
-                _earlier.c.answered_at.is_(None),
-                _earlier.c.settled_by.is_(None) | (_earlier.c.settled_at > _call.c.answered_at),
-            ),
-        )
-        .where(Among(_call.c.id, "ids"), _call.c.outbound.is_not(None), _call.c.answered_at.is_not(None)),
         select(_earlier.c.id).where(Among(_earlier.c.settled_by, "ids")),
     ),
     many=True,
+)
+# What a call to this number settles, or did until now.
+_called_back = Prepared(
+    select(calls.c.id).where(
+        calls.c.site_id.in_(select(sites.c.id)),  # the index of a caller's calls begins with the site
+        calls.c.caller == bindparam("number"),
+        calls.c.started_at <= bindparam("at", type_=UtcTime),
+        calls.c.answered_at.is_(None),
+        calls.c.settled_by.is_(None) | (calls.c.settled_at > bindparam("answered_at", type_=UtcTime)),
+    )
 )
 _next_after = Prepared(
     select(calls.c.id)
@@ -158,6 +155,13 @@ def follow(connection: Connection, changed: Sequence[CallRecord], before: Mappin
     ids = {record.call.id for record in mattering}
     affected = ids | {row.id for row in _affected.all(connection, {"ids": ids, "ever": _EVER}) if row.id}
     for record in mattering:
+        if record.outbound and record.outcome.answered_at:
+            call_back = {
+                "number": record.outbound,
+                "at": record.call.started_at,
+                "answered_at": record.outcome.answered_at,
+            }
+            affected |= {row.id for row in _called_back.all(connection, call_back)}
         was = before.get(record.call.id)
         if was and was.site_id and was.caller and _key(was) != _key(record):
             asked = {"site": was.site_id, "caller": was.caller, "at": was.call.started_at}

@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 
 from pbxtrack.calls.events import CallArrived, Fact, LegEnded, LineAnswered
 from pbxtrack.calls.reconcile import Reconciled, reconcile
+from pbxtrack.calls.reported import ReportedCall
 from pbxtrack.calls.service import record
 from pbxtrack.ledger.cel import facts_of, read_row
 from pbxtrack.ledger.files import LedgerFile, lines, opened
@@ -50,7 +51,7 @@ def shop(database: Database) -> Database:
 
 def compare(database: Database, facts: Sequence[Sequence[Fact]], *, exact: bool = True) -> Reconciled:
     with database.transaction() as connection:
-        return reconcile(SqlCalls(connection), facts, NOW, "RU", exact=exact)
+        return reconcile(SqlCalls(connection), [ReportedCall(call) for call in facts], NOW, "RU", exact=exact)
 
 
 def hear(database: Database, facts: Sequence[Fact]) -> None:

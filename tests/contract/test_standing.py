@@ -15,6 +15,7 @@ from sqlalchemy import delete, select, update
 from pbxtrack.calls import service
 from pbxtrack.calls.events import CalledOut, Fact
 from pbxtrack.calls.reconcile import reconcile
+from pbxtrack.calls.reported import ReportedCall
 from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.rebuild import rebuild
@@ -75,7 +76,7 @@ def test_a_call_found_late_settles_too(shop: Database) -> None:
         a_missed_call("1.0", NOW - 2 * 24 * 60 * MINUTE),
     ]
     with shop.transaction() as connection:
-        reconcile(SqlCalls(connection), late, NOW, "RU", exact=True)
+        reconcile(SqlCalls(connection), [ReportedCall(call) for call in late], NOW, "RU", exact=True)
     assert settled(shop) == {"1.0": "pbx1-1.3", "1.1": "pbx1-1.3", "1.3": None, "1.5": "pbx1-1.9", "1.9": None}
     assert {name: (row.first, row.is_unique) for name, row in kept(shop).items()} == {
         "1.0": (True, True),
