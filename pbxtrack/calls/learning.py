@@ -28,7 +28,7 @@ ROUNDS = 8
 FIRST_LESSON = 50
 """Calls from which on there is something to learn."""
 
-LESSON_GROWTH = 1.25
+LESSON_GROWTH = 1.5
 """By what factor the calls must have grown to learn from them again."""
 
 _HEARTBEAT_STEPS = EDGES.index(60)  # a visitor whose page is open is heard at least so often: steps of their silence
@@ -265,5 +265,5 @@ def _by_chance(found: float, expected: float) -> float:
 
 
 def worth_learning(learned: int, heard: int) -> bool:
-    """Whether there are enough more calls than those that were learned from: a quarter more, and 50 for a beginning."""
+    """Whether there are enough more calls than those learned from: half as many more, and 50 for a beginning."""
     return heard >= FIRST_LESSON and heard >= learned * LESSON_GROWTH

@@ -25,7 +25,7 @@ from pbxtrack.replay.trace import read
 from pbxtrack.sitefile.model import DEFAULT_GUARANTEED, DEFAULT_HOLD
 from pbxtrack.sitefile.parse import parse
 from pbxtrack.toml_lines import read_bytes
-from pbxtrack.tuning import tune_for_batches
+from pbxtrack.tuning import tune_for_one_run
 
 _MAX_NUMBERS = 1_000_000
 
@@ -64,7 +64,7 @@ def replay(
             raise click.BadParameter("must be between 1m and 30d", param_hint=option)
     stage = _stage(site_file, numbers, hold, hold_guaranteed)
     engine = Engine(stage.site, stage.pools, stage.static)
-    tune_for_batches()
+    tune_for_one_run()
     replayed: list[Replayed] = []
     with ExitStack() as files:
         lines = files.enter_context(click.open_file(str(trace), "rb"))

@@ -64,13 +64,22 @@ def renewed(
     taps = lease.taps
     if event is EventKind.TAP or event is EventKind.COPY:
         taps = (*taps, now)[-MAX_TAPS:]
-    return lease._replace(
-        seen_at=max(lease.seen_at, now),
-        guaranteed_until=max(lease.guaranteed_until, holds.guaranteed_until),
-        ends_at=max(lease.ends_at, holds.ends_at),
-        taps=taps,
-        left_at=now if event is EventKind.LEAVE else None,
-        called=lease.called or called,
+    # Written out, since _replace takes three times as long, and this is done for every heartbeat.
+    return Lease(
+        lease.id,
+        lease.site_id,
+        lease.visit,
+        lease.visitor,
+        lease.number,
+        lease.number_id,
+        lease.seq,
+        lease.started_at,
+        max(lease.seen_at, now),
+        max(lease.guaranteed_until, holds.guaranteed_until),
+        max(lease.ends_at, holds.ends_at),
+        taps,
+        now if event is EventKind.LEAVE else None,
+        lease.called or called,
     )
 
 

@@ -85,6 +85,6 @@ def test_channels_whose_visitors_call_more_often_are_learned() -> None:
 
 
 def test_learning_waits_for_more_calls() -> None:
-    assert [worth_learning(0, 49), worth_learning(0, 50), worth_learning(100, 124), worth_learning(100, 125)] == [
+    assert [worth_learning(0, 49), worth_learning(0, 50), worth_learning(100, 149), worth_learning(100, 150)] == [
         False, True, False, True,
     ]  # fmt: skip
