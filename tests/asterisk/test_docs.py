@@ -107,7 +107,7 @@ def test_the_import_that_is_shown_says_what_it_says(pbxtrack: Pbxtrack, tmp_path
         return re.sub(r"\d+", "N", said.replace(str(packed), name)) == re.sub(r"\d+", "N", shown)
 
     try:
-        pbxtrack.until(says_it)
+        pbxtrack.until(says_it, 60)
     except AssertionError as error:
         error.add_note(f"it said: {said}")
         raise
