@@ -18,12 +18,16 @@ def texts(times: Sequence[datetime]) -> list[str]:
     if not times:
         return []
     found = orjson.dumps(times, option=orjson.OPT_UTC_Z).decode().replace("T", " ")[2:-3].split('Z","')
+    if len(found) != len(times):
+        return [text(at) for at in times]
     return [
-        text if len(text) == _WIDTH and text[19] == "." else _text(at) for text, at in zip(found, times, strict=True)
-    ] if len(found) == len(times) else [_text(at) for at in times]  # fmt: skip
+        written if len(written) == _WIDTH and written[19] == "." else text(at)
+        for written, at in zip(found, times, strict=True)
+    ]
 
 
-def _text(at: datetime) -> str:
+def text(at: datetime) -> str:
+    """``2026-11-23 12:00:00.000000``, in UTC. Raises ValueError for a time without a time zone."""
     if at.tzinfo is None:
         raise ValueError("a time without a time zone cannot be stored")
     return at.astimezone(UTC).isoformat(" ", "microseconds")[:_WIDTH]

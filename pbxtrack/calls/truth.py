@@ -13,11 +13,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from pbxtrack.calls.evidence import CALLER_BINDING
+
 TAP_TELLS = timedelta(seconds=30)
 """A call to a number within this time after a tap on it is of whoever tapped, unless several did."""
-
-KEPT_BY = timedelta(days=90)
-"""For how long, before and after, a call of the same caller tells whose phone it is."""
 
 
 class ToldBy(StrEnum):
@@ -75,7 +74,7 @@ def _of_itself(call: Made, taps: Sequence[Tap]) -> Truth | None:
 
 
 def _of_caller(call: Made, told: Iterable[tuple[datetime, str]]) -> Truth | None:
-    return _only({visitor for at, visitor in told if abs(at - call.at) <= KEPT_BY}, ToldBy.CALLER)
+    return _only({visitor for at, visitor in told if abs(at - call.at) <= CALLER_BINDING}, ToldBy.CALLER)
 
 
 def _only(visitors: set[str], by: ToldBy) -> Truth | None:

@@ -11,7 +11,7 @@ import click
 from sqlalchemy import Connection
 
 from pbxtrack.calls.lifecycle import Status
-from pbxtrack.cli.common import open_database
+from pbxtrack.cli.common import no_site, open_database
 from pbxtrack.cli.options import Moment, json_option, print_json
 from pbxtrack.cli.table import Column, print_table
 from pbxtrack.cli.text import visible
@@ -55,8 +55,7 @@ def calls(
         zones = time_zones(connection)
     unknown = next((site for site in found.sites if site not in zones), None)
     if unknown is not None:
-        there = f"there is {', '.join(sorted(zones)[:10])}" if zones else "make one with `pbxtrack apply`"
-        raise PbxtrackError(f"there is no site {unknown!r}; {there}")
+        raise no_site(unknown, zones)
     if as_json:
         print_json({"items": items, "next": following})
     elif not items:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pbxtrack.config import load
-from pbxtrack.errors import ConfigError, StorageUnavailable
+from pbxtrack.errors import ConfigError, PbxtrackError, StorageUnavailable
 from pbxtrack.settings import Settings
 from pbxtrack.storage import migrate
 from pbxtrack.storage.database import Database, parse_url
@@ -36,6 +36,12 @@ def open_database(settings: Settings | None = None, *, check: bool = True, batch
         yield database
     finally:
         database.close()
+
+
+def no_site(key: str, there: Collection[str]) -> PbxtrackError:
+    """There is no site of this key; ``there`` are the keys that there are."""
+    known = f"there is {', '.join(sorted(there)[:10])}" if there else "make one with `pbxtrack apply`"
+    return PbxtrackError(f"there is no site {key!r}; {known}")
 
 
 def now() -> datetime:

@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from pbxtrack.cli.common import now, open_database
+from pbxtrack.cli.common import no_site, now, open_database
 from pbxtrack.cli.options import print_json
 from pbxtrack.cli.table import Column, print_table
 from pbxtrack.cli.text import count
@@ -79,7 +79,7 @@ def _read(key: str, days: timedelta) -> tuple[Site, Traffic]:
     with open_database(load()) as database, database.transaction() as connection:
         sites = {site.key: site for site in read_sites(connection)}
         if key not in sites:
-            raise PbxtrackError(f"there is no site {key!r}; there is {', '.join(sorted(sites)) or 'none'}")
+            raise no_site(key, sites)
         traffic = read_traffic(connection, key, until - days, until)
     if not any(pool.numbers for pool in sites[key].pools):
         raise PbxtrackError(f"the site {key!r} has no pool")

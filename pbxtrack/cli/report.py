@@ -13,12 +13,11 @@ import click
 from sqlalchemy import Connection
 
 from pbxtrack.calls.models import Model
-from pbxtrack.cli.common import now, open_database
+from pbxtrack.cli.common import no_site, now, open_database
 from pbxtrack.cli.options import Moment, json_option, print_json
 from pbxtrack.cli.table import Column, print_table
 from pbxtrack.cli.text import visible
 from pbxtrack.config import load
-from pbxtrack.errors import PbxtrackError
 from pbxtrack.storage.accuracy import accuracy as accuracy_of
 from pbxtrack.storage.channels import channels as channels_of
 from pbxtrack.storage.curves import shown as curves_shown
@@ -55,7 +54,7 @@ def _opened(sites: Sequence[str]) -> Iterator[Connection]:
     with open_database(load()) as database, database.transaction() as connection:
         there = time_zones(connection)
         if unknown := next((site for site in sites if site not in there), None):
-            raise PbxtrackError(f"there is no site {unknown!r}; there is {', '.join(sorted(there)) or 'none'}")
+            raise no_site(unknown, there)
         yield connection
 
 

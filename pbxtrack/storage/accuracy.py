@@ -14,7 +14,9 @@ from pbxtrack.calls.scores import BANDS, Scored, score
 from pbxtrack.calls.truth import Made, Tap, ToldBy, Truth, truths
 from pbxtrack.pool.model import NumberKind
 from pbxtrack.storage.rows import LEASE_COLUMNS, lease_of
-from pbxtrack.storage.tables import calls, leases, numbers, sites, visits
+from pbxtrack.storage.sites import live_sites
+from pbxtrack.storage.tables import calls, leases, numbers, visits
+from pbxtrack.storage.views import came_in
 
 _LONGEST_VISIT = timedelta(days=2)  # how long before a tap its lease may have begun
 
@@ -34,11 +36,8 @@ def accuracy(
 
     ``keys``: only these sites. Months are of the site's own time zone. Static numbers are certain, and not in it.
     """
-    wanted = select(sites.c.id, sites.c.key, sites.c.timezone).where(sites.c.removed_at.is_(None)).order_by(sites.c.key)
-    if keys:
-        wanted = wanted.where(sites.c.key.in_(list(keys)))
     listed = []
-    for site in connection.execute(wanted).all():
+    for site in live_sites(connection, keys):
         said = _said(connection, site.id, since, until)
         known = truths([one.made for one in said], _taps(connection, site.id, since, until))
         zone = ZoneInfo(site.timezone)
@@ -64,13 +63,9 @@ def _said(connection: Connection, site_id: int, since: datetime | None, until: d
         .join_from(calls, numbers, numbers.c.e164 == calls.c.dialled)
         .outerjoin(said, said.c.id == calls.c.visit_id)
         .outerjoin(told, and_(told.c.id == calls.c.corrected_visit_id, calls.c.corrected_channel.is_not(None)))
-        .where(calls.c.site_id == site_id, calls.c.outbound.is_(None), numbers.c.kind != NumberKind.STATIC.value)
+        .where(calls.c.site_id == site_id, *came_in(since, until), numbers.c.kind != NumberKind.STATIC.value)
         .order_by(calls.c.started_at, calls.c.id)
     )
-    if since is not None:
-        statement = statement.where(calls.c.started_at >= since)
-    if until is not None:
-        statement = statement.where(calls.c.started_at < until)
     return [
         _Said(Made(row.started_at, row.dialled, row.caller, row.corrected), row.visitor, row.confidence)
         for row in connection.execute(statement)

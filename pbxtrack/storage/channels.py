@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
 
 from pbxtrack.calls.models import LOOKBACK, Model, Touchpoint, credit
 from pbxtrack.storage.tables import calls, sites, visits
+from pbxtrack.storage.views import came_in, channel_told, is_target
 
 _COUNTED = ("calls", "answered", "unique", "target")
 _DIRECT = "(none)"  # the medium of a visit that nothing brought
@@ -30,22 +31,18 @@ def channels(
     A call to a channel's own number is the channel's, whatever the model; so is one that people corrected to a channel.
     What nobody can tell is in a row whose channel is None. ``keys``: of these sites only.
     """
-    conditions: list[ColumnElement[bool]] = [calls.c.outbound.is_(None), sites.c.removed_at.is_(None)]
-    if since is not None:
-        conditions.append(calls.c.started_at >= since)
-    if until is not None:
-        conditions.append(calls.c.started_at < until)
+    conditions = [*came_in(since, until), sites.c.removed_at.is_(None)]
     if keys:
         conditions.append(sites.c.key.in_(list(keys)))
     rows = connection.execute(
         select(
             sites.c.key,
             calls.c.started_at,
-            func.coalesce(calls.c.corrected_channel, calls.c.channel).label("channel"),
+            channel_told.label("channel"),
             and_(calls.c.corrected_channel.is_not(None), calls.c.corrected_visit_id.is_(None)).label("told"),
             calls.c.answered_at.is_not(None).label("answered"),
             calls.c.is_unique.label("unique"),
-            func.coalesce(calls.c.qualified, calls.c.target).label("target"),
+            is_target.label("target"),
             visits.c.visitor_id,
             visits.c.site_id,
             visits.c.started_at.label("visited_at"),

@@ -27,6 +27,7 @@ from pbxtrack.pool.model import NumberKind
 from pbxtrack.storage.directory import SqlDirectory
 from pbxtrack.storage.known import NEXT_REVISION, KnownSites
 from pbxtrack.storage.rows import LEASE_COLUMNS, curves_of, kept_curves, lease_of
+from pbxtrack.storage.sites import live_sites
 from pbxtrack.storage.tables import calls, curves, leases, numbers, sites, visits
 from pbxtrack.storage.times import rfc3339
 
@@ -95,11 +96,8 @@ def shown(connection: Connection, keys: Sequence[str] = ()) -> list[dict[str, An
     something else happens before: visitors who were only seen, whose page was closed, who tapped or copied the number;
     and people who called, that call again.
     """
-    wanted = select(sites.c.id, sites.c.key).where(sites.c.removed_at.is_(None)).order_by(sites.c.key)
-    if keys:
-        wanted = wanted.where(sites.c.key.in_(list(keys)))
     listed = []
-    for row in connection.execute(wanted).all():
+    for row in live_sites(connection, keys):
         found, learned_at = latest(connection, row.id)
         listed.append(
             {

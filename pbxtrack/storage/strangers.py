@@ -14,6 +14,7 @@ from pbxtrack.calls.attribution import Method
 from pbxtrack.pool.leaks import StrangersCalls, leaked
 from pbxtrack.pool.model import NumberKind
 from pbxtrack.storage.tables import calls, numbers, pools, sites
+from pbxtrack.storage.views import came_in
 
 PERIOD = timedelta(days=30)
 """Of how long back calls are looked at, where nothing else is asked for."""
@@ -71,9 +72,7 @@ def _heard(
 ) -> defaultdict[str, list[_Heard]]:
     statement = select(
         calls.c.dialled, calls.c.caller, calls.c.started_at, calls.c.method, calls.c.corrected_visit_id
-    ).where(calls.c.site_id.in_(site_ids), calls.c.started_at >= since, calls.c.outbound.is_(None))
-    if until is not None:
-        statement = statement.where(calls.c.started_at < until)
+    ).where(calls.c.site_id.in_(site_ids), *came_in(since, until))
     heard: defaultdict[str, list[_Heard]] = defaultdict(list)
     for row in connection.execute(statement):
         strange = row.method == Method.NONE.value and row.corrected_visit_id is None

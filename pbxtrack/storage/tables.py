@@ -27,7 +27,7 @@ from sqlalchemy import (
     text,
 )
 
-_TIME_LENGTH = len("2026-11-23 12:00:00.000000")
+from pbxtrack import utc
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -58,11 +58,7 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 def _to_text(value: datetime | None) -> str | None:
-    if value is None:
-        return None
-    if value.tzinfo is None:
-        raise ValueError("a time without a time zone cannot be stored")
-    return value.astimezone(UTC).isoformat(" ", "microseconds")[:_TIME_LENGTH]
+    return None if value is None else utc.text(value)
 
 
 def _from_text(value: str | None) -> datetime | None:

@@ -36,9 +36,9 @@ _OUTBOUND = "The company made this call."
 _TOUCH = ("source", "medium", "campaign", "term", "content")
 _told = visits.alias("told")  # the visit that people say it was
 _is_corrected = calls.c.corrected_channel.is_not(None)
-_channel = func.coalesce(calls.c.corrected_channel, calls.c.channel)
+channel_told = func.coalesce(calls.c.corrected_channel, calls.c.channel)
 _campaign = case((_is_corrected, _told.c.campaign), else_=calls.c.campaign)
-_is_target = func.coalesce(calls.c.qualified, calls.c.target)
+is_target = func.coalesce(calls.c.qualified, calls.c.target)
 _is_unsettled = and_(
     calls.c.answered_at.is_(None),
     calls.c.settled_by.is_(None),
@@ -206,15 +206,21 @@ def storable(text: str) -> bool:
     return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _conditions(which: CallFilter) -> list[ColumnElement[bool]]:
+def came_in(since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+    """The conditions of calls to the company that began from ``since`` on and before ``until``; None: whenever."""
     conditions: list[ColumnElement[bool]] = [calls.c.outbound.is_(None)]
-    if which.since is not None:
-        conditions.append(calls.c.started_at >= which.since)
-    if which.until is not None:
-        conditions.append(calls.c.started_at < which.until)
+    if since is not None:
+        conditions.append(calls.c.started_at >= since)
+    if until is not None:
+        conditions.append(calls.c.started_at < until)
+    return conditions
+
+
+def _conditions(which: CallFilter) -> list[ColumnElement[bool]]:
+    conditions = came_in(which.since, which.until)
     for column, values in (
         (sites.c.key, which.sites),
-        (_channel, which.channels),
+        (channel_told, which.channels),
         (_campaign, which.campaigns),
         (calls.c.status, which.statuses),
     ):
@@ -231,7 +237,7 @@ def _conditions(which: CallFilter) -> list[ColumnElement[bool]]:
         first = or_(calls.c.contact_id.is_(None), calls.c.first.is_(True))
         conditions.append(repeat if which.repeat else first)
     if which.target is not None:
-        conditions.append(_is_target.is_(which.target))
+        conditions.append(is_target.is_(which.target))
     if which.unique is not None:
         conditions.append(calls.c.is_unique.is_(which.unique))
     if which.unsettled is not None:

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pbxtrack.calls.truth import KEPT_BY, TAP_TELLS, Made, Tap, ToldBy, Truth, truths
+from pbxtrack.calls.evidence import CALLER_BINDING
+from pbxtrack.calls.truth import TAP_TELLS, Made, Tap, ToldBy, Truth, truths
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NUMBER, OTHER = "+74951230100", "+74951230101"
@@ -55,7 +56,7 @@ def test_calls_that_name_two_visitors_tell_nothing_of_a_third() -> None:
 
 
 def test_a_phone_is_not_one_persons_for_good() -> None:
-    calls = [call(corrected="v1"), call(NOW + KEPT_BY), call(NOW + KEPT_BY + SECOND)]
+    calls = [call(corrected="v1"), call(NOW + CALLER_BINDING), call(NOW + CALLER_BINDING + SECOND)]
     assert [truth and truth.visitor for truth in truths(calls, {})] == ["v1", "v1", None]
 
 
