@@ -17,9 +17,8 @@ from pbxtrack.cli.options import Duration, json_option, print_json
 from pbxtrack.cli.table import Column, print_table
 from pbxtrack.cli.text import count
 from pbxtrack.errors import PbxtrackError
-from pbxtrack.pool.model import NumberKind
 from pbxtrack.pool.policy import MAX_HOLD, MIN_HOLD
-from pbxtrack.replay.engine import Engine, Replayed, run
+from pbxtrack.replay.engine import Engine, Replayed, accuracy, leased, run
 from pbxtrack.replay.site import Stage, bare, of_file
 from pbxtrack.replay.trace import read
 from pbxtrack.sitefile.model import DEFAULT_GUARANTEED, DEFAULT_HOLD
@@ -113,19 +112,18 @@ def _scored(calls: list[Replayed]) -> Iterator[Scored]:
 
 
 def _summary(engine: Engine, replayed: list[Replayed]) -> dict[str, Any]:
-    dynamic = [call for call in replayed if call.kind in (NumberKind.POOL, NumberKind.OVERFLOW)]
+    dynamic = list(leased(replayed))
     known: Scores = score(list(_scored(dynamic)))
-    ours = [call for call in dynamic if call.truth is not None]
     return {
         "calls": len(replayed),
         "dynamic_calls": len(dynamic),
         "coverage": known.coverage,
         "precision": known.precision,
-        "accuracy": sum(call.visitor == call.truth for call in ours) / (len(ours) or 1),
+        "accuracy": accuracy(dynamic) or 0.0,
         "brier": known.brier,
         "calibration_error": known.calibration_error,
         "visits": engine.visits,
-        "blocking": engine.overflows / (engine.visits or 1),
+        "blocking": engine.blocking,
         "numbers_at_peak": engine.peak,
         "bands": [band and asdict(band) for band in known.bands],
     }

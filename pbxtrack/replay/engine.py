@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -44,6 +44,17 @@ class Replayed:
     truth: str | None
 
 
+def leased(calls: Iterable[Replayed]) -> Iterator[Replayed]:
+    """Those to leased numbers, or to the overflow number."""
+    return (call for call in calls if call.kind in (NumberKind.POOL, NumberKind.OVERFLOW))
+
+
+def accuracy(calls: Iterable[Replayed]) -> float | None:
+    """Of visitors' calls to leased numbers, the share that was attributed to them; None where there are none."""
+    right = [call.visitor == call.truth for call in leased(calls) if call.truth is not None]
+    return sum(right) / len(right) if right else None
+
+
 class Engine:
     """The site that a trace happens to."""
 
@@ -75,6 +86,11 @@ class Engine:
     def curves(self) -> Curves:
         """What the calls have taught so far."""
         return self._store.curves
+
+    @property
+    def blocking(self) -> float:
+        """The share of visits for which no number was left."""
+        return self.overflows / (self.visits or 1)
 
     @property
     def peak(self) -> int:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from pbxtrack.pool.model import NumberKind
-from pbxtrack.replay.engine import Engine, run
+from pbxtrack.replay.engine import Engine, accuracy, run
 from pbxtrack.replay.recorded import Traffic
 from pbxtrack.replay.site import of_size
 from pbxtrack.sitefile.model import Site
@@ -43,18 +42,8 @@ def replayed(site: Site, traffic: Traffic, numbers: int, hold: timedelta) -> Out
     stage = of_size(site, numbers, hold)
     engine = Engine(stage.site, stage.pools)
     events = traffic.events([number for listed in stage.pools.values() for number in listed])
-    of_visitors = right = 0
-    for call in run(engine, events):
-        if call.truth is not None and call.kind in (NumberKind.POOL, NumberKind.OVERFLOW):
-            of_visitors += 1
-            right += call.visitor == call.truth
-    return Outcome(
-        numbers,
-        hold,
-        right / of_visitors if of_visitors else None,
-        engine.overflows / (engine.visits or 1),
-        engine.peak,
-    )
+    right = accuracy(run(engine, events))
+    return Outcome(numbers, hold, right, engine.blocking, engine.peak)
 
 
 def best(outcomes: Sequence[Outcome], most_blocked: float) -> Outcome | None:
