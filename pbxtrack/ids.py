@@ -25,6 +25,11 @@ def new_id(now: datetime) -> str:
     return _time(int(now.timestamp() * 1000)) + _encode(int.from_bytes(_random(), "big"), _RANDOM_SHIFTS)
 
 
+def earliest_id(at: datetime) -> str:
+    """What sorts before all ids that were made from then on (to the millisecond)."""
+    return _time(int(at.timestamp() * 1000))
+
+
 def _random() -> bytes:
     try:
         return _spare.pop()

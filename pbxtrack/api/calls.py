@@ -11,7 +11,8 @@ from pbxtrack.api.routing import Answer, Audience, Route, answer
 from pbxtrack.api.schemas import CallChanges, CallDetail, CallPage, CallQuery
 from pbxtrack.api.services import SERVICES
 from pbxtrack.numbers import MAX_LENGTH, InvalidNumber, Number, read_caller
-from pbxtrack.storage.views import CallFilter, InvalidCorrection, InvalidCursor, annotate_call, call_detail, calls_page
+from pbxtrack.storage.annotations import InvalidCorrection, annotate_call
+from pbxtrack.storage.views import CallFilter, InvalidCursor, call_detail, calls_page
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +42,9 @@ async def change_call(request: web.Request, body: CallChanges) -> web.Response:
     call_id, who, now = request.match_info["call"], request[TOKEN].name, services.now()
     changes = body.model_dump(include=body.model_fields_set)
     try:
-        call = await services.database.write(lambda connection: annotate_call(connection, call_id, changes, who, now))
+        call = await services.database.write(
+            lambda connection: annotate_call(connection, call_id, changes, who, now, services.default_region)
+        )
     except InvalidCorrection as error:
         raise Problem("invalid-body", f"attribution/visit: {error}.") from None
     if call is None:
@@ -111,7 +114,8 @@ ROUTES = (
         path="/api/v1/calls/{call}",
         handler=change_call,
         summary="Write on a call, and correct it",
-        description="Who changed what is kept for good, and shown as `history`. `pbxtrack rebuild` heeds corrections.",
+        description="Who changed what is kept for good, and shown as `history`. A correction tells "
+        "of the caller's later calls, too: they are attributed once more. `pbxtrack rebuild` heeds corrections.",
         audience=Audience.MANAGER,
         body=CallChanges,
         path_parameters=_CALL,

@@ -7,14 +7,14 @@ to a visitor before is that visitor, whoever holds the number now.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 from pbxtrack.calls.curves import State, place_of
-from pbxtrack.calls.evidence import Holder, Resolution, Tie, last_deed
+from pbxtrack.calls.evidence import Correction, EarlierCall, Holder, Resolution, Tie, last_deed
 from pbxtrack.numbers import landline_region
 from pbxtrack.pool.model import NumberKind, Visit
 
@@ -81,8 +81,9 @@ class Possible(NamedTuple):
 class Weighing:
     """Who may have called. ``shares``: probabilities by visitor; what they lack to 1 is nobody we know.
 
-    ``again``: the caller is known from an earlier call. Else ``possible`` is what the shares were made of; it is what
-    the curves are learned from.
+    ``again``: the caller is known from an earlier call; ``told`` is the channel that people said brought that one, if
+    they did. Else ``possible`` is what the shares were made of; it is what the curves are learned from. ``somebody``:
+    it is known to be one of these.
     """
 
     shares: Mapping[str, float]
@@ -90,6 +91,8 @@ class Weighing:
     again: bool
     possible: Sequence[Possible] = ()
     overflow: bool = False
+    told: str | None = None
+    somebody: bool = False
 
     @property
     def nobody(self) -> float:
@@ -121,16 +124,15 @@ def _weigh_caller(known: Resolution, holders: Mapping[str, Holder], first: Weigh
     """The caller's earlier calls say who they are; None where they say nothing about this number."""
     if known.caller is None:
         return None
-    for call in known.calls:
-        if call.caller != known.caller:
-            continue
+    by_caller = [call for call in known.calls if call.caller == known.caller]
+    for call in sorted(by_caller, key=lambda call: call.told is None):  # what people said counts before all else
         tied = {tie.visitor: tie.share for tie in call.ties if tie.visitor in holders}
         unknown = call.unknown if call.number == known.number else 0.0
         if (total := sum(tied.values()) + unknown) > _NEGLIGIBLE:
             shares = {visitor: share * _SHARED_PHONE for visitor, share in first.shares.items()}
             for visitor, share in tied.items():
                 shares[visitor] = shares.get(visitor, 0.0) + share / total * (1 - _SHARED_PHONE)
-            return Weighing(shares, holders, again=True, overflow=first.overflow)
+            return Weighing(shares, holders, again=True, overflow=first.overflow, told=call.told)
     return None
 
 
@@ -180,9 +182,36 @@ def _add_withheld(weights: dict[str, float], known: Resolution, holders: Mapping
                     weights[tie.visitor] = weights.get(tie.visitor, 0.0) + tie.share * rate
 
 
-def ties(attribution: Attribution) -> list[Tie]:
-    """Whom a call that was attributed so ties its caller to."""
-    return [Tie(one.visitor, one.lease, one.confidence) for one in attribution.candidates if one.visitor]
+def earlier_call(
+    at: datetime, number: str, caller: str | None, candidates: Iterable[Candidate], correction: Correction | None = None
+) -> EarlierCall:
+    """A call as later ones see it: of those who may have made it, whom people said, where they corrected it."""
+    if correction is None:
+        return EarlierCall(at, number, caller, _ties(candidates))
+    if correction.tie is not None:
+        return EarlierCall(at, number, caller, [correction.tie], correction.channel)
+    fit = _ties(one for one in candidates if one.channel == correction.channel)
+    whole = sum(tie.share for tie in fit)
+    return EarlierCall(at, number, caller, [tie._replace(share=tie.share / whole) for tie in fit], correction.channel)
+
+
+def _ties(candidates: Iterable[Candidate]) -> list[Tie]:
+    # Candidates that were kept before attribution had probabilities name no visitor: they tie nobody.
+    return [Tie(one.visitor, one.lease, one.confidence) for one in candidates if one.visitor]
+
+
+def as_told(weighing: Weighing, correction: Correction) -> Weighing:
+    """What there is to learn from a call that people corrected: it was who they said, or one of that channel."""
+    possible = [
+        one
+        for one in weighing.possible
+        if (
+            one.holder.visit.visitor == correction.tie.visitor
+            if correction.tie
+            else one.holder.visit.channel == correction.channel
+        )
+    ]
+    return replace(weighing, possible=possible, somebody=bool(possible))
 
 
 def decide(known: Resolution, weighing: Weighing) -> Attribution:
@@ -195,6 +224,10 @@ def decide(known: Resolution, weighing: Weighing) -> Attribution:
         for holder in (weighing.holders[visitor],)
     )
     nobody = weighing.nobody
+    if weighing.told is not None and nobody > 0.5:
+        return Attribution(
+            Method.CALLER, _why_told(weighing.told), weighing.told, confidence=round(nobody, 4), candidates=candidates
+        )
     if not candidates or nobody > 0.5:
         return Attribution(Method.NONE, _why_nobody(known, weighing, nobody), candidates=candidates)
     visitor, share = likeliest[0]
@@ -219,6 +252,8 @@ def _method(known: Resolution, weighing: Weighing, holder: Holder) -> Method:
 
 
 def _why(known: Resolution, weighing: Weighing, holder: Holder) -> str:
+    if weighing.told is not None:
+        return _why_told(weighing.told)
     if weighing.again:
         return "The same caller called before and belongs to the visit in which this number was shown to them."
     sign = _sign(holder, known.at)
@@ -248,6 +283,10 @@ def _sign(holder: Holder, at: datetime) -> str:
         if since >= at
         else f"the last sign of life was {_ago(at - since)} before the call"
     )
+
+
+def _why_told(channel: str) -> str:
+    return f"The same caller called before, and somebody corrected that call: {channel} brought it."
 
 
 def _why_nobody(known: Resolution, weighing: Weighing, nobody: float) -> str:

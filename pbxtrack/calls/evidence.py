@@ -49,17 +49,26 @@ class Tie(NamedTuple):
     share: float
 
 
+class Correction(NamedTuple):
+    """What people say of a call: the advertising channel that brought it, and who called, where they said that."""
+
+    channel: str
+    tie: Tie | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class EarlierCall:
     """A call before this one, to the same number or by the same caller, and whom it was attributed to.
 
-    What the shares of its ``ties`` lack to 1 is somebody unknown.
+    What the shares of its ``ties`` lack to 1 is somebody unknown. ``told``: the channel that people said brought it,
+    None where nobody corrected it; the ties are as they said then.
     """
 
     at: datetime
     number: str
     caller: str | None
     ties: Sequence[Tie]
+    told: str | None = None
 
     @property
     def unknown(self) -> float:

@@ -139,12 +139,14 @@ class _Kind(NamedTuple):
 class _Call:
     """A weighing as the rounds need it: ``kinds``, by their index, of those who may have called, and ``left``.
 
-    ``by_chance``: the share of them whose region is the caller's; None where no region is known.
+    ``strange``: it may have been nobody of them. ``by_chance``: the share of them whose region is the caller's; None
+    where no region is known.
     """
 
     kinds: Sequence[int]
     left: Sequence[float]
     overflow: bool
+    strange: bool
     by_chance: float | None
 
 
@@ -160,6 +162,7 @@ def _sorted(weighings: Iterable[Weighing]) -> tuple[list[_Call], list[_Kind]]:
                 [indexes.setdefault(kind, len(indexes)) for kind in kinds],
                 [one.left for one in weighing.possible],
                 weighing.overflow,
+                not weighing.somebody,
                 sum(regions) / len(regions) if regions else None,
             )
         )
@@ -184,7 +187,7 @@ def _expect(calls: Sequence[_Call], kinds: Sequence[_Kind], curves: Curves) -> _
     weight_of = [curves.weight(*kind) for kind in kinds]
     found = [0.0] * len(kinds)
     for call in calls:
-        stranger = curves.overflow_strangers if call.overflow else curves.strangers
+        stranger = call.strange * (curves.overflow_strangers if call.overflow else curves.strangers)
         weights = [weight_of[index] * left for index, left in zip(call.kinds, call.left, strict=True)]
         total = sum(weights) + stranger
         for index, weight in zip(call.kinds, weights, strict=True):

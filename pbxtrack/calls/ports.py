@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from pbxtrack.calls.attribution import Attribution
 from pbxtrack.calls.events import Entry, Fact
-from pbxtrack.calls.evidence import Directory, Resolution
+from pbxtrack.calls.evidence import Correction, Directory, Resolution
 from pbxtrack.calls.lifecycle import Call, Outcome
 from pbxtrack.calls.reported import CallSummary
 from pbxtrack.pool.model import Sign
@@ -30,8 +30,8 @@ class CallRecord:
     """A call as it is kept: what is known of it, what became of it, and who brought it.
 
     ``dialled`` and ``caller`` are normalised, so is ``outbound``: the number that the company called, None where
-    somebody called the company. ``attribution`` is None until the dialled number is known. Of a call that was loaded,
-    ``call`` is whole.
+    somebody called the company. ``attribution`` is None until the dialled number is known; ``correction`` is what
+    people say instead. Of a call that was loaded, ``call`` is whole.
     """
 
     call: Call | CallSummary
@@ -43,6 +43,7 @@ class CallRecord:
     first: bool = False
     target_talk: timedelta = field(default=timedelta(seconds=60))
     attribution: Attribution | None = None
+    correction: Correction | None = None
     held: Held | None = None
     outbound: str | None = None
 

@@ -132,9 +132,11 @@ def _anew(told: Mapping[str, Told], region: str) -> dict[str, CallRecord]:
 
 
 def _as_met(before: Mapping[str, CallRecord], calls: Mapping[str, CallRecord]) -> dict[str, CallRecord]:
-    """The calls as if nobody had attributed them; but what was seen of the number's lease then is kept."""
+    """The calls as if nobody had attributed them; but what was seen of the number's lease then, and what people said,
+    is kept.
+    """
     return {
-        call_id: replace(call, held=held) if call_id in before and (held := before[call_id].held) else call
+        call_id: replace(call, held=was.held, correction=was.correction) if (was := before.get(call_id)) else call
         for call_id, call in calls.items()
     }
 

@@ -7,9 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from pbxtrack.calls.attribution import Attribution, attribute, ties
+from pbxtrack.calls.attribution import Attribution, attribute, earlier_call
 from pbxtrack.calls.events import Fact
-from pbxtrack.calls.evidence import SURE_ENOUGH, Directory, EarlierCall, Holder, Resolution, heard, older_leases
+from pbxtrack.calls.evidence import (
+    SURE_ENOUGH,
+    Correction,
+    Directory,
+    EarlierCall,
+    Holder,
+    Resolution,
+    heard,
+    older_leases,
+)
 from pbxtrack.calls.held import as_it_was, held_in
 from pbxtrack.calls.lifecycle import Call, merge, outcome
 from pbxtrack.calls.ports import Caller, CallRecord, CallStore, Dialled
@@ -59,12 +68,25 @@ def keep(
 
 def attribute_again(store: CallStore, late: Sequence[CallRecord], region: str) -> None:
     """Calls were found late: whoever had called the same number again was taken for somebody new. Mends that."""
-    tied = [
-        Caller(record.site_id, record.caller, record.call.started_at)
-        for record in late
-        if record.site_id and record.caller and record.attribution and record.attribution.visit
-    ]
-    for call_id in store.after(tied):  # one after another: each is tied by the one before it
+    attribute_one_by_one(
+        store, later(store, [one for one in late if one.attribution and one.attribution.visit]), region
+    )
+
+
+def later(store: CallStore, calls: Sequence[CallRecord]) -> Sequence[str]:
+    """The calls of the same callers that these calls tell something of, by their ids, the earliest first."""
+    return store.after(
+        [
+            Caller(record.site_id, record.caller, record.call.started_at)
+            for record in calls
+            if record.site_id and record.caller
+        ]
+    )
+
+
+def attribute_one_by_one(store: CallStore, call_ids: Sequence[str], region: str) -> None:
+    """Attribute calls once more, in this order: each is tied by those before it."""
+    for call_id in call_ids:
         record = store.load([call_id])[call_id]
         known, _ = resolve(store, record.call.dialled or "", record.caller, record.call.started_at, region)
         if (again := attribute(as_it_was(known, record.held))) != record.attribution:
@@ -113,9 +135,9 @@ def attribute_all(store: CallStore, records: dict[str, CallRecord], region: str)
         contact_id, first = contacts.get(call_id, (None, False))
         known = batch.known(known)
         attribution = attribute(known)
-        batch.add(known, attribution)
-        site = known.owner.site if known.owner else None
         record = records[call_id]
+        batch.add(known, attribution, record.correction)
+        site = known.owner.site if known.owner else None
         records[call_id] = replace(
             record,
             dialled=known.number or dialled[:64],
@@ -139,11 +161,11 @@ class _Batch:
         self._by: defaultdict[tuple[int, str], list[EarlierCall]] = defaultdict(list)
         self._holders: dict[str, Holder] = {}  # whom calls of the batch are tied to, by lease
 
-    def add(self, known: Resolution, attribution: Attribution) -> None:
+    def add(self, known: Resolution, attribution: Attribution, correction: Correction | None) -> None:
         """A call was attributed; those of a batch are added by their time."""
         if known.owner is None or known.number is None or known.owner.kind is NumberKind.STATIC:
             return
-        call = EarlierCall(known.at, known.number, known.caller, ties(attribution))
+        call = earlier_call(known.at, known.number, known.caller, attribution.candidates, correction)
         tied = {tie.lease for tie in call.ties}
         self._holders |= {holder.lease.id: holder for holder in known.holders if holder.lease.id in tied}
         self._to[known.owner.site.id, call.number].append(call)

@@ -1,7 +1,8 @@
 """Whose calls were, as far as that became known beside the attribution: to compare with what was said of them.
 
 Three things tell: people who corrected the call; a tap on the number moments before it; and another call of the same
-caller of which one of these tells, mostly a later one, of which the attribution could not know.
+caller of which one of these tells, mostly a later one, of which the attribution could not know. What it surely knew
+does not count: a correction tells nothing of the caller's later calls.
 """
 
 from __future__ import annotations
@@ -56,10 +57,10 @@ def truths(calls: Sequence[Made], taps: Mapping[str, Sequence[Tap]]) -> list[Tru
     ``taps``: by number, the earliest first.
     """
     found = [_of_itself(call, taps.get(call.number, ())) for call in calls]
-    told: defaultdict[str, list[tuple[datetime, str]]] = defaultdict(list)
+    told: defaultdict[str, list[tuple[datetime, Truth]]] = defaultdict(list)
     for call, truth in zip(calls, found, strict=True):
         if call.caller and truth:
-            told[call.caller].append((call.at, truth.visitor))
+            told[call.caller].append((call.at, truth))
     return [
         truth or _of_caller(call, told.get(call.caller or "", ())) for call, truth in zip(calls, found, strict=True)
     ]
@@ -73,8 +74,15 @@ def _of_itself(call: Made, taps: Sequence[Tap]) -> Truth | None:
     return _only({tap.visitor for tap in taps[begin:end]}, ToldBy.TAP)
 
 
-def _of_caller(call: Made, told: Iterable[tuple[datetime, str]]) -> Truth | None:
-    return _only({visitor for at, visitor in told if abs(at - call.at) <= CALLER_BINDING}, ToldBy.CALLER)
+def _of_caller(call: Made, told: Iterable[tuple[datetime, Truth]]) -> Truth | None:
+    return _only(
+        {
+            truth.visitor
+            for at, truth in told
+            if abs(at - call.at) <= CALLER_BINDING and (at > call.at or truth.by is not ToldBy.CORRECTED)
+        },
+        ToldBy.CALLER,
+    )
 
 
 def _only(visitors: set[str], by: ToldBy) -> Truth | None:

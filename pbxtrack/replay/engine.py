@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from pbxtrack.calls.attribution import Attribution, Weighing, attribute, decide, ties, weigh
+from pbxtrack.calls.attribution import Attribution, Weighing, attribute, decide, earlier_call, weigh
 from pbxtrack.calls.curves import Curves
-from pbxtrack.calls.evidence import SURE_ENOUGH, EarlierCall
+from pbxtrack.calls.evidence import SURE_ENOUGH
 from pbxtrack.calls.learning import Exposure, Lessons, learn, silence, steps_exposure, visitors_exposure, worth_learning
 from pbxtrack.numbers import InvalidNumber, Number, read_caller
 from pbxtrack.pool import service
@@ -169,7 +169,7 @@ class Engine:
         self, event: Called, number: str, caller: str | None, weighing: Weighing, attribution: Attribution
     ) -> None:
         at = _time(event.at)
-        self._store.called(EarlierCall(at, number, caller, ties(attribution)))
+        self._store.called(earlier_call(at, number, caller, attribution.candidates))
         if attribution.lease is not None and attribution.confidence >= SURE_ENOUGH:
             self._called.add(attribution.lease)
             sign = Sign(attribution.lease, at=at, call=caller is not None)

@@ -26,14 +26,16 @@ from pbxtrack.storage.kept import AHEAD, KeptCalls
 from pbxtrack.storage.known import KnownSites
 from pbxtrack.storage.leases import SqlLeases
 from pbxtrack.storage.prepared import Among, Prepared, driver_of
-from pbxtrack.storage.rows import VISIT_COLUMNS, visit_of
+from pbxtrack.storage.rows import VISIT_COLUMNS, correction_of, visit_of
 from pbxtrack.storage.standing import follow, lock_callers
 from pbxtrack.storage.tables import call_facts, calls, contacts, sites, visits
 
 _TOUCH = ("source", "medium", "campaign", "term", "content")
 _STATE: TypeAdapter[Call] = TypeAdapter(Call)
 _HELD: TypeAdapter[Held] = TypeAdapter(Held)
-_PEOPLES = {"note", "qualified", "corrected_channel", "corrected_visit_id", "corrected_by", "corrected_at"}
+_PEOPLES = {
+    "note", "qualified", "corrected_channel", "corrected_visit_id", "corrected_tie", "corrected_by", "corrected_at",
+}  # fmt: skip
 _STANDING = {"is_unique", "settled_by", "settled_at"}  # see pbxtrack.storage.standing
 WRITTEN = frozenset({column.name for column in calls.c} - _PEOPLES - _STANDING)
 """The columns that :func:`values_of` fills."""
@@ -301,6 +303,7 @@ def record_of(row: Any) -> CallRecord:
         first=row.first,
         target_talk=timedelta(seconds=row.target_seconds if row.target_seconds is not None else 60),
         attribution=attribution,
+        correction=correction_of(row),
         held=_HELD.validate_python(row.held) if row.held else None,
         outbound=row.outbound,
     )

@@ -11,8 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from pbxtrack.calls.attribution import Weighing, weigh
+from pbxtrack.calls.attribution import Weighing, as_told, weigh
 from pbxtrack.calls.curves import EDGES, PRIOR, STEPS, WIDTHS, Curves, State
+from pbxtrack.calls.evidence import Correction
 from pbxtrack.calls.learning import (
     Exposure,
     Lessons,
@@ -26,7 +27,7 @@ from pbxtrack.calls.ports import Dialled
 from pbxtrack.pool.model import NumberKind
 from pbxtrack.storage.directory import SqlDirectory
 from pbxtrack.storage.known import NEXT_REVISION, KnownSites
-from pbxtrack.storage.rows import LEASE_COLUMNS, curves_of, kept_curves, lease_of
+from pbxtrack.storage.rows import LEASE_COLUMNS, correction_of, curves_of, kept_curves, lease_of
 from pbxtrack.storage.sites import live_sites
 from pbxtrack.storage.tables import calls, curves, leases, numbers, sites, visits
 from pbxtrack.storage.times import rfc3339
@@ -144,7 +145,7 @@ def keep(connection: Connection, site_id: int, learned: Curves, now: datetime) -
 def lessons(connection: Connection, site_id: int, now: datetime) -> Lessons:
     """What there is to learn from: the site's latest calls, and the time in which others could have been made."""
     rows = connection.execute(
-        select(calls.c.dialled, calls.c.caller, calls.c.started_at)
+        select(calls.c.dialled, calls.c.caller, calls.c.started_at, calls.c.corrected_channel, calls.c.corrected_tie)
         .join_from(calls, numbers, numbers.c.e164 == calls.c.dialled)
         .where(
             calls.c.site_id == site_id,
@@ -156,12 +157,13 @@ def lessons(connection: Connection, site_id: int, now: datetime) -> Lessons:
         .limit(MAX_CALLS)
     ).all()
     heard = [Dialled(row.dialled, row.started_at, row.caller) for row in reversed(rows)]
+    corrections = [correction_of(row) for row in reversed(rows)]
     gaps, since_last = _gaps(heard, now)
     silences = _silences(connection, site_id, now)
     begin = min([heard[0].at] if heard else [now])
     seconds = (now - begin).total_seconds()
     return Lessons(
-        _weighings(connection, heard),
+        _weighings(connection, heard, corrections),
         gaps,
         Exposure(
             visitors=visitors_exposure(silences),
@@ -172,12 +174,17 @@ def lessons(connection: Connection, site_id: int, now: datetime) -> Lessons:
     )
 
 
-def _weighings(connection: Connection, heard: Sequence[Dialled]) -> list[Weighing]:
+def _weighings(
+    connection: Connection, heard: Sequence[Dialled], corrections: Sequence[Correction | None]
+) -> list[Weighing]:
     directory = SqlDirectory(connection, KnownSites())
     weighings: list[Weighing] = []
     for start in range(0, len(heard), _AT_ONCE):
         found = directory.resolve_all(heard[start : start + _AT_ONCE])
-        weighings += [weigh(known) for known in found if known.owner and known.owner.kind is not NumberKind.STATIC]
+        for known, correction in zip(found, corrections[start : start + _AT_ONCE], strict=True):
+            if known.owner and known.owner.kind is not NumberKind.STATIC:
+                weighing = weigh(known)
+                weighings.append(as_told(weighing, correction) if correction else weighing)
     return weighings
 
 

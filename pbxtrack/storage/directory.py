@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, func, select
 
-from pbxtrack.calls.attribution import Method
+from pbxtrack.calls.attribution import Candidate, Method, earlier_call
 from pbxtrack.calls.curves import PRIOR, Curves
 from pbxtrack.calls.evidence import (
     CALLER_BINDING,
@@ -33,6 +33,7 @@ from pbxtrack.storage.rows import (
     LEASE_COLUMNS,
     SITE_COLUMNS,
     VISIT_COLUMNS,
+    correction_of,
     curves_of,
     lease_of,
     site_of,
@@ -80,7 +81,14 @@ _overflow_holders = Prepared(
 _leases = Prepared(
     _shown.outerjoin(numbers, numbers.c.id == leases.c.number_id).where(Among(leases.c.id, "ids")), many=True
 )
-_EARLIER = (calls.c.started_at, calls.c.dialled, calls.c.caller, calls.c.candidates)
+_EARLIER = (
+    calls.c.started_at,
+    calls.c.dialled,
+    calls.c.caller,
+    calls.c.candidates,
+    calls.c.corrected_channel,
+    calls.c.corrected_tie,
+)
 _tied = calls.c.method != Method.STATIC.value
 
 
@@ -338,6 +346,9 @@ def _holder(row: Any) -> Holder:
 
 
 def _earlier_call(row: Any) -> EarlierCall:
-    # Candidates that were kept before attribution had probabilities name no visitor: they tie nobody.
+    if row.corrected_channel is not None:
+        candidates = [Candidate(**one) for one in row.candidates]
+        return earlier_call(row.started_at, row.dialled, row.caller, candidates, correction_of(row))
+    # Nearly all of them, with a caller waiting: the same, without an object for each candidate.
     ties = [Tie(one["visitor"], one["lease"], one["confidence"]) for one in row.candidates if one.get("visitor")]
     return EarlierCall(row.started_at, row.dialled, row.caller, ties)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from pbxtrack.calls.attribution import Method, ties
+from pbxtrack.calls.attribution import Method, earlier_call
 from pbxtrack.calls.evidence import MAX_EARLIER_CALLS, EarlierCall
 from pbxtrack.calls.ports import CallRecord
 
@@ -99,4 +99,4 @@ def _earlier_call(record: CallRecord) -> EarlierCall | None:
     tie = record.attribution
     if record.dialled is None or tie is None or tie.method is Method.STATIC:
         return None
-    return EarlierCall(record.call.started_at, record.dialled, record.caller, ties(tie))
+    return earlier_call(record.call.started_at, record.dialled, record.caller, tie.candidates, record.correction)

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement
 
 from pbxtrack.calls.curves import EDGES, PRIOR, Curves
 from pbxtrack.calls.events import microseconds
+from pbxtrack.calls.evidence import Correction, Tie
 from pbxtrack.pool.model import Lease, SiteSettings, Visit
 from pbxtrack.sources.touch import Touch
 from pbxtrack.storage.tables import leases, numbers, sites, visits
@@ -95,6 +96,13 @@ def kept_curves(curves: Curves) -> dict[str, Any]:
     """The column ``curves`` of a row of the table ``curves``."""
     kept = {name: getattr(curves, name) for name in (field.name for field in fields(curves)) if name != "version"}
     return {**kept, "edges": EDGES}
+
+
+def correction_of(row: Any) -> Correction | None:
+    """What people say instead of a call's attribution; None where nobody corrected it."""
+    if row.corrected_channel is None:
+        return None
+    return Correction(row.corrected_channel, Tie(**row.corrected_tie) if row.corrected_tie else None)
 
 
 def lease_of(row: Any) -> Lease:

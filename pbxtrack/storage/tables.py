@@ -315,6 +315,7 @@ calls = Table(
     Column("qualified", Boolean),
     Column("corrected_channel", String(300)),
     _key("corrected_visit_id"),
+    Column("corrected_tie", JSON(none_as_null=True)),  # the visit's visitor, with a lease of theirs
     Column("corrected_by", String(100)),
     Column("corrected_at", UtcTime),
     Column("outbound", String(64)),  # the number that the company called; none: somebody called the company

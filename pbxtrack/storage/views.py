@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, case, func, not_, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, and_, bindparam, case, func, not_, or_, select, tuple_
 from sqlalchemy.sql import ColumnElement
 
 from pbxtrack.calls.attribution import Method
@@ -74,10 +74,6 @@ class InvalidCursor(PbxtrackError):
     """A cursor that no page of ours ended with."""
 
 
-class InvalidCorrection(PbxtrackError):
-    """A correction that names a visit which cannot have brought the call."""
-
-
 @dataclass(frozen=True, slots=True)
 class CallFilter:
     """Which calls; every condition that is given must hold.
@@ -132,64 +128,6 @@ def call_detail(connection: Connection, call_id: str) -> dict[str, Any] | None:
     visit_id = row.corrected_visit_id if row.corrected_channel is not None else row.visit_id
     visit = visit_detail(connection, visit_id) if visit_id else None
     return {**_call(row), "visit": visit, "history": _history(connection, call_id)}
-
-
-def annotate_call(
-    connection: Connection, call_id: str, changes: dict[str, Any], who: str, now: datetime
-) -> dict[str, Any] | None:
-    """Change what people say of a call; the call as it is then, None if there is none.
-
-    ``note`` and ``tags``; ``qualified``: whether it was a lead, None where nobody said; ``attribution``: a ``channel``,
-    or a ``visit`` of the call's site by its id, None to take a correction back. What is changed indeed is noted for
-    good as done by ``who``. Raises InvalidCorrection.
-    """
-    assert changes.keys() <= {"note", "tags", "qualified", "attribution"}
-    if not storable(call_id) or len(call_id) > MAX_CALL_ID:
-        return None
-    row = connection.execute(select(calls).where(calls.c.id == call_id).with_for_update()).one_or_none()
-    if row is None:
-        return None
-    before = {"note": row.note, "tags": row.tags, "qualified": row.qualified, "attribution": _correction(row)}
-    after = dict(changes)
-    if after.get("attribution") is not None:
-        after["attribution"] = _corrected(connection, row, after["attribution"])
-    after = {field: value for field, value in after.items() if value != before[field]}
-    values = {field: value for field, value in after.items() if field != "attribution"}
-    if "attribution" in after:
-        to = after["attribution"] or {}
-        values |= {
-            "corrected_channel": to.get("channel"),
-            "corrected_visit_id": to.get("visit"),
-            "corrected_by": who if to else None,
-            "corrected_at": now if to else None,
-        }
-    if values:
-        connection.execute(update(calls).where(calls.c.id == call_id).values(values))
-        connection.execute(
-            audit.insert(),
-            [
-                {"call_id": call_id, "at": now, "who": who, "field": field, "before": before[field], "after": value}
-                for field, value in after.items()
-            ],
-        )
-    return call_detail(connection, call_id)
-
-
-def _correction(row: Row[Any]) -> dict[str, str | None] | None:
-    if row.corrected_channel is None:
-        return None
-    return {"channel": row.corrected_channel, "visit": row.corrected_visit_id}
-
-
-def _corrected(connection: Connection, row: Row[Any], to: dict[str, str]) -> dict[str, str | None]:
-    if "channel" in to:
-        return {"channel": to["channel"], "visit": None}
-    visit = connection.execute(
-        select(visits.c.id, visits.c.channel).where(visits.c.id == to["visit"], visits.c.site_id == row.site_id)
-    ).one_or_none()
-    if visit is None:
-        raise InvalidCorrection("the call's site had no such visit")
-    return {"channel": visit.channel, "visit": visit.id}
 
 
 def _history(connection: Connection, call_id: str) -> list[dict[str, Any]]:

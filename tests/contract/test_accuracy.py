@@ -10,9 +10,9 @@ import pytest
 from pbxtrack.pool import service
 from pbxtrack.pool.model import EventKind, LeaseGrant, LeaseRequest, Sign
 from pbxtrack.storage.accuracy import accuracy
+from pbxtrack.storage.annotations import annotate_call
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.leases import SqlLeases
-from pbxtrack.storage.views import annotate_call
 from tests.contract.api_client import CALLER, PAGE, STATIC, T0, a_token, assert_problem, put_call, running
 from tests.contract.leasing import one
 from tests.contract.site import a_site
@@ -76,8 +76,8 @@ def test_a_correction_tells(site: Database) -> None:
     call = put_call(site, 0, dialled=looked.number, caller=None)
     unknown = put_call(site, 1, dialled=looked.number, caller=None)
     with site.transaction() as connection:
-        annotate_call(connection, call, {"attribution": {"visit": other.visit.id}}, "tests", T0)
-        annotate_call(connection, unknown, {"attribution": {"channel": "Radio"}}, "tests", T0)  # names no visitor
+        annotate_call(connection, call, {"attribution": {"visit": other.visit.id}}, "tests", T0, "RU")
+        annotate_call(connection, unknown, {"attribution": {"channel": "Radio"}}, "tests", T0, "RU")  # names no visitor
     whole = report(site)["demo", None]
     assert (whole["known"]["corrected"], whole["accuracy"]) == (1, 0.0)
 

@@ -31,9 +31,9 @@ def manager(database: Database) -> dict[str, str]:
     return a_token(database)
 
 
-def visited(database: Database, site: str = "demo") -> LeaseGrant:
+def visited(database: Database, site: str = "demo", after: timedelta = timedelta(minutes=-1)) -> LeaseGrant:
     with database.transaction() as connection:
-        return one(SqlLeases(connection), LeaseRequest(site, PAGE), T0 - timedelta(minutes=1))
+        return one(SqlLeases(connection), LeaseRequest(site, PAGE), T0 + after)
 
 
 async def patch(
@@ -95,10 +95,11 @@ async def test_a_visit_must_be_one_to_the_calls_site(database: Database, manager
     call = put_call(database, 0)
     nobodys = put_call(database, 1, dialled="+74959999999")
     elsewhere = visited(database, "other").visit.id
+    too_late = visited(database, after=timedelta(hours=1)).visit.id
     async with running(database) as client:
-        for where, visit in ((call, elsewhere), (call, "none"), (nobodys, elsewhere)):
+        for where, visit in ((call, elsewhere), (call, "none"), (nobodys, elsewhere), (call, too_late)):
             problem = await patch(client, where, manager, 422, attribution={"visit": visit}, note="not kept")
-            assert problem["detail"] == "attribution/visit: the call's site had no such visit."
+            assert problem["detail"] == "attribution/visit: the call's site had no such visit before the call."
         shown = await (await client.get(f"{CALLS}/{call}", headers=manager)).json()
         assert (shown["history"], shown["note"]) == ([], None)
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from pbxtrack.calls.events import LineAnswered
+from pbxtrack.storage.annotations import annotate_call
 from pbxtrack.storage.database import Database
-from pbxtrack.storage.views import annotate_call
 from tests.contract.test_recording import NOW, an_answered_call
 from tests.unit.test_cli import Cli, cli, ready  # noqa: F401 (fixtures)
 
@@ -23,7 +23,7 @@ def missed(linkedid: str, minutes: int, caller: str = "+79161234567") -> list[An
 def say(ready: Cli, **changes: Any) -> None:  # noqa: F811
     database = Database(f"sqlite:///{ready.folder}/data/pbxtrack.db")
     with database.transaction() as connection:
-        assert annotate_call(connection, "pbx1-1.1", changes, "Ann", NOW)
+        assert annotate_call(connection, "pbx1-1.1", changes, "Ann", NOW, "RU")
     database.close()
 
 

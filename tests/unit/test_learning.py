@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -88,3 +89,13 @@ def test_learning_waits_for_more_calls() -> None:
     assert [worth_learning(0, 49), worth_learning(0, 50), worth_learning(100, 149), worth_learning(100, 150)] == [
         False, True, False, True,
     ]  # fmt: skip
+
+
+def test_whoever_is_said_to_have_called_did() -> None:
+    often, seldom = place_of(State.SEEN, 5), place_of(State.SEEN, 5_000)
+    exposure = Exposure({"": [1e6] * PLACES}, [0.0] * STEPS, numbers=1e6)
+    doubtful = learn(Lessons([_weighing(often, seldom)] * 200, [], exposure))
+    told = replace(_weighing(seldom), somebody=True)
+    known = learn(Lessons([told] * 200, [], exposure))
+    assert known.rates[seldom] > 5 * doubtful.rates[seldom]
+    assert known.strangers < doubtful.strangers

@@ -44,20 +44,25 @@ def test_what_people_say_counts_before_a_tap() -> None:
 
 
 def test_a_caller_is_known_from_their_other_calls() -> None:
-    told = call(NOW, corrected="v1")
-    calls = [call(NOW - timedelta(days=1)), told, call(NOW + timedelta(days=2), number=OTHER), call(caller=BOB)]
+    calls = [call(NOW - timedelta(days=1)), call(), call(NOW + timedelta(days=2), number=OTHER), call(caller=BOB)]
     of_ann = Truth("v1", ToldBy.CALLER)
-    assert truths(calls, {}) == [of_ann, Truth("v1", ToldBy.CORRECTED), of_ann, None]
+    taps = {NUMBER: [Tap(NOW - SECOND, "v1")]}
+    assert truths(calls, taps) == [of_ann, Truth("v1", ToldBy.TAP), of_ann, Truth("v1", ToldBy.TAP)]
+
+
+def test_a_correction_tells_of_earlier_calls_alone_for_later_ones_are_attributed_by_it() -> None:
+    calls = [call(NOW - timedelta(days=1)), call(corrected="v1"), call(NOW + timedelta(days=2))]
+    assert truths(calls, {}) == [Truth("v1", ToldBy.CALLER), Truth("v1", ToldBy.CORRECTED), None]
 
 
 def test_calls_that_name_two_visitors_tell_nothing_of_a_third() -> None:
-    calls = [call(corrected="v1"), call(NOW + SECOND, corrected="v2"), call(NOW + 2 * SECOND)]
-    assert truths(calls, {})[2] is None
+    calls = [call(NOW - SECOND), call(corrected="v1"), call(NOW + SECOND, corrected="v2")]
+    assert truths(calls, {})[0] is None
 
 
 def test_a_phone_is_not_one_persons_for_good() -> None:
-    calls = [call(corrected="v1"), call(NOW + CALLER_BINDING), call(NOW + CALLER_BINDING + SECOND)]
-    assert [truth and truth.visitor for truth in truths(calls, {})] == ["v1", "v1", None]
+    calls = [call(NOW - CALLER_BINDING - SECOND), call(NOW - CALLER_BINDING), call(corrected="v1")]
+    assert [truth and truth.visitor for truth in truths(calls, {})] == [None, "v1", "v1"]
 
 
 def test_who_hides_their_number_is_not_known_by_it() -> None:
