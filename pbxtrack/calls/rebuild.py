@@ -55,20 +55,19 @@ class RebuildStore(CallStore, Protocol):
         """Keep how these calls stand among their caller's; those that stood otherwise."""
 
 
-@dataclass(slots=True)
-class Examined:
-    """A batch of calls, as their facts make them."""
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch of calls, as their facts make them; not attributed yet."""
 
     keys: Sequence[Key]
     told: Mapping[str, Told]
-    calls: Mapping[str, CallRecord]  # not attributed yet
-    unlike: bool = False  # something is not as it is kept
+    calls: Mapping[str, CallRecord]
 
-    def of(self, keys: Sequence[Key]) -> Examined:
+    def of(self, keys: Sequence[Key]) -> Batch:
         """Some of the calls."""
         ids = [call_id_of(*key) for key in keys]
         calls = {call_id: self.calls[call_id] for call_id in ids if call_id in self.calls}
-        return Examined(keys, {call_id: self.told[call_id] for call_id in ids}, calls, self.unlike)
+        return Batch(keys, {call_id: self.told[call_id] for call_id in ids}, calls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +79,28 @@ class Changes:
     moved: Sequence[CallRecord] = ()
 
 
-def examine(store: RebuildStore, keys: Sequence[Key], region: str) -> Examined:
-    """Make the calls of these names and compare them with what is kept; nothing is written.
+def gather(store: RebuildStore, keys: Sequence[Key], region: str) -> Batch:
+    """Make the calls of these names."""
+    told = store.told(keys)
+    return Batch(keys, told, _anew(told, region))
+
+
+def as_kept(store: RebuildStore, found: Batch, region: str) -> bool:
+    """Whether the calls are kept as their facts make them; nothing is written.
 
     If all of a batch is as it is kept, then so was what each of its attributions went by.
     """
-    told = store.told(keys)
-    calls = _anew(told, region)
-    found = Examined(keys, told, calls)
-    before = store.load(calls.keys())
-    after = _as_met(before, calls)
+    before = store.load(found.calls.keys())
+    after = _as_met(before, found.calls)
     attribute_all(store, after, region)
-    found.unlike = (
-        len(before) < len(calls)
-        or any(_differs(store, one, _settled(one, after[call_id])) for call_id, one in before.items())
-        or bool(store.misplaced(calls.keys()))
+    return (
+        len(before) == len(found.calls)
+        and not any(_differs(store, one, _settled(one, after[call_id])) for call_id, one in before.items())
+        and not store.misplaced(found.calls.keys())
     )
-    return found
 
 
-def put_right(store: RebuildStore, found: Examined, region: str) -> Changes:
+def put_right(store: RebuildStore, found: Batch, region: str) -> Changes:
     """Keep the calls as their facts make them. What people wrote on them stays."""
     store.lock(found.told.keys())
     calls = dict(found.calls)

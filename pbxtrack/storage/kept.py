@@ -1,4 +1,4 @@
-"""What an import keeps of the calls to each number, from one batch to the next.
+"""What an import, or a rebuild, keeps of the calls to each number, from one batch to the next.
 
 Each batch asks for the latest calls to nearly every number: to read them anew took longer than to write the batch.
 """

@@ -14,9 +14,10 @@ from sqlalchemy import Connection, Executable, String, bindparam, func, select, 
 from pbxtrack.calls.events import call_id, restore
 from pbxtrack.calls.lifecycle import outcome, project
 from pbxtrack.calls.ports import Caller, CallRecord
-from pbxtrack.calls.rebuild import DIGITS, Changes, Examined, Key, Told, examine, put_right
+from pbxtrack.calls.rebuild import DIGITS, Batch, Changes, Key, Told, as_kept, gather, put_right
 from pbxtrack.storage.calls import WRITTEN, SqlCalls, load_rows, record_of, values_of
 from pbxtrack.storage.database import Database, in_the_way
+from pbxtrack.storage.kept import KeptCalls
 from pbxtrack.storage.known import KnownSites
 from pbxtrack.storage.prepared import Among, AmongPairs, Prepared
 from pbxtrack.storage.standing import misplaced, stand
@@ -27,7 +28,7 @@ T = TypeVar("T")
 _BATCH = 500  # calls that are looked at together
 _START, _LEAST = 100, 10  # calls of a transaction
 _LONG, _SHORT = 0.12, 0.08  # s that a transaction may take, before the next is smaller; or larger
-_PAUSE = 0.03  # s between two; whoever waits to write to SQLite looks at least as often, at first
+_PAUSE = 0.03  # s between two, at least; whoever waits to write to SQLite looks at least as often, at first
 _NAMES = 2_000  # of calls, looked at together for one that is missing
 _MOST_PASSES = 5
 _TRIES = 3
@@ -77,8 +78,8 @@ _names = (
 class SqlRebuild(SqlCalls):
     """:class:`~pbxtrack.calls.rebuild.RebuildStore` on a connection; ``reading``: one that must not write."""
 
-    def __init__(self, connection: Connection, known: KnownSites, *, reading: bool = False) -> None:
-        super().__init__(connection, known)
+    def __init__(self, connection: Connection, known: KnownSites, kept: KeptCalls, *, reading: bool = False) -> None:
+        super().__init__(connection, known, kept)
         self._reading = reading
         self._rows: dict[str, Any] = {}
 
@@ -165,7 +166,10 @@ class _Rebuild:
     def __init__(self, database: Database, since: datetime, region: str) -> None:
         self._database, self._since, self._region = database, since, region
         self._sites = KnownSites()
+        self._seen, self._kept = KeptCalls(), KeptCalls()  # by those who look, and by those who write
         self._size = _START
+        self._written = 0.0  # when the last transaction ended
+        self._trusting = True  # that most is as it is kept: so it was with the last batch
         self._done = Rebuilt()
 
     def run(self) -> Iterator[Rebuilt]:
@@ -197,13 +201,11 @@ class _Rebuild:
             at, after = rows[-1].started_at, rows[-1].id
 
     def _batch(self, keys: Sequence[Key], *, first: bool) -> Changes:
-        found = self._database.read_now(
-            lambda connection: examine(SqlRebuild(connection, self._sites, reading=True), keys, self._region)
-        )
+        found, right = self._database.read_now(lambda connection: self._look(connection, keys))
         if first:
             self._done.looked_at += len(keys)
             self._done.strange += len(found.told) - len(found.calls)
-        if not found.unlike:
+        if right:
             return Changes()
         moved: list[CallRecord] = []
         changed: set[str] = set()
@@ -213,18 +215,26 @@ class _Rebuild:
             changed |= set(changes.calls)
             moved += changes.moved
             self._done.attributions += changes.attributions
-            if keys and self._database.is_sqlite:
-                time.sleep(_PAUSE)
         self._done.changed |= changed
+        self._trusting = not changed
         return Changes(changed, moved=moved)
 
-    def _put_right(self, found: Examined) -> Changes:
-        def work(connection: Connection) -> Changes:
-            return put_right(SqlRebuild(connection, self._sites), found, self._region)
+    def _look(self, connection: Connection, keys: Sequence[Key]) -> tuple[Batch, bool]:
+        """The calls, and whether they are known to be kept so; where much is to be put right, nobody compares first."""
+        store = SqlRebuild(connection, self._sites, self._seen, reading=True)
+        found = gather(store, keys, self._region)
+        return found, self._trusting and as_kept(store, found, self._region)
 
+    def _put_right(self, found: Batch) -> Changes:
+        def work(connection: Connection) -> Changes:
+            return put_right(SqlRebuild(connection, self._sites, self._kept), found, self._region)
+
+        if self._database.is_sqlite:
+            time.sleep(max(0.0, self._written + _PAUSE - time.monotonic()))
         start = time.monotonic()
         changes = self._write(work)
-        took = time.monotonic() - start
+        self._written = time.monotonic()
+        took = self._written - start
         if not self._database.is_sqlite:  # there, others wait for nothing but the calls themselves
             self._size = _BATCH
             return changes
@@ -249,7 +259,7 @@ class _Rebuild:
 
     def _restore_some(self, gone: Sequence[Key]) -> None:
         def work(connection: Connection) -> list[CallRecord]:
-            store = SqlRebuild(connection, self._sites)
+            store = SqlRebuild(connection, self._sites, self._kept)
             store.lock([call_id(*key) for key in gone])
             made = [project(one.facts) for one in store.told(_missing(connection, gone)).values() if one.facts]
             records = [CallRecord(call, outcome(call)) for call in made if call.started_at >= self._since]
@@ -271,5 +281,6 @@ class _Rebuild:
             except Exception as error:
                 if not in_the_way(error):
                     raise
+                self._kept = KeptCalls()
         with self._database.transaction() as connection:
             return work(connection)

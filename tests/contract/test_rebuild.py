@@ -12,7 +12,7 @@ from sqlalchemy import delete, select, update
 
 from pbxtrack.calls import service
 from pbxtrack.calls.events import CallArrived, Fact, LegEnded
-from pbxtrack.calls.rebuild import examine
+from pbxtrack.calls.rebuild import gather
 from pbxtrack.pool.model import Sign
 from pbxtrack.pool.service import renew
 from pbxtrack.storage import tables
@@ -234,11 +234,11 @@ def test_calls_recorded_meanwhile_are_not_lost(shop: Database, monkeypatch: pyte
         connection.execute(update(calls).values(why="No."))
 
     def slow(*given: Any) -> Any:
-        found = examine(*given)
+        found = gather(*given)
         write(shop, *facts[3:])
         return found
 
-    monkeypatch.setattr("pbxtrack.storage.rebuild.examine", slow)
+    monkeypatch.setattr("pbxtrack.storage.rebuild.gather", slow)
     again(shop)
     (row,) = kept(shop)
     assert (row["status"], row["why"]) == ("answered", "The number belongs to the channel Billboard.")
