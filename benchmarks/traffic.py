@@ -120,6 +120,8 @@ class Habits:
     copies: float = 0.1
     """Of calls during a visit without a tap, and soon after one: before how many the number is copied."""
     idle_copies: float = 0.005
+    kept: float = 0.4
+    """Of those who call hours later: how many tapped or copied the number to have it then; the others noted it."""
 
     repeats: float = 0.25
     """The share of calls after which the caller calls once more, on the number they were shown."""
@@ -134,7 +136,8 @@ class Habits:
 
 PRESETS: Mapping[str, Habits] = {
     "ordinary": Habits(),
-    "few taps": Habits(taps=0.1, idle_taps=0.005, copies=0.03, leaves=0.3),
+    "few taps": Habits(taps=0.1, idle_taps=0.005, copies=0.03, kept=0.1, leaves=0.3),
+    "late callers unseen": Habits(kept=0.0),
     "slow callers": Habits(during=0.25, soon=0.45, later_after=Times(9 * HOUR, 1.2, least=HOUR, most=10 * DAY)),
     "many repeats": Habits(repeats=0.45),
     "long visits": Habits(visit_mean=12 * MINUTE, glance=0.2, hides=0.5),
@@ -299,6 +302,9 @@ class _Making:
                 self._tell(at + length * chance.uniform(0.5, 1), type="renew", visit=caller.visit, event="copy")
         else:
             called = self._after(at + length, habits.later_after)
+            if chance.random() < habits.kept:
+                event = chance.choice(("tap", "copy"))
+                self._tell(at + length * chance.uniform(0.3, 1), type="renew", visit=caller.visit, event=event)
         phone = self._phone_of(caller.visitor)
         self._call(called, phone, {"visit": caller.visit}, caller)
         while chance.random() < habits.repeats:
