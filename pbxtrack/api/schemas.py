@@ -408,6 +408,15 @@ class StepAnswer(BaseModel):
     again: Annotated[float, Field(description="Callers, after their last call.")]
 
 
+class LengthAnswer(BaseModel):
+    """How many times as often visitors call whose visit, now over, was at least that long."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    from_: Annotated[float, Field(alias="from", description="Seconds.")]
+    factor: float
+
+
 class CurvesAnswer(BaseModel):
     """What attribution weighs by: learned from the site's own calls, or, of version 0, what is usual."""
 
@@ -419,6 +428,7 @@ class CurvesAnswer(BaseModel):
     strangers_per_number_and_month: float
     strangers_to_overflow_per_day: float
     channels: Annotated[dict[str, float], Field(description="How many times as often a channel's visitors call.")]
+    lengths: Annotated[list[LengthAnswer], Field(description="The same of visits by their length.")]
     same_region: Annotated[float, Field(description="How many times as likely one of the caller's region is.")]
     other_region: float
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from pbxtrack.calls.curves import State, place_of
-from pbxtrack.calls.evidence import Correction, EarlierCall, Holder, Resolution, Tie, last_deed
+from pbxtrack.calls.evidence import Correction, EarlierCall, Holder, Resolution, Tie, last_deed, visit_length
 from pbxtrack.numbers import landline_region
 from pbxtrack.pool.model import NumberKind, Visit
 
@@ -67,12 +67,15 @@ class Attribution:
 class Possible(NamedTuple):
     """Somebody who may have called for the first time.
 
-    ``place``: of what they did last, on the curves. ``left``: the probability that they have not called before, from
-    another phone. ``same_region``: whether their region is that of the caller's landline; None where that is unknown.
+    ``place``: of what they did last, on the curves. ``length``: the class of their visit's length; None where it tells
+    nothing, see :func:`~pbxtrack.calls.evidence.visit_length`. ``left``: the probability that
+    they have not called before, from another phone. ``same_region``: whether their region is that of the caller's
+    landline; None where that is unknown.
     """
 
     holder: Holder
     place: int
+    length: int | None
     left: float
     same_region: bool | None
 
@@ -148,9 +151,10 @@ def _weigh_holders(known: Resolution, holders: Mapping[str, Holder]) -> Weighing
         left = max(1 - called.get(visitor, 0.0), _SECOND_PHONE)
         same = holder.visit.region == caller_region if caller_region and holder.visit.region else None
         state, since = last_deed(holder.lease, known.at)
-        one = Possible(holder, place_of(state, (known.at - since).total_seconds()), left, same)
-        possible.append(one)
-        weights[visitor] = left * curves.weight(one.place, holder.visit.channel, same)
+        place = place_of(state, (known.at - since).total_seconds())
+        length = visit_length(place, holder.lease, known.at)
+        possible.append(Possible(holder, place, length, left, same))
+        weights[visitor] = left * curves.weight(place, holder.visit.channel, length, same)
     if known.caller is None:
         _add_withheld(weights, known, holders)
     total = sum(weights.values()) + (curves.overflow_strangers if overflow else curves.strangers)

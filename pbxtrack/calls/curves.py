@@ -39,6 +39,18 @@ PLACES = CURVES * STEPS
 """All steps of all curves, in one row: those of the first state first."""
 
 
+HEARTBEAT_STEPS = EDGES.index(60)
+"""Steps of a silence in which a page may be open still: it is heard once a minute."""
+
+LENGTHS: tuple[float, ...] = (0, 20, 60, 180, 600)
+"""Where the classes of visits by their length begin: seconds between the first and the last sign of life."""
+
+
+def length_of(seconds: float) -> int:
+    """The class of a visit of that length."""
+    return bisect_right(LENGTHS, seconds) - 1 if seconds > 0 else 0
+
+
 def step_of(seconds: float) -> int:
     """The step that a time falls into; the last one for all that is longer than the curves."""
     return min(bisect_right(EDGES, seconds) - 1, STEPS - 1) if seconds > 0 else 0
@@ -54,7 +66,8 @@ class Curves:
     """What a site's calls taught. ``rates``: calls per second of one person, by place.
 
     ``strangers``: calls per second to one number of the pool from people whom nobody showed it; ``overflow_strangers``
-    the same of the overflow number. ``channels``: by what factor visits of a channel call more often than others.
+    the same of the overflow number. ``channels``: by what factor visits of a channel call more often than others;
+    ``lengths``: the same of visits that are over, by their length.
     ``same_region`` and ``other_region``: how many times as likely a candidate is whose region is, or is not, that of
     the caller's landline. ``calls``: how many it was learned from. ``version`` grows with each that is kept.
     """
@@ -63,14 +76,20 @@ class Curves:
     strangers: float
     overflow_strangers: float
     channels: Mapping[str, float] = field(default_factory=dict)
+    lengths: Sequence[float] = (1.0,) * len(LENGTHS)
     same_region: float = 1.0
     other_region: float = 1.0
     calls: int = 0
     version: int = 0
 
-    def weight(self, place: int, channel: str, same_region: bool | None) -> float:
-        """Calls per second of one person of a channel; ``same_region``: None where that is not known."""
-        weight = self.rates[place] * self.channels.get(channel, 1.0)
+    def factor(self, channel: str, length: int | None) -> float:
+        """How many times as often somebody calls whose visit is of that channel and length; None: of any length."""
+        factor = self.channels.get(channel, 1.0)
+        return factor if length is None else factor * self.lengths[length]
+
+    def weight(self, place: int, channel: str, length: int | None, same_region: bool | None) -> float:
+        """Calls per second of one person; ``same_region``: None where that is not known."""
+        weight = self.rates[place] * self.factor(channel, length)
         if same_region is None:
             return weight
         return weight * (self.same_region if same_region else self.other_region)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import NamedTuple, Protocol
 
-from pbxtrack.calls.curves import PRIOR, Curves, State
+from pbxtrack.calls.curves import HEARTBEAT_STEPS, PRIOR, STEPS, Curves, State, length_of
 from pbxtrack.pool.model import Lease, NumberOwner, Visit
 
 CALLER_BINDING = timedelta(days=90)
@@ -39,6 +39,21 @@ def last_deed(lease: Lease, at: datetime) -> tuple[State, datetime]:
     if lease.left_at is not None and lease.left_at <= at:
         return State.LEFT, lease.left_at
     return State.SEEN, lease.seen_at
+
+
+def length_tells(place: int) -> bool:
+    """Whether a visit's length tells something of whoever is at that place on the curves."""
+    return HEARTBEAT_STEPS <= place < State.KEEN * STEPS
+
+
+def visit_length(place: int, lease: Lease, at: datetime) -> int | None:
+    """The class of a visit's length; None while the visit may still go on, and after a tap or copy, which tells more.
+
+    ``place``: of the moment, on the curves.
+    """
+    if not length_tells(place):
+        return None
+    return length_of((min(lease.seen_at, at) - lease.started_at).total_seconds())
 
 
 class Tie(NamedTuple):

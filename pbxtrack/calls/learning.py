@@ -15,12 +15,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import accumulate
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from pbxtrack.calls.attribution import Weighing
-from pbxtrack.calls.curves import CURVES, EDGES, PLACES, PRIOR, STEPS, WIDTHS, Curves, State, place_of
-from pbxtrack.calls.evidence import last_deed
+from pbxtrack.calls.curves import (
+    CURVES,
+    EDGES,
+    HEARTBEAT_STEPS,
+    LENGTHS,
+    PLACES,
+    PRIOR,
+    STEPS,
+    WIDTHS,
+    Curves,
+    State,
+    length_of,
+    place_of,
+)
+from pbxtrack.calls.evidence import last_deed, length_tells
 from pbxtrack.pool.model import Lease
+
+_Key = TypeVar("_Key")
 
 ROUNDS = 8
 """Rounds of expectation and maximisation; each begins where the last learning ended."""
@@ -31,14 +46,13 @@ FIRST_LESSON = 50
 LESSON_GROWTH = 1.5
 """By what factor the calls must have grown to learn from them again."""
 
-_HEARTBEAT_STEPS = EDGES.index(60)  # a visitor whose page is open is heard at least so often: steps of their silence
 _BELIEF = {State.SEEN: 20.0, State.LEFT: 5.0, State.KEEN: 5.0, State.AGAIN: 10.0}
 """How many calls the prior counts for, by curve."""
 
 _LEAST_BELIEF = 0.05  # calls, in each step
 _STRANGERS = 0.1 / 86_400  # calls per second to a number of the pool
 _STRANGERS_BELIEF = 2.0  # calls
-_CHANNEL_BELIEF = 10.0  # calls of a channel that are expected of it without it
+_TRAIT_BELIEF = 10.0  # calls of a channel, or of visits of a length, that are expected of it without it
 _REGION_BELIEF = 20.0  # calls from landlines
 
 
@@ -55,15 +69,19 @@ class Silence(NamedTuple):
     age: float
 
 
+Trait = tuple[str, int | None]
+"""A channel, and the class of a visit's length, None where that tells nothing."""
+
+
 @dataclass(slots=True)
 class Exposure:
-    """Seconds that people spent in each step of the curves: ``visitors`` by channel and place, ``callers`` by step.
+    """Seconds that people spent in each step of the curves: ``visitors`` by trait and place, ``callers`` by step.
 
     ``numbers`` and ``overflow``: seconds in which a stranger could have called one of the pool's numbers, and the
     overflow number.
     """
 
-    visitors: Mapping[str, Sequence[float]]
+    visitors: Mapping[Trait, Sequence[float]]
     callers: Sequence[float]
     numbers: float
     overflow: float = 0.0
@@ -88,20 +106,22 @@ def silence(lease: Lease, channel: str, now: datetime, *, called: bool) -> Silen
     return Silence(channel, live, state, 0.0 if called else max(0.0, (now - since).total_seconds()))
 
 
-def visitors_exposure(silences: Iterable[Silence]) -> dict[str, list[float]]:
-    """The seconds that visitors spent in each step, by channel and place."""
-    ages: defaultdict[tuple[str, State], list[float]] = defaultdict(list)
+def visitors_exposure(silences: Iterable[Silence]) -> dict[Trait, list[float]]:
+    """The seconds that visitors spent in each step, by trait and place."""
+    ages: defaultdict[tuple[str, int, State], list[float]] = defaultdict(list)
     live: defaultdict[str, float] = defaultdict(float)
     for silence in silences:
         live[silence.channel] += silence.live
-        ages[silence.channel, silence.state].append(silence.age)
-    exposure: dict[str, list[float]] = {channel: [0.0] * PLACES for channel in live}
-    for (channel, state), listed in ages.items():
+        ages[silence.channel, length_of(silence.live), silence.state].append(silence.age)
+    exposure: defaultdict[Trait, list[float]] = defaultdict(lambda: [0.0] * PLACES)
+    for (channel, length, state), listed in ages.items():
         for step, seconds in enumerate(steps_exposure(listed)):
-            exposure[channel][state * STEPS + step] += seconds
+            place = state * STEPS + step
+            known = length if length_tells(place) else None
+            exposure[channel, known][place] += seconds
     for channel, seconds in live.items():
-        for step in range(_HEARTBEAT_STEPS):
-            exposure[channel][State.SEEN * STEPS + step] += seconds * WIDTHS[step] / EDGES[_HEARTBEAT_STEPS]
+        for step in range(HEARTBEAT_STEPS):
+            exposure[channel, None][State.SEEN * STEPS + step] += seconds * WIDTHS[step] / EDGES[HEARTBEAT_STEPS]
     return exposure
 
 
@@ -132,6 +152,7 @@ class _Kind(NamedTuple):
 
     place: int
     channel: str
+    length: int | None
     same_region: bool | None
 
 
@@ -155,7 +176,7 @@ def _sorted(weighings: Iterable[Weighing]) -> tuple[list[_Call], list[_Kind]]:
     indexes: dict[_Kind, int] = {}
     calls = []
     for weighing in weighings:
-        kinds = [_Kind(one.place, one.holder.visit.channel, one.same_region) for one in weighing.possible]
+        kinds = [_Kind(one.place, one.holder.visit.channel, one.length, one.same_region) for one in weighing.possible]
         regions = [kind.same_region for kind in kinds if kind.same_region is not None]
         calls.append(
             _Call(
@@ -175,6 +196,7 @@ class _Counts:
 
     places: list[float] = field(default_factory=lambda: [0.0] * PLACES)
     channels: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    lengths: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
     strangers: float = 0.0
     overflow_strangers: float = 0.0
     same_region: float = 0.0  # of those who called; and by how much it would be so for anybody who was shown the number
@@ -203,6 +225,8 @@ def _expect(calls: Sequence[_Call], kinds: Sequence[_Kind], curves: Curves) -> _
     for kind, share in zip(kinds, found, strict=True):
         counts.places[kind.place] += share
         counts.channels[kind.channel] += share
+        if kind.length is not None:
+            counts.lengths[kind.length] += share
         if kind.same_region is not None:
             counts.known_region += share
             counts.same_region += share * kind.same_region
@@ -216,15 +240,27 @@ def _maximise(counts: _Counts, lessons: Lessons, curves: Curves) -> Curves:
         again[place_of(State.AGAIN, seconds) - State.AGAIN * STEPS] += 1
     calls = [*counts.places[: State.AGAIN * STEPS], *again]
     spent = [0.0] * (State.AGAIN * STEPS)  # as long as visitors of an ordinary channel would need for as many calls
-    for channel, by_place in exposure.visitors.items():
-        factor = curves.channels.get(channel, 1.0)
+    for trait, by_place in exposure.visitors.items():
+        factor = curves.factor(*trait)
         for place in range(len(spent)):
             spent[place] += factor * by_place[place]
     rates = _rates(calls, [*spent, *exposure.callers])
+    foreseen = {  # calls, were all traits alike
+        trait: sum(rate * seconds for rate, seconds in zip(rates, by_place, strict=False))
+        for trait, by_place in exposure.visitors.items()
+    }
+    channels = _factors(
+        counts.channels, ((channel, n * curves.factor("", length)) for (channel, length), n in foreseen.items())
+    )
+    lengths = _factors(
+        counts.lengths,
+        ((length, n * curves.factor(channel, None)) for (channel, length), n in foreseen.items() if length is not None),
+    )
     return replace(
         curves,
         rates=rates,
-        channels=_channels(counts, exposure, rates),
+        channels=channels,
+        lengths=[lengths.get(length, 1.0) for length in range(len(LENGTHS))],
         strangers=_strangers(counts.strangers, exposure.numbers, _STRANGERS),
         overflow_strangers=_strangers(counts.overflow_strangers, exposure.overflow, PRIOR.overflow_strangers),
         same_region=_by_chance(counts.same_region, counts.same_by_chance),
@@ -244,17 +280,15 @@ def _rates(calls: Sequence[float], spent: Sequence[float]) -> tuple[float, ...]:
     return tuple(rates)
 
 
-def _channels(counts: _Counts, exposure: Exposure, rates: Sequence[float]) -> dict[str, float]:
-    """By what factor a channel's visitors called more often than all visitors did in their place."""
-    expected = {
-        channel: sum(rate * spent for rate, spent in zip(rates, seconds, strict=False))
-        for channel, seconds in exposure.visitors.items()
-    }
-    found, foreseen = sum(counts.channels.values()), sum(expected.values())
-    whole = found / foreseen if foreseen else 1.0  # the level is the curves' to tell
+def _factors(found: Mapping[_Key, float], foreseen: Iterable[tuple[_Key, float]]) -> dict[_Key, float]:
+    """By what factor visitors of each kind called more often than all visitors did in their place."""
+    expected: defaultdict[_Key, float] = defaultdict(float)
+    for key, calls in foreseen:
+        expected[key] += calls
+    all_expected = sum(expected.values())
+    whole = sum(found.values()) / all_expected if all_expected else 1.0  # the level is the curves' to tell
     return {
-        channel: (counts.channels[channel] + _CHANNEL_BELIEF) / (whole * calls + _CHANNEL_BELIEF)
-        for channel, calls in expected.items()
+        key: (found.get(key, 0.0) + _TRAIT_BELIEF) / (whole * calls + _TRAIT_BELIEF) for key, calls in expected.items()
     }
 
 

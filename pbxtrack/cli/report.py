@@ -180,6 +180,10 @@ def curves(sites: tuple[str, ...], as_json: bool) -> None:
         click.echo(f"\nstrangers: {strange:,.2f} a month to each number, {overflow:,.2f} a day to the overflow number")
         for channel, factor in item["channels"].items():
             click.echo(f"visitors of {visible(channel)} call {factor:.2f} times as often as others")
+        for length in item["lengths"]:
+            click.echo(
+                f"visitors of {_span(length['from'])} or more call {length['factor']:.2f} times as often after it"
+            )
 
 
 def _span(seconds: float) -> str:

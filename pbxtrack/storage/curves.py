@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select
 
 from pbxtrack.calls.attribution import Weighing, as_told, weigh
-from pbxtrack.calls.curves import EDGES, PRIOR, STEPS, WIDTHS, Curves, State
+from pbxtrack.calls.curves import EDGES, LENGTHS, PRIOR, STEPS, WIDTHS, Curves, State
 from pbxtrack.calls.evidence import Correction
 from pbxtrack.calls.learning import (
     Exposure,
@@ -120,6 +120,10 @@ def shown(connection: Connection, keys: Sequence[str] = ()) -> list[dict[str, An
                 "strangers_per_number_and_month": round(found.strangers * 30 * 86_400, 3),
                 "strangers_to_overflow_per_day": round(found.overflow_strangers * 86_400, 3),
                 "channels": {name: round(factor, 3) for name, factor in sorted(found.channels.items())},
+                "lengths": [
+                    {"from": begin, "factor": round(factor, 3)}
+                    for begin, factor in zip(LENGTHS, found.lengths, strict=True)
+                ],
                 "same_region": round(found.same_region, 3),
                 "other_region": round(found.other_region, 3),
             }

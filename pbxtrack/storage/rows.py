@@ -8,13 +8,14 @@ from typing import Any
 
 from sqlalchemy import ColumnElement
 
-from pbxtrack.calls.curves import EDGES, PRIOR, Curves
+from pbxtrack.calls.curves import EDGES, LENGTHS, PRIOR, Curves
 from pbxtrack.calls.events import microseconds
 from pbxtrack.calls.evidence import Correction, Tie
 from pbxtrack.pool.model import Lease, SiteSettings, Visit
 from pbxtrack.sources.touch import Touch
 from pbxtrack.storage.tables import leases, numbers, sites, visits
 
+_STEPS = {"edges": list(EDGES), "length_edges": list(LENGTHS)}  # what curves' numbers are of
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 LEASE_COLUMNS: tuple[ColumnElement[Any], ...] = (
@@ -87,15 +88,15 @@ def visit_of(row: Any) -> Visit:
 def curves_of(row: Any) -> Curves:
     """The curves of a row of the table ``curves``: the prior where their steps are others than ours."""
     kept = row.curves
-    if kept.get("edges") != list(EDGES):
+    if any(kept.get(name) != edges for name, edges in _STEPS.items()):
         return replace(PRIOR, version=row.version)
-    return Curves(**{name: value for name, value in kept.items() if name != "edges"}, version=row.version)
+    return Curves(**{name: value for name, value in kept.items() if name not in _STEPS}, version=row.version)
 
 
 def kept_curves(curves: Curves) -> dict[str, Any]:
     """The column ``curves`` of a row of the table ``curves``."""
     kept = {name: getattr(curves, name) for name in (field.name for field in fields(curves)) if name != "version"}
-    return {**kept, "edges": EDGES}
+    return kept | _STEPS
 
 
 def correction_of(row: Any) -> Correction | None:
