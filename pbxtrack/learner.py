@@ -7,6 +7,7 @@ import os
 import sys
 from asyncio.subprocess import PIPE
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 
@@ -27,11 +28,11 @@ def learn_sites(database: Database, now: datetime, *, everything: bool = False) 
 
     Raises StorageUnavailable.
     """
-    with database.transaction() as connection:
-        due = [site for site in curves.taught(connection, now) if site.heard and (everything or site.due(now))]
+    taught = database.read_now(lambda connection: curves.taught(connection, now))
+    due = [site for site in taught if site.heard and (everything or site.due(now))]
     for site in due:
-        with database.transaction() as connection:
-            lessons = curves.lessons(connection, site.site_id, now)
+        # Nobody may wait for this reading to write: it takes long.
+        lessons = database.read_now(partial(curves.lessons, site_id=site.site_id, now=now))
         learned = learn(lessons, site.curves)
         with database.transaction() as connection:
             curves.keep(connection, site.site_id, learned, now)

@@ -124,17 +124,24 @@ def weigh(known: Resolution) -> Weighing:
 
 
 def _weigh_caller(known: Resolution, holders: Mapping[str, Holder], first: Weighing) -> Weighing | None:
-    """The caller's earlier calls say who they are; None where they say nothing about this number."""
+    """The caller's earlier calls say who they are; None where they say nothing about this number.
+
+    What people said counts before all else, then the latest call to this number, then the latest to another. As far as
+    it does not tell who the caller is, they are anybody.
+    """
     if known.caller is None:
         return None
     by_caller = [call for call in known.calls if call.caller == known.caller]
-    for call in sorted(by_caller, key=lambda call: call.told is None):  # what people said counts before all else
+    for call in sorted(by_caller, key=lambda call: (call.told is None, call.number != known.number)):
         tied = {tie.visitor: tie.share for tie in call.ties if tie.visitor in holders}
         unknown = call.unknown if call.number == known.number else 0.0
-        if (total := sum(tied.values()) + unknown) > _NEGLIGIBLE:
-            shares = {visitor: share * _SHARED_PHONE for visitor, share in first.shares.items()}
+        if (tells := sum(tied.values()) + unknown) > _NEGLIGIBLE:
+            anybody = 1 - tells * (1 - _SHARED_PHONE)
+            shares = {visitor: share * anybody for visitor, share in first.shares.items()}
             for visitor, share in tied.items():
-                shares[visitor] = shares.get(visitor, 0.0) + share / total * (1 - _SHARED_PHONE)
+                shares[visitor] = shares.get(visitor, 0.0) + share * (1 - _SHARED_PHONE)
+            if tells <= 0.5:
+                return replace(first, shares=shares)
             return Weighing(shares, holders, again=True, overflow=first.overflow, told=call.told)
     return None
 

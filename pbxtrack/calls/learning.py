@@ -10,7 +10,7 @@ algorithm", J. R. Stat. Soc. B 39 (1977).
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -59,15 +59,24 @@ _REGION_BELIEF = 20.0  # calls from landlines
 class Silence(NamedTuple):
     """Time in which a visitor could have called for the first time.
 
-    ``live``: seconds for which their page was seen open. ``state``: what they did last; ``age``: for how many seconds
-    since then they could have called, until now or until they did.
+    ``live``: seconds for which their page was seen open. ``length``: the class of their visit's length. ``state``: what
+    they did last; ``age``: for how many seconds since then they could have called, until now or until they did; of
+    these ``skipped`` were before the time that is learned from.
     """
 
     channel: str
     live: float
+    length: int
     state: State
     age: float
+    skipped: float = 0.0
 
+
+MAX_CHANNELS = 200
+"""Channels whose visitors are told apart, those of most visits."""
+
+OTHER_CHANNELS = ""
+"""All the other channels; nobody of theirs calls more often, or less, than is usual."""
 
 Trait = tuple[str, int | None]
 """A channel, and the class of a visit's length, None where that tells nothing."""
@@ -99,26 +108,47 @@ class Lessons:
     exposure: Exposure
 
 
-def silence(lease: Lease, channel: str, now: datetime, *, called: bool) -> Silence:
-    """The time in which a lease's visitor could have called for the first time."""
-    live = (lease.seen_at - lease.started_at).total_seconds()
-    state, since = last_deed(lease, now)
-    return Silence(channel, live, state, 0.0 if called else max(0.0, (now - since).total_seconds()))
+def silence(lease: Lease, channel: str, begin: datetime, end: datetime, called_at: datetime | None) -> Silence:
+    """The time from ``begin`` to ``end`` in which a lease's visitor could have called for the first time.
+
+    ``called_at``: when they did, None where they did not.
+    """
+    state, since = last_deed(lease, end)
+    until = end if called_at is None else min(end, called_at)
+    return Silence(
+        channel,
+        live=max(0.0, (min(lease.seen_at, until) - max(lease.started_at, begin)).total_seconds()),
+        length=length_of((lease.seen_at - lease.started_at).total_seconds()),
+        state=state,
+        age=max(0.0, (until - since).total_seconds()),
+        skipped=max(0.0, (begin - since).total_seconds()),
+    )
 
 
 def visitors_exposure(silences: Iterable[Silence]) -> dict[Trait, list[float]]:
-    """The seconds that visitors spent in each step, by trait and place."""
-    ages: defaultdict[tuple[str, int, State], list[float]] = defaultdict(list)
+    """The seconds that visitors spent in each step, by trait and place.
+
+    Visitors write the names of channels: those of most visits are told apart, the others are one.
+    """
+    silences = list(silences)
+    visits = Counter(silence.channel for silence in silences)
+    named = {channel for channel, _ in visits.most_common(MAX_CHANNELS)}
+    ages: defaultdict[tuple[str, int, State], tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
     live: defaultdict[str, float] = defaultdict(float)
     for silence in silences:
-        live[silence.channel] += silence.live
-        ages[silence.channel, length_of(silence.live), silence.state].append(silence.age)
+        channel = silence.channel if silence.channel in named else OTHER_CHANNELS
+        live[channel] += silence.live
+        whole, skipped = ages[channel, silence.length, silence.state]
+        if silence.age > silence.skipped:
+            whole.append(silence.age)
+            skipped.append(silence.skipped)
     exposure: defaultdict[Trait, list[float]] = defaultdict(lambda: [0.0] * PLACES)
-    for (channel, length, state), listed in ages.items():
-        for step, seconds in enumerate(steps_exposure(listed)):
+    for (channel, length, state), (whole, skipped) in ages.items():
+        spent = zip(steps_exposure(whole), steps_exposure(skipped), strict=True)
+        for step, (seconds, before) in enumerate(spent):
             place = state * STEPS + step
             known = length if length_tells(place) else None
-            exposure[channel, known][place] += seconds
+            exposure[channel, known][place] += seconds - before
     for channel, seconds in live.items():
         for step in range(HEARTBEAT_STEPS):
             exposure[channel, None][State.SEEN * STEPS + step] += seconds * WIDTHS[step] / EDGES[HEARTBEAT_STEPS]
@@ -259,7 +289,7 @@ def _maximise(counts: _Counts, lessons: Lessons, curves: Curves) -> Curves:
     return replace(
         curves,
         rates=rates,
-        channels=channels,
+        channels={channel: factor for channel, factor in channels.items() if channel != OTHER_CHANNELS},
         lengths=[lengths.get(length, 1.0) for length in range(len(LENGTHS))],
         strangers=_strangers(counts.strangers, exposure.numbers, _STRANGERS),
         overflow_strangers=_strangers(counts.overflow_strangers, exposure.overflow, PRIOR.overflow_strangers),

@@ -17,7 +17,7 @@ from pbxtrack.pool.model import Sign
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A number's latest lease as an attribution met it: later signs of life, the call's own too, change the lease."""
+    """A lease as an attribution met it: later signs of life change the lease."""
 
     lease: str
     seen_at: datetime
@@ -44,7 +44,7 @@ class CallRecord:
     target_talk: timedelta = field(default=timedelta(seconds=60))
     attribution: Attribution | None = None
     correction: Correction | None = None
-    held: Held | None = None
+    held: Sequence[Held] = ()
     outbound: str | None = None
 
     @property

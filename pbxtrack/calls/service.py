@@ -44,9 +44,14 @@ def record(store: CallStore, facts: Sequence[Fact], now: datetime, region: str) 
 
 
 def updated(before: CallRecord | None, news: Sequence[Fact], region: str) -> CallRecord:
-    """The call with these facts known, too; without ``before``, the one that they speak of."""
+    """The call with these facts known, too; without ``before``, the one that they speak of.
+
+    Where they tell of another caller, or that the caller withheld their number, it is to be attributed again.
+    """
     call = merge(before.whole if before else None, news)
     before = before or CallRecord(call, outcome(call))
+    if before.attribution is not None and _caller(call, region) != before.caller:
+        before = replace(before, attribution=None)
     return replace(before, call=call, outcome=outcome(call), outbound=outbound(call, region))
 
 
@@ -102,6 +107,10 @@ def resolve(
     return directory.resolve(number, at, caller) if number else Resolution(number=None, at=at), caller
 
 
+def _caller(call: Call | CallSummary, region: str) -> str | None:
+    return read_caller(None if call.withheld else call.caller, region)
+
+
 def outbound(call: Call | CallSummary, region: str) -> str | None:
     """The number that the company called, normalised; None where somebody called the company.
 
@@ -117,10 +126,7 @@ def attribute_all(store: CallStore, records: dict[str, CallRecord], region: str)
         for call_id, record in records.items()
         if record.attribution is None and (dialled := record.call.dialled) is not None
     ]
-    asked = [
-        Dialled(_e164(dialled, region), call.started_at, read_caller(None if call.withheld else call.caller, region))
-        for _, call, dialled in due
-    ]
+    asked = [Dialled(_e164(dialled, region), call.started_at, _caller(call, region)) for _, call, dialled in due]
     resolved = zip(due, store.resolve_all(asked), strict=True)
     found = [as_it_was(known, records[call_id].held) for (call_id, _, _), known in resolved]
     callers = {
@@ -177,8 +183,8 @@ class _Batch:
         if known.owner is None:
             return known
         site = known.owner.site.id
-        by_caller = self._by[site, known.caller] if known.caller is not None else []
-        in_batch = heard(known.caller, by_caller, self._to[site, known.number])
+        by_caller = self._before(known, self._by[site, known.caller]) if known.caller is not None else []
+        in_batch = heard(known.caller, by_caller, self._before(known, self._to[site, known.number]))
         stored = [call for call in known.calls if not self._has(call)]
         if not in_batch and len(stored) == len(known.calls):
             return known
@@ -186,6 +192,10 @@ class _Batch:
         older = older_leases(known.number, by_caller, {holder.lease.id for holder in known.holders})
         holders = [*known.holders, *(self._holders[lease] for lease in older if lease in self._holders)]
         return replace(known, holders=holders, calls=calls)
+
+    def _before(self, known: Resolution, calls: Sequence[EarlierCall]) -> list[EarlierCall]:
+        # Of calls of one moment none tells of the other, whichever is attributed first.
+        return [call for call in calls if call.at < known.at]
 
     def _has(self, call: EarlierCall) -> bool:
         if self._since is None or call.at < self._since:

@@ -95,7 +95,7 @@ class Lease(NamedTuple):
     """A number held for a visit.
 
     ``number`` is None when the pool was used up and the visitor was shown the site's overflow number. ``ends_at`` is
-    the end of the hold; ``seen_at`` the visitor's last sign of life; ``guaranteed_until`` the moment from which the
+    the end of the hold; ``seen_at`` the page's last sign of life; ``guaranteed_until`` the moment from which the
     number may be taken for somebody else if the pool runs short. ``taps``: when the visitor tapped or copied the
     number, the last MAX_TAPS times; ``left_at``: when they closed the page, if nothing was heard since. ``called``: a
     call was tied to it, of a caller who would be known again.

@@ -57,10 +57,20 @@ def hold(site: SiteSettings, now: datetime) -> Hold:
 
 
 def renewed(
-    lease: Lease, site: SiteSettings, now: datetime, event: EventKind | None = None, *, called: bool = False
+    lease: Lease, site: SiteSettings, now: datetime, event: EventKind | None = None, *, call: bool | None = None
 ) -> Lease:
-    """The lease after a sign of life; it never ends earlier than it did."""
+    """The lease after a sign of life; it never ends earlier than it did.
+
+    ``call``: a call of the visitor's, which holds the number on, but tells nothing of their page; True where the caller
+    would be known again.
+    """
     holds = hold(site, now)
+    if call is not None:
+        return lease._replace(
+            guaranteed_until=max(lease.guaranteed_until, holds.guaranteed_until),
+            ends_at=max(lease.ends_at, holds.ends_at),
+            called=lease.called or call,
+        )
     taps = lease.taps
     if event is EventKind.TAP or event is EventKind.COPY:
         taps = (*taps, now)[-MAX_TAPS:]
@@ -79,7 +89,7 @@ def renewed(
         max(lease.ends_at, holds.ends_at),
         taps,
         now if event is EventKind.LEAVE else None,
-        lease.called or called,
+        lease.called,
     )
 
 

@@ -72,7 +72,7 @@ def renew(store: LeaseStore, signs: Sequence[Sign], now: datetime) -> list[Lease
         if sign.sites is not None and site.key not in sign.sites:
             grants[-1] = ForeignSite(f"the lease is the site {site.key!r}'s")
         else:
-            renewed[lease.id] = lease = policy.renewed(lease, site, at, sign.event, called=bool(sign.call))
+            renewed[lease.id] = lease = policy.renewed(lease, site, at, sign.event, call=sign.call)
             _tell(changes, found.lease, lease)
             if sign.call is None:
                 _see(changes, found.visit, at, sign.event, sign.page)

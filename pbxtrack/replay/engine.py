@@ -75,10 +75,10 @@ class Engine:
         self._grants: dict[str, LeaseGrant] = {}  # by the trace's visits
         self._names: dict[str, str] = {}  # the trace's visits by ours
         self._holds = _Holds()
-        self._weighings: deque[Weighing] = deque(maxlen=MAX_WEIGHINGS)
+        self._weighings: deque[tuple[datetime, Weighing]] = deque(maxlen=MAX_WEIGHINGS)
         self._again: list[float] = []
         self._last_call: dict[str, float] = {}  # by caller
-        self._called: set[str] = set()  # leases whose visitors called
+        self._called: dict[str, datetime] = {}  # when visitors first called, by lease
         self._calls = self._learned = 0
         self.visits = self.overflows = 0
 
@@ -171,12 +171,12 @@ class Engine:
         at = _time(event.at)
         self._store.called(earlier_call(at, number, caller, attribution.candidates))
         if attribution.lease is not None and attribution.confidence >= SURE_ENOUGH:
-            self._called.add(attribution.lease)
+            self._called.setdefault(attribution.lease, at)
             sign = Sign(attribution.lease, at=at, call=caller is not None)
             (grant,) = service.renew(self._store, [sign], at)
             if isinstance(grant, LeaseGrant):
                 self._holds.prolonged(grant.lease)
-        self._weighings.append(weighing)
+        self._weighings.append((at, weighing))
         if caller:
             if weighing.again:
                 self._again.append(event.at - self._last_call[caller])
@@ -187,17 +187,18 @@ class Engine:
             self._store.curves = learn(self._lessons(event.at), self._store.curves)
 
     def _lessons(self, now: float) -> Lessons:
-        at = _time(now)
+        begin, end = self._weighings[0][0] if len(self._weighings) == MAX_WEIGHINGS else BEGIN, _time(now)
+        seconds = (end - begin).total_seconds()
         exposure = Exposure(
             visitors=visitors_exposure(
-                silence(lease, visit.channel, at, called=lease.id in self._called)
+                silence(lease, visit.channel, begin, end, self._called.get(lease.id))
                 for lease, visit in self._store.shown()
             ),
             callers=steps_exposure([*self._again, *(now - last for last in self._last_call.values())]),
-            numbers=self._numbers * now,
-            overflow=now,
+            numbers=self._numbers * seconds,
+            overflow=seconds,
         )
-        return Lessons(list(self._weighings), self._again, exposure)
+        return Lessons([weighing for _, weighing in self._weighings], self._again, exposure)
 
 
 class _Holds:

@@ -17,7 +17,7 @@ from pbxtrack.calls.attribution import Attribution, Candidate, Method
 from pbxtrack.calls.events import Entry, Fact, entries, restore
 from pbxtrack.calls.evidence import CALLER_BINDING, EarlierCall
 from pbxtrack.calls.lifecycle import Call, Outcome, Status
-from pbxtrack.calls.ports import Caller, CallRecord, Held, Known
+from pbxtrack.calls.ports import Caller, CallRecord, Known
 from pbxtrack.pool.model import Sign
 from pbxtrack.pool.service import renew
 from pbxtrack.storage.directory import SqlDirectory
@@ -26,13 +26,12 @@ from pbxtrack.storage.kept import AHEAD, KeptCalls
 from pbxtrack.storage.known import KnownSites
 from pbxtrack.storage.leases import SqlLeases
 from pbxtrack.storage.prepared import Among, Prepared, driver_of
-from pbxtrack.storage.rows import VISIT_COLUMNS, correction_of, visit_of
+from pbxtrack.storage.rows import VISIT_COLUMNS, correction_of, held_of, visit_of
 from pbxtrack.storage.standing import follow, lock_callers
 from pbxtrack.storage.tables import call_facts, calls, contacts, sites, visits
 
 _TOUCH = ("source", "medium", "campaign", "term", "content")
 _STATE: TypeAdapter[Call] = TypeAdapter(Call)
-_HELD: TypeAdapter[Held] = TypeAdapter(Held)
 _PEOPLES = {
     "note", "qualified", "corrected_channel", "corrected_visit_id", "corrected_tie", "corrected_by", "corrected_at",
 }  # fmt: skip
@@ -221,9 +220,12 @@ def _add_contacts(dialect: str) -> Gathered:
 
 @cache
 def _save(dialect: str) -> Gathered:
-    """The upsert of a whole call; what people said of it stays, and so does how it stands among others."""
+    """The upsert of a whole call; what people said of it stays, and so does how it stands among others.
+
+    Whether it is the first is written with a new call alone: of a known one another transaction may know better.
+    """
     statement = _insert(dialect, calls, but=_PEOPLES | _STANDING)
-    kept = {"id", "node", "linkedid", "tags", *_PEOPLES, *_STANDING}
+    kept = {"id", "node", "linkedid", "tags", "first", *_PEOPLES, *_STANDING}
     changed = {column.name: statement.excluded[column.name] for column in calls.c if column.name not in kept}
     return Gathered(statement.on_conflict_do_update(index_elements=[calls.c.id], set_=changed))
 
@@ -266,7 +268,7 @@ def values_of(record: CallRecord) -> dict[str, Any]:
         "recording": call.recording,
         "fallback": call.fallback,
         "state": call if isinstance(call, Call) else orjson.Fragment(call.state),
-        "held": record.held,
+        "held": record.held or None,
         "outbound": record.outbound,
         "tags": [],
         "method": attribution.method.value if attribution else None,
@@ -304,7 +306,7 @@ def record_of(row: Any) -> CallRecord:
         target_talk=timedelta(seconds=row.target_seconds if row.target_seconds is not None else 60),
         attribution=attribution,
         correction=correction_of(row),
-        held=_HELD.validate_python(row.held) if row.held else None,
+        held=held_of(row),
         outbound=row.outbound,
     )
 

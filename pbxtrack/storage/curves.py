@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -11,9 +11,10 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from pbxtrack.calls.attribution import Weighing, as_told, weigh
+from pbxtrack.calls.attribution import Method, Weighing, as_told, weigh
 from pbxtrack.calls.curves import EDGES, LENGTHS, PRIOR, STEPS, WIDTHS, Curves, State
-from pbxtrack.calls.evidence import Correction
+from pbxtrack.calls.evidence import SURE_ENOUGH
+from pbxtrack.calls.held import as_it_was
 from pbxtrack.calls.learning import (
     Exposure,
     Lessons,
@@ -27,7 +28,7 @@ from pbxtrack.calls.ports import Dialled
 from pbxtrack.pool.model import NumberKind
 from pbxtrack.storage.directory import SqlDirectory
 from pbxtrack.storage.known import NEXT_REVISION, KnownSites
-from pbxtrack.storage.rows import LEASE_COLUMNS, correction_of, curves_of, kept_curves, lease_of
+from pbxtrack.storage.rows import LEASE_COLUMNS, correction_of, curves_of, held_of, kept_curves, lease_of
 from pbxtrack.storage.sites import live_sites
 from pbxtrack.storage.tables import calls, curves, leases, numbers, sites, visits
 from pbxtrack.storage.times import rfc3339
@@ -46,6 +47,7 @@ KEPT = 50
 """Versions of a site's curves that are kept, the latest."""
 
 _AT_ONCE = 500  # calls that are weighed with a few queries
+_is_weighed = calls.c.method != Method.STATIC.value  # at the time of the call; the number may be another one's now
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,7 @@ def taught(connection: Connection, now: datetime) -> list[Taught]:
     """The sites that there are, and what they have taught."""
     heard = (
         select(calls.c.site_id, func.count().label("heard"))
-        .join_from(calls, numbers, numbers.c.e164 == calls.c.dialled)
-        .where(calls.c.started_at >= now - MEMORY, numbers.c.kind != NumberKind.STATIC.value)
+        .where(calls.c.started_at >= now - MEMORY, _is_weighed)
         .group_by(calls.c.site_id)
     )
     by_site = {row.site_id: row.heard for row in connection.execute(heard)}
@@ -147,30 +148,40 @@ def keep(connection: Connection, site_id: int, learned: Curves, now: datetime) -
 
 
 def lessons(connection: Connection, site_id: int, now: datetime) -> Lessons:
-    """What there is to learn from: the site's latest calls, and the time in which others could have been made."""
-    rows = connection.execute(
-        select(calls.c.dialled, calls.c.caller, calls.c.started_at, calls.c.corrected_channel, calls.c.corrected_tie)
-        .join_from(calls, numbers, numbers.c.e164 == calls.c.dialled)
-        .where(
-            calls.c.site_id == site_id,
-            calls.c.started_at >= now - MEMORY,
-            calls.c.started_at <= now,
-            numbers.c.kind != NumberKind.STATIC.value,
+    """What there is to learn from: the site's latest calls, and the time in which others could have been made.
+
+    Both are of one span of time, the longest of which all calls and leases are looked at.
+    """
+    called = connection.execute(
+        select(
+            calls.c.dialled, calls.c.caller, calls.c.started_at, calls.c.lease_id, calls.c.confidence, calls.c.held,
+            calls.c.corrected_channel, calls.c.corrected_tie,
         )
+        .where(calls.c.site_id == site_id, calls.c.started_at.between(now - MEMORY, now), _is_weighed)
         .order_by(calls.c.started_at.desc())
         .limit(MAX_CALLS)
-    ).all()
-    heard = [Dialled(row.dialled, row.started_at, row.caller) for row in reversed(rows)]
-    corrections = [correction_of(row) for row in reversed(rows)]
-    gaps, since_last = _gaps(heard, now)
-    silences = _silences(connection, site_id, now)
-    begin = min([heard[0].at] if heard else [now])
+    ).all()[::-1]  # fmt: skip
+    shown = connection.execute(
+        select(*LEASE_COLUMNS, visits.c.channel)
+        .join_from(leases, visits, visits.c.id == leases.c.visit_id)
+        .join(numbers, numbers.c.id == leases.c.number_id)
+        .where(leases.c.site_id == site_id, leases.c.started_at >= now - MEMORY)
+        .order_by(leases.c.id.desc())
+        .limit(MAX_LEASES)
+    ).all()[::-1]
+    begin = min([row.started_at for row in (*called[:1], *shown[:1])], default=now)
+    if len(called) == MAX_CALLS:
+        begin = called[0].started_at
+    if len(shown) == MAX_LEASES:
+        begin = max(begin, shown[0].started_at)
+    called = [row for row in called if row.started_at >= begin]
+    gaps, since_last = _gaps(called, now)
     seconds = (now - begin).total_seconds()
     return Lessons(
-        _weighings(connection, heard, corrections),
+        _weighings(connection, called),
         gaps,
         Exposure(
-            visitors=visitors_exposure(silences),
+            visitors=visitors_exposure(_silences(shown, called, begin, now)),
             callers=steps_exposure([*gaps, *since_last]),
             numbers=seconds * _numbers(connection, site_id),
             overflow=seconds,
@@ -178,40 +189,41 @@ def lessons(connection: Connection, site_id: int, now: datetime) -> Lessons:
     )
 
 
-def _weighings(
-    connection: Connection, heard: Sequence[Dialled], corrections: Sequence[Correction | None]
-) -> list[Weighing]:
+def _weighings(connection: Connection, called: Sequence[Any]) -> list[Weighing]:
     directory = SqlDirectory(connection, KnownSites())
     weighings: list[Weighing] = []
-    for start in range(0, len(heard), _AT_ONCE):
-        found = directory.resolve_all(heard[start : start + _AT_ONCE])
-        for known, correction in zip(found, corrections[start : start + _AT_ONCE], strict=True):
+    for start in range(0, len(called), _AT_ONCE):
+        some = called[start : start + _AT_ONCE]
+        found = directory.resolve_all([Dialled(row.dialled, row.started_at, row.caller) for row in some])
+        for row, known in zip(some, found, strict=True):
             if known.owner and known.owner.kind is not NumberKind.STATIC:
-                weighing = weigh(known)
+                weighing = weigh(as_it_was(known, held_of(row)))
+                correction = correction_of(row)
                 weighings.append(as_told(weighing, correction) if correction else weighing)
     return weighings
 
 
-def _gaps(heard: Sequence[Dialled], now: datetime) -> tuple[list[float], list[float]]:
+def _silences(shown: Sequence[Any], called: Sequence[Any], begin: datetime, now: datetime) -> Iterator[Silence]:
+    first_calls: dict[str, datetime] = {}
+    for row in called:
+        if row.lease_id and row.confidence >= SURE_ENOUGH:
+            first_calls.setdefault(row.lease_id, row.started_at)
+    for row in shown:
+        lease = lease_of(row)
+        at = first_calls.get(lease.id)
+        if at is None and lease.called:  # earlier than the calls that are looked at
+            at = lease.started_at
+        yield silence(lease, row.channel, begin, now, at)
+
+
+def _gaps(called: Sequence[Any], now: datetime) -> tuple[list[float], list[float]]:
     """Seconds between a caller's calls, and since each caller's last."""
     times: defaultdict[str, list[datetime]] = defaultdict(list)
-    for call in heard:
-        if call.caller:
-            times[call.caller].append(call.at)
+    for row in called:
+        if row.caller:
+            times[row.caller].append(row.started_at)
     gaps = [(later - earlier).total_seconds() for listed in times.values() for earlier, later in pairwise(listed)]
     return gaps, [(now - listed[-1]).total_seconds() for listed in times.values()]
-
-
-def _silences(connection: Connection, site_id: int, now: datetime) -> list[Silence]:
-    rows = connection.execute(
-        select(*LEASE_COLUMNS, visits.c.channel)
-        .join_from(leases, visits, visits.c.id == leases.c.visit_id)
-        .join(numbers, numbers.c.id == leases.c.number_id)
-        .where(leases.c.site_id == site_id, leases.c.started_at >= now - MEMORY)
-        .order_by(leases.c.id.desc())
-        .limit(MAX_LEASES)
-    )
-    return [silence(lease, row.channel, now, called=lease.called) for row in rows for lease in (lease_of(row),)]
 
 
 def _numbers(connection: Connection, site_id: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -268,7 +268,7 @@ class SqlDirectory:
             rows = _overflow_holders.all(self._reader, {"site_id": owner.site.id, "at": at, "since": since})
         else:
             rows = _holders.all(self._reader, {"number_id": owner.number_id, "at": at})
-        return [_holder(row) for row in rows]
+        return _of_site(owner, [_holder(row) for row in rows])
 
     def leases(self, ids: Collection[str]) -> dict[str, Holder]:
         """Leases with their visits, by their ids."""
@@ -333,12 +333,17 @@ class _History:
     def of(self, owner: NumberOwner, one: Dialled) -> Resolution:
         """What is known of one of them."""
         shown = (holder for holder in self._holders[owner.number_id] if holder.lease.started_at <= one.at)
-        holders = list(islice(shown, MAX_HOLDERS))
+        holders = _of_site(owner, islice(shown, MAX_HOLDERS))
         by_caller = recent(self._by[owner.site.id, one.caller], one.at) if one.caller else []
         older = older_leases(owner.number, by_caller, {holder.lease.id for holder in holders})
         holders += [self._older[lease] for lease in older if lease in self._older]
         calls_ = heard(one.caller, by_caller, recent(self._to.get(owner.number, ()), one.at))
         return Resolution(owner.number, one.at, one.caller, owner, holders, calls_, self._directory.curves(owner))
+
+
+def _of_site(owner: NumberOwner, holders: Iterable[Holder]) -> list[Holder]:
+    """Not of the site that had the number before."""
+    return [holder for holder in holders if holder.lease.site_id == owner.site.id]
 
 
 def _holder(row: Any) -> Holder:

@@ -6,16 +6,19 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement
 
 from pbxtrack.calls.curves import EDGES, LENGTHS, PRIOR, Curves
 from pbxtrack.calls.events import microseconds
 from pbxtrack.calls.evidence import Correction, Tie
+from pbxtrack.calls.ports import Held
 from pbxtrack.pool.model import Lease, SiteSettings, Visit
 from pbxtrack.sources.touch import Touch
 from pbxtrack.storage.tables import leases, numbers, sites, visits
 
 _STEPS = {"edges": list(EDGES), "length_edges": list(LENGTHS)}  # what curves' numbers are of
+_HELD: TypeAdapter[tuple[Held, ...]] = TypeAdapter(tuple[Held, ...])
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 LEASE_COLUMNS: tuple[ColumnElement[Any], ...] = (
@@ -90,7 +93,8 @@ def curves_of(row: Any) -> Curves:
     kept = row.curves
     if any(kept.get(name) != edges for name, edges in _STEPS.items()):
         return replace(PRIOR, version=row.version)
-    return Curves(**{name: value for name, value in kept.items() if name not in _STEPS}, version=row.version)
+    known = {field.name for field in fields(Curves)} - {"version"}  # a newer version may write others
+    return Curves(**{name: value for name, value in kept.items() if name in known}, version=row.version)
 
 
 def kept_curves(curves: Curves) -> dict[str, Any]:
@@ -104,6 +108,11 @@ def correction_of(row: Any) -> Correction | None:
     if row.corrected_channel is None:
         return None
     return Correction(row.corrected_channel, Tie(**row.corrected_tie) if row.corrected_tie else None)
+
+
+def held_of(row: Any) -> tuple[Held, ...]:
+    """The leases as a call's attribution met them."""
+    return _HELD.validate_python(row.held or ())
 
 
 def lease_of(row: Any) -> Lease:

@@ -306,7 +306,7 @@ calls = Table(
     Column("note", Text),
     Column("tags", JSON, nullable=False),
     Column("state", JSON, nullable=False),  # the legs and times that the facts add up to
-    Column("held", JSON(none_as_null=True)),  # the number's latest lease, as the attribution met it
+    Column("held", JSON(none_as_null=True)),  # the leases that were live, as the attribution met them
     # How the call stands among its caller's others.
     Column("is_unique", Boolean, nullable=False, server_default=text("false")),
     Column("settled_by", String(200)),  # the call that answered a missed one

@@ -229,9 +229,10 @@ class Model:
         self.leases.append(lease)
         return lease
 
-    def _hold_on(self, lease: Lease, at: datetime) -> None:
+    def _hold_on(self, lease: Lease, at: datetime, *, call: bool = False) -> None:
         rules = self.rules[lease.visit.visitor.site]
-        lease.seen_at = max(lease.seen_at, at)
+        if not call:  # which tells nothing of the page
+            lease.seen_at = max(lease.seen_at, at)
         lease.guaranteed_until = max(lease.guaranteed_until, at + rules.guaranteed)
         lease.ends_at = max(lease.ends_at, at + rules.hold)
         if lease.number:
@@ -256,7 +257,7 @@ class Model:
                     continue
                 lease.tapped |= sign.event in ("tap", "copy")
                 lease.called |= bool(sign.call)
-                self._hold_on(lease, at)
+                self._hold_on(lease, at, call=sign.call is not None)
                 if sign.call is None:
                     self._see(lease.visit, at, sign.event, sign.page)
                 answers.append(lease)

@@ -35,14 +35,14 @@ def test_time_is_spent_in_each_step_up_to_the_age() -> None:
 
 
 def test_an_open_page_is_heard_every_minute() -> None:
-    exposure = visitors_exposure([Silence("Direct", live=120.0, state=State.LEFT, age=15.0)])
+    exposure = visitors_exposure([Silence("Direct", live=120.0, length=length_of(120), state=State.LEFT, age=15.0)])
     assert exposure.keys() == {("Direct", None), ("Direct", length_of(120))}
     assert exposure["Direct", None][:3] == pytest.approx([20.0, 40.0, 60.0])
     assert exposure["Direct", length_of(120)][STEPS : STEPS + 3] == pytest.approx([10.0, 5.0, 0.0])
 
 
 def test_a_visits_length_tells_once_it_is_over() -> None:
-    spent = visitors_exposure([Silence("", 5.0, State.SEEN, 80.0), Silence("", 700.0, State.KEEN, 80.0)])
+    spent = visitors_exposure([Silence("", 5.0, 0, State.SEEN, 80.0), Silence("", 700.0, 4, State.KEEN, 80.0)])
     assert spent["", length_of(5)][:5] == [0, 0, 0, 20.0, 0], "up to a minute after a sign the page may be open"
     assert spent["", None][3] == 0
     assert spent["", None][2 * STEPS : 2 * STEPS + 5] == [10, 20, 30, 20, 0], "whoever tapped is known by that"
@@ -62,7 +62,7 @@ def test_visits_of_a_length_that_call_more_often_are_learned() -> None:
         curves = learn(Lessons(calls, [], Exposure({("", 0): spent, ("", 3): spent}, [0.0] * STEPS, 1e6)), curves)
     assert curves.lengths[3] / curves.lengths[0] == pytest.approx(10, rel=0.3)
     assert curves.weight(place, "", 3, None) > 5 * curves.weight(place, "", 0, None)
-    assert curves.weight(place, "", None, None) == curves.rates[place] * curves.channels[""]
+    assert curves.weight(place, "", None, None) == curves.rates[place]
 
 
 def test_without_calls_there_is_nothing_to_unlearn() -> None:

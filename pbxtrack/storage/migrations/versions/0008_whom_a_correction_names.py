@@ -1,6 +1,8 @@
-"""Whom a correction names, as later attributions see it"""
+"""Whom a correction names, as later attributions see it; of an attribution all leases that it met alive"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,6 +19,7 @@ _calls = sa.table(
     sa.column("corrected_visit_id"),
     sa.column("corrected_tie", sa.JSON),
 )
+_held: sa.ColumnClause[Any] = sa.column("held")
 _leases = sa.table("leases", sa.column("id"), sa.column("visit_id"), sa.column("visitor_id"), sa.column("started_at"))
 
 
@@ -31,7 +34,15 @@ def upgrade() -> None:
     ties = {row.id: {"visitor": row.visitor_id, "lease": row.lease, "share": 1.0} for row in found}  # the latest lease
     for call_id, tie in ties.items():
         op.execute(_calls.update().where(_calls.c.id == call_id).values(corrected_tie=tie))
+    on_sqlite = op.get_bind().dialect.name == "sqlite"
+    _set_held(sa.func.json_array(sa.func.json(_held)) if on_sqlite else sa.func.json_build_array(_held))
 
 
 def downgrade() -> None:
     op.drop_column("calls", "corrected_tie")
+    on_sqlite = op.get_bind().dialect.name == "sqlite"
+    _set_held(sa.func.json_extract(_held, "$[0]") if on_sqlite else _held.op("->")(0))
+
+
+def _set_held(to: sa.ColumnElement[Any]) -> None:
+    op.execute(sa.update(sa.table("calls", _held)).where(_held.is_not(None)).values(held=to))
