@@ -10,8 +10,7 @@ from typing import NamedTuple, Protocol
 from pbxtrack.pool.model import Hold, Lease, SiteSettings, Visit, VisitEvent
 
 
-@dataclass(frozen=True, slots=True)
-class FreeNumber:
+class FreeNumber(NamedTuple):
     """A number taken out of a pool: nobody else gets it. ``seq`` is the new lease's."""
 
     id: int

@@ -129,7 +129,8 @@ class _Turn:
             if one.last is not None and one.pool is not None:
                 self._keep(one, one.last)
         if needy := [one for one in asked.values() if one.grant is None]:
-            self._save()  # first: a number that its visitor came back to is not free any more
+            if self._changes.kept or self._changes.renewed:
+                self._save()  # first: a number that its visitor goes on with, or came back to, is not free
             self._hand_out(needy)
         self._save()
         answers: list[LeaseGrant | UnknownSite] = []
@@ -274,10 +275,12 @@ def _see(changes: Changes, visit: Visit, at: datetime, event: EventKind | None, 
 
 def by_region(pools: Iterable[PoolInfo], region: str) -> tuple[list[PoolInfo], list[PoolInfo]]:
     """(the visitor's region's pools, then those for anyone; other regions'): a foreign code beats no number at all."""
-    listed = list(pools)
-    theirs = [pool for pool in listed if region in pool.regions]
-    anyones = [pool for pool in listed if not pool.regions]
-    return theirs + anyones, [pool for pool in listed if pool.regions and region not in pool.regions]
+    theirs: list[PoolInfo] = []
+    anyones: list[PoolInfo] = []
+    others: list[PoolInfo] = []
+    for pool in pools:
+        (theirs if region in pool.regions else others if pool.regions else anyones).append(pool)
+    return theirs + anyones, others
 
 
 @lru_cache(maxsize=256)  # an advertisement leads all to the same page, where it adds no id of the click
