@@ -139,7 +139,7 @@ class MemoryLeases:
         for visit_id, seen in changes.seen.items():
             visit = self._visits[visit_id]
             if seen > visit.seen_at:
-                self._visits[visit_id] = visit._replace(seen_at=seen)
+                self._visits[visit_id] = _seen(visit, seen)
         for event in changes.events:
             kept = self.events.setdefault(event.visit, [])
             if len(kept) < MAX_EVENTS:
@@ -198,3 +198,10 @@ class MemoryLeases:
             heard(caller, by_caller, to_number),
             self.curves,
         )
+
+
+def _seen(visit: Visit, at: datetime) -> Visit:
+    """The visit after a sign of life. Written out, since _replace takes twice as long."""
+    return Visit(
+        visit.id, visit.site_id, visit.visitor, visit.started_at, at, visit.touch, visit.channel, visit.region
+    )  # fmt: skip
