@@ -60,11 +60,14 @@ def renewed(
     lease: Lease, site: SiteSettings, now: datetime, event: EventKind | None = None, *, called: bool = False
 ) -> Lease:
     """The lease after a sign of life; it never ends earlier than it did."""
-    holds = hold(site, now)
-    taps = lease.taps
-    if event is EventKind.TAP or event is EventKind.COPY:
-        taps = (*taps, now)[-MAX_TAPS:]
-    # Written out, since _replace takes three times as long, and this is done for every heartbeat.
+    _, guaranteed_until, ends_at = hold(site, now)
+    taps, left_at = lease.taps, None
+    if event is not None:
+        if event is EventKind.TAP or event is EventKind.COPY:
+            taps = (*taps, now)[-MAX_TAPS:]
+        elif event is EventKind.LEAVE:
+            left_at = now
+    # Written out, since _replace and max take several times as long, and this is done for every heartbeat.
     return Lease(
         lease.id,
         lease.site_id,
@@ -74,11 +77,11 @@ def renewed(
         lease.number_id,
         lease.seq,
         lease.started_at,
-        max(lease.seen_at, now),
-        max(lease.guaranteed_until, holds.guaranteed_until),
-        max(lease.ends_at, holds.ends_at),
+        now if now > lease.seen_at else lease.seen_at,
+        guaranteed_until if guaranteed_until > lease.guaranteed_until else lease.guaranteed_until,
+        ends_at if ends_at > lease.ends_at else lease.ends_at,
         taps,
-        now if event is EventKind.LEAVE else None,
+        left_at,
         lease.called or called,
     )
 

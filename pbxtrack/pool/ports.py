@@ -35,11 +35,6 @@ class Known(NamedTuple):
     lease: Lease | None
     pool: int | None
 
-    @property
-    def held(self) -> bool:
-        """Whether the number is the visitor's to have on."""
-        return self.pool is not None
-
 
 @dataclass(slots=True)
 class Changes:
