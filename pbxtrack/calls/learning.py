@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import accumulate
+from operator import mul
 from typing import NamedTuple
 
 from pbxtrack.calls.attribution import Weighing
@@ -85,16 +86,16 @@ def silence(lease: Lease, channel: str, now: datetime, *, called: bool) -> Silen
     """The time in which a lease's visitor could have called for the first time."""
     live = (lease.seen_at - lease.started_at).total_seconds()
     state, since = last_deed(lease, now)
-    return Silence(channel, live, state, 0.0 if called else max(0.0, (now - since).total_seconds()))
+    return Silence(channel, live, state, 0.0 if called or since > now else (now - since).total_seconds())
 
 
 def visitors_exposure(silences: Iterable[Silence]) -> dict[str, list[float]]:
     """The seconds that visitors spent in each step, by channel and place."""
     ages: defaultdict[tuple[str, State], list[float]] = defaultdict(list)
     live: defaultdict[str, float] = defaultdict(float)
-    for silence in silences:
-        live[silence.channel] += silence.live
-        ages[silence.channel, silence.state].append(silence.age)
+    for channel, seconds, state, age in silences:
+        live[channel] += seconds
+        ages[channel, state].append(age)
     exposure: dict[str, list[float]] = {channel: [0.0] * PLACES for channel in live}
     for (channel, state), listed in ages.items():
         for step, seconds in enumerate(steps_exposure(listed)):
@@ -150,11 +151,11 @@ class _Call:
 
 def _sorted(weighings: Iterable[Weighing]) -> tuple[list[_Call], list[_Kind]]:
     """The calls, and the kinds of people who may have made them: few, so that a round weighs each but once."""
-    indexes: dict[_Kind, int] = {}
+    indexes: dict[tuple[int, str, bool | None], int] = {}
     calls = []
     for weighing in weighings:
-        kinds = [_Kind(one.place, one.holder.visit.channel, one.same_region) for one in weighing.possible]
-        regions = [kind.same_region for kind in kinds if kind.same_region is not None]
+        kinds = [(one.place, one.holder.visit.channel, one.same_region) for one in weighing.possible]
+        regions = [one.same_region for one in weighing.possible if one.same_region is not None]
         calls.append(
             _Call(
                 [indexes.setdefault(kind, len(indexes)) for kind in kinds],
@@ -163,7 +164,7 @@ def _sorted(weighings: Iterable[Weighing]) -> tuple[list[_Call], list[_Kind]]:
                 sum(regions) / len(regions) if regions else None,
             )
         )
-    return calls, list(indexes)
+    return calls, [_Kind(*kind) for kind in indexes]
 
 
 @dataclass(slots=True)
@@ -185,7 +186,7 @@ def _expect(calls: Sequence[_Call], kinds: Sequence[_Kind], curves: Curves) -> _
     found = [0.0] * len(kinds)
     for call in calls:
         stranger = curves.overflow_strangers if call.overflow else curves.strangers
-        weights = [weight_of[index] * left for index, left in zip(call.kinds, call.left, strict=True)]
+        weights = [*map(mul, map(weight_of.__getitem__, call.kinds), call.left)]
         total = sum(weights) + stranger
         for index, weight in zip(call.kinds, weights, strict=True):
             found[index] += weight / total
