@@ -116,15 +116,15 @@ class Engine:
     def renew(self, events: Sequence[Renewed]) -> None:
         """Signs of life between two other events; as the snippet does, one of a lease that is gone asks for another."""
         signs = []
-        for event in events:
-            grant = self._grants.get(event.visit)
+        for at, visit, event in events:
+            grant = self._grants.get(visit)
             if grant is None:
-                raise InvalidTrace(f"no visit {event.visit!r} began before its sign of life")
-            signs.append(Sign(grant.lease.id, event.event, "", _time(event.at)))
+                raise InvalidTrace(f"no visit {visit!r} began before its sign of life")
+            signs.append(Sign(grant.lease.id, event, "", _time(at)))
         renewals = service.renew(self._store, signs, _time(events[-1].at))
-        for event, renewed in zip(events, renewals, strict=True):
+        for (at, visit, _), renewed in zip(events, renewals, strict=True):
             if renewed is None:
-                self._lease(self._visited[event.visit], _time(event.at))
+                self._lease(self._visited[visit], _time(at))
             else:
                 assert isinstance(renewed, LeaseGrant)
                 self._holds.prolonged(renewed.lease)
