@@ -53,7 +53,8 @@ def _campaign(touch: Touch) -> tuple[object, ...]:
 
 def hold(site: SiteSettings, now: datetime) -> Hold:
     """How long a number is held for a visitor who gave a sign of life now."""
-    return Hold(now, now + min(site.hold_guaranteed, site.hold), now + site.hold)
+    whole, guaranteed = site.hold, site.hold_guaranteed
+    return Hold(now, now + (guaranteed if guaranteed < whole else whole), now + whole)
 
 
 def renewed(

@@ -270,7 +270,9 @@ def _tell(changes: Changes, before: Lease, lease: Lease) -> None:
 
 
 def _see(changes: Changes, visit: Visit, at: datetime, event: EventKind | None, page: str) -> None:
-    changes.seen[visit.id] = max(at, changes.seen.get(visit.id, at))
+    seen = changes.seen.get(visit.id)
+    if seen is None or at > seen:
+        changes.seen[visit.id] = at
     if event:
         changes.events.append(VisitEvent(visit.id, at, event, page[: policy.MAX_EVENT_PAGE]))
 

@@ -109,9 +109,9 @@ def _event(line: bytes) -> Event:
 
 def _text(row: dict[str, Any], name: str, default: Any = ..., most: int = _MAX_ID) -> Any:
     value = row[name] if default is ... else row.get(name, default)
-    if value is None and default in ("", None):
-        return default
     if not isinstance(value, str):
+        if value is None and default in ("", None):
+            return default
         raise ValueError(f"`{name}` must be a text")
     if len(value) > most:
         raise ValueError(f"`{name}` is longer than {most} characters")
