@@ -7,13 +7,14 @@ from datetime import datetime
 from functools import lru_cache
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, lower case: safe in URLs and e-mail addresses
-_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
-_TIME_SHIFTS = range(40, -1, -10)  # 48 bits of milliseconds
-_RANDOM_SHIFTS = range(70, -1, -10)  # 80 bits
-_RANDOM_BYTES = 10
-_AT_ONCE = 64  # ids whose random bytes are asked of the system together: asking costs more than the rest
+_TIME_SHIFTS = range(45, -1, -5)  # 48 bits of milliseconds
+_OF_BYTE = (
+    _ALPHABET * 8
+).encode()  # a character for each of a byte's 256 values, all as likely: five bits of the eight
+_RANDOM_CHARACTERS = 16  # 80 bits
+_AT_ONCE = 64  # ids whose random characters are made together: asking the system costs more than the rest
 
-_spare: list[bytes] = []  # each used once: several threads may take from it
+_spare: list[str] = []  # each used once: several threads may take from it
 
 
 def new_id(now: datetime) -> str:
@@ -22,7 +23,7 @@ def new_id(now: datetime) -> str:
     Ids made later sort later, so that indexes grow at their end. A lease id is a capability (whoever knows it may
     renew the lease): the random part comes from the operating system.
     """
-    return _time(int(now.timestamp() * 1000)) + _encode(int.from_bytes(_random(), "big"), _RANDOM_SHIFTS)
+    return _time(int(now.timestamp() * 1000)) + _random()
 
 
 def earliest_id(at: datetime) -> str:
@@ -30,20 +31,16 @@ def earliest_id(at: datetime) -> str:
     return _time(int(at.timestamp() * 1000))
 
 
-def _random() -> bytes:
+def _random() -> str:
     try:
         return _spare.pop()
     except IndexError:
-        block = os.urandom(_RANDOM_BYTES * _AT_ONCE)
-        first, *rest = (block[start : start + _RANDOM_BYTES] for start in range(0, len(block), _RANDOM_BYTES))
+        block = os.urandom(_RANDOM_CHARACTERS * _AT_ONCE).translate(_OF_BYTE).decode("ascii")
+        first, *rest = (block[start : start + _RANDOM_CHARACTERS] for start in range(0, len(block), _RANDOM_CHARACTERS))
         _spare.extend(rest)
         return first
 
 
 @lru_cache(maxsize=16)  # one transaction's are mostly the same
 def _time(milliseconds: int) -> str:
-    return _encode(milliseconds, _TIME_SHIFTS)
-
-
-def _encode(value: int, shifts: range) -> str:
-    return "".join([_PAIRS[value >> shift & 1023] for shift in shifts])
+    return "".join([_ALPHABET[milliseconds >> shift & 31] for shift in _TIME_SHIFTS])

@@ -53,7 +53,7 @@ def length_of(seconds: float) -> int:
 
 def step_of(seconds: float) -> int:
     """The step that a time falls into; the last one for all that is longer than the curves."""
-    return min(bisect_right(EDGES, seconds) - 1, STEPS - 1) if seconds > 0 else 0
+    return bisect_right(EDGES, seconds, hi=STEPS) - 1 if seconds > 0 else 0
 
 
 def place_of(state: State, seconds: float) -> int:

@@ -24,6 +24,9 @@ SURE_ENOUGH = 0.5
 """From which probability on a call is taken for a sign of life of the visit that it is attributed to."""
 
 
+_SEEN, _LEFT, _KEEN = State.SEEN, State.LEFT, State.KEEN  # Python 3.11 takes long to look a member up
+
+
 class Holder(NamedTuple):
     """A lease and its visit: who may have been looking at a number."""
 
@@ -35,10 +38,10 @@ def last_deed(lease: Lease, at: datetime) -> tuple[State, datetime]:
     """What a lease's visitor had done last at that moment, and when: a tap or copy counts before all else."""
     for tap in reversed(lease.taps):
         if tap <= at:
-            return State.KEEN, tap
+            return _KEEN, tap
     if lease.left_at is not None and lease.left_at <= at:
-        return State.LEFT, lease.left_at
-    return State.SEEN, lease.seen_at
+        return _LEFT, lease.left_at
+    return _SEEN, lease.seen_at
 
 
 def length_tells(place: int) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import accumulate
+from operator import mul
 from typing import NamedTuple, TypeVar
 
 from pbxtrack.calls.attribution import Weighing
@@ -203,11 +204,11 @@ class _Call:
 
 def _sorted(weighings: Iterable[Weighing]) -> tuple[list[_Call], list[_Kind]]:
     """The calls, and the kinds of people who may have made them: few, so that a round weighs each but once."""
-    indexes: dict[_Kind, int] = {}
+    indexes: dict[tuple[int, str, int | None, bool | None], int] = {}
     calls = []
     for weighing in weighings:
-        kinds = [_Kind(one.place, one.holder.visit.channel, one.length, one.same_region) for one in weighing.possible]
-        regions = [kind.same_region for kind in kinds if kind.same_region is not None]
+        kinds = [(one.place, one.holder.visit.channel, one.length, one.same_region) for one in weighing.possible]
+        regions = [one.same_region for one in weighing.possible if one.same_region is not None]
         calls.append(
             _Call(
                 [indexes.setdefault(kind, len(indexes)) for kind in kinds],
@@ -217,7 +218,7 @@ def _sorted(weighings: Iterable[Weighing]) -> tuple[list[_Call], list[_Kind]]:
                 sum(regions) / len(regions) if regions else None,
             )
         )
-    return calls, list(indexes)
+    return calls, [_Kind(*kind) for kind in indexes]
 
 
 @dataclass(slots=True)
@@ -240,7 +241,7 @@ def _expect(calls: Sequence[_Call], kinds: Sequence[_Kind], curves: Curves) -> _
     found = [0.0] * len(kinds)
     for call in calls:
         stranger = call.strange * (curves.overflow_strangers if call.overflow else curves.strangers)
-        weights = [weight_of[index] * left for index, left in zip(call.kinds, call.left, strict=True)]
+        weights = [*map(mul, map(weight_of.__getitem__, call.kinds), call.left)]
         total = sum(weights) + stranger
         for index, weight in zip(call.kinds, weights, strict=True):
             found[index] += weight / total

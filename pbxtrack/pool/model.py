@@ -1,6 +1,6 @@
 """The words of number leasing: who owns a number, who holds it, what a visitor is given.
 
-What is made for every heartbeat is a named tuple, which takes a third of the time that a frozen dataclass takes.
+What is made for every request is a named tuple, which takes a third of the time that a frozen dataclass takes.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 from pbxtrack.sources.touch import ChannelRule, Touch
@@ -137,8 +138,7 @@ class Others:
         return self.count - sum(self.by_pool.values()) + self.by_pool.get(pool_id, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseRequest:
+class LeaseRequest(NamedTuple):
     """A website asks for a number. ``visitor`` is what the browser remembers, None for a new one."""
 
     site_key: str
@@ -146,7 +146,7 @@ class LeaseRequest:
     referrer: str = ""
     visitor: str | None = None
     region: str = ""
-    client_ids: Mapping[str, str] = field(default_factory=dict)
+    client_ids: Mapping[str, str] = MappingProxyType({})
     others: Others = Others()
 
 

@@ -53,7 +53,8 @@ def _campaign(touch: Touch) -> tuple[object, ...]:
 
 def hold(site: SiteSettings, now: datetime) -> Hold:
     """How long a number is held for a visitor who gave a sign of life now."""
-    return Hold(now, now + min(site.hold_guaranteed, site.hold), now + site.hold)
+    whole, guaranteed = site.hold, site.hold_guaranteed
+    return Hold(now, now + (guaranteed if guaranteed < whole else whole), now + whole)
 
 
 def renewed(
@@ -64,17 +65,20 @@ def renewed(
     ``call``: a call of the visitor's, which holds the number on, but tells nothing of their page; True where the caller
     would be known again.
     """
-    holds = hold(site, now)
+    _, guaranteed_until, ends_at = hold(site, now)
     if call is not None:
         return lease._replace(
-            guaranteed_until=max(lease.guaranteed_until, holds.guaranteed_until),
-            ends_at=max(lease.ends_at, holds.ends_at),
+            guaranteed_until=max(lease.guaranteed_until, guaranteed_until),
+            ends_at=max(lease.ends_at, ends_at),
             called=lease.called or call,
         )
-    taps = lease.taps
-    if event is EventKind.TAP or event is EventKind.COPY:
-        taps = (*taps, now)[-MAX_TAPS:]
-    # Written out, since _replace takes three times as long, and this is done for every heartbeat.
+    taps, left_at = lease.taps, None
+    if event is not None:
+        if event is EventKind.TAP or event is EventKind.COPY:
+            taps = (*taps, now)[-MAX_TAPS:]
+        elif event is EventKind.LEAVE:
+            left_at = now
+    # Written out, since _replace and max take several times as long, and this is done for every heartbeat.
     return Lease(
         lease.id,
         lease.site_id,
@@ -84,11 +88,11 @@ def renewed(
         lease.number_id,
         lease.seq,
         lease.started_at,
-        max(lease.seen_at, now),
-        max(lease.guaranteed_until, holds.guaranteed_until),
-        max(lease.ends_at, holds.ends_at),
+        now if now > lease.seen_at else lease.seen_at,
+        guaranteed_until if guaranteed_until > lease.guaranteed_until else lease.guaranteed_until,
+        ends_at if ends_at > lease.ends_at else lease.ends_at,
         taps,
-        now if event is EventKind.LEAVE else None,
+        left_at,
         lease.called,
     )
 

@@ -10,8 +10,7 @@ from typing import NamedTuple, Protocol
 from pbxtrack.pool.model import Hold, Lease, SiteSettings, Visit, VisitEvent
 
 
-@dataclass(frozen=True, slots=True)
-class FreeNumber:
+class FreeNumber(NamedTuple):
     """A number taken out of a pool: nobody else gets it. ``seq`` is the new lease's."""
 
     id: int
@@ -35,11 +34,6 @@ class Known(NamedTuple):
     visit: Visit
     lease: Lease | None
     pool: int | None
-
-    @property
-    def held(self) -> bool:
-        """Whether the number is the visitor's to have on."""
-        return self.pool is not None
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from pbxtrack.ids import new_id
 from pbxtrack.pool import policy
 from pbxtrack.pool.model import (
     EventKind,
+    Hold,
     Lease,
     LeaseGrant,
     LeaseRequest,
@@ -44,6 +45,8 @@ def acquire(store: LeaseStore, requests: Sequence[LeaseRequest], now: datetime) 
     The same visitor on the same visit gets the number they have; on a later visit, too, if nobody had it meanwhile.
     When no number can be had, the grant is an overflow: the site's overflow number, or none.
     """
+    if len(requests) == 1:
+        return _Turn(store, now).acquire(requests)
     answers: dict[int, LeaseGrant | UnknownSite] = {}
     for turn in _turns(requests):
         done = _Turn(store, now).acquire([requests[index] for index in turn])
@@ -60,24 +63,26 @@ def renew(store: LeaseStore, signs: Sequence[Sign], now: datetime) -> list[Lease
     changes = Changes()
     grants: list[LeaseGrant | ForeignSite | None] = []
     renewed: dict[str, Lease] = {}
-    for sign in signs:
+    for lease_id, event, page, at, sites, call in signs:
         grants.append(None)
-        found = known.get(sign.lease)
-        site = store.site_by_id(found.visit.site_id) if found else None
-        if found is None or found.lease is None or site is None:
+        found = known.get(lease_id)
+        if found is None:
             continue
-        lease, at = renewed.get(sign.lease, found.lease), sign.at or now
-        if not lease.live(at) or not (lease.overflow or found.held):
+        visit, before, pool = found
+        site = store.site_by_id(visit.site_id)
+        if before is None or site is None:
             continue
-        if sign.sites is not None and site.key not in sign.sites:
+        lease, at = renewed.get(lease_id, before), at or now
+        if not lease.live(at) or (pool is None and not lease.overflow):
+            continue
+        if sites is not None and site.key not in sites:
             grants[-1] = ForeignSite(f"the lease is the site {site.key!r}'s")
         else:
-            renewed[lease.id] = lease = policy.renewed(lease, site, at, sign.event, call=sign.call)
-            _tell(changes, found.lease, lease)
-            if sign.call is None:
-                _see(changes, found.visit, at, sign.event, sign.page)
-            shown = lease.number or site.overflow_number
-            grants[-1] = LeaseGrant(lease, site, found.visit, shown, renewed=True, pool=found.pool)
+            renewed[lease_id] = lease = policy.renewed(lease, site, at, event, call=call)
+            _tell(changes, before, lease)
+            if call is None:
+                _see(changes, visit, at, event, page)
+            grants[-1] = LeaseGrant(lease, site, visit, lease.number or site.overflow_number, True, pool)
     changes.renewed += renewed.values()
     store.save(changes)
     return grants
@@ -129,18 +134,16 @@ class _Turn:
             if one.last is not None and one.pool is not None:
                 self._keep(one, one.last)
         if needy := [one for one in asked.values() if one.grant is None]:
-            self._save()  # first: a number that its visitor came back to is not free any more
+            if self._changes.kept or self._changes.renewed:
+                self._store.save(self._changes)  # first: a number that its visitor has, or came back to, is not free
+                self._changes = Changes()
             self._hand_out(needy)
-        self._save()
+        self._store.save(self._changes)
         answers: list[LeaseGrant | UnknownSite] = []
         for index, request in enumerate(requests):
             grant = asked[index].grant if index in asked else None
             answers.append(grant or UnknownSite(f"there is no site {request.site_key!r}"))
         return answers
-
-    def _save(self) -> None:
-        self._store.save(self._changes)
-        self._changes = Changes()
 
     def _read(self, requests: Sequence[LeaseRequest], sites: dict[str, SiteSettings | None]) -> dict[int, _Asked]:
         of_site = [(index, request, sites[request.site_key]) for index, request in enumerate(requests)]
@@ -192,7 +195,7 @@ class _Turn:
         assert own.number_id is not None
         assert own.number is not None
         number = FreeNumber(own.number_id, own.number, own.seq + 1, one.pool)
-        self._changes.kept.append(self._grant(one, number, now))
+        self._changes.kept.append(self._grant(one, number, policy.hold(one.site, now)))
 
     def _hand_out(self, needy: Sequence[_Asked]) -> None:
         """Numbers for those who have none, by site, region and pools; what is left over is an overflow."""
@@ -201,12 +204,13 @@ class _Turn:
             groups.setdefault((one.site.id, one.visit.region, self._closed(one)), []).append(one)
         for (site_id, region, closed), group in groups.items():
             pools = [pool for pool in self._store.pools(site_id) if pool.id not in closed]
-            numbers = self._take(group[0].site, pools, region, len(group))
+            hold = policy.hold(group[0].site, self._now)
+            numbers = self._take(pools, region, len(group), hold)
             for one, number in zip_longest(group, numbers):
                 if number:
-                    self._changes.leases.append(self._grant(one, number, self._now))
+                    self._changes.leases.append(self._grant(one, number, hold))
                 else:
-                    self._overflow(one)
+                    self._overflow(one, hold)
 
     def _closed(self, one: _Asked) -> frozenset[int]:
         """The pools of which one more number would leave too few to visitors of other addresses."""
@@ -219,9 +223,8 @@ class _Turn:
             pool.id for pool in pools if all_of_them or others.of(pool.id) >= policy.fair_share_of_pool(pool.size)
         )
 
-    def _take(self, site: SiteSettings, pools: Sequence[PoolInfo], region: str, count: int) -> list[FreeNumber]:
+    def _take(self, pools: Sequence[PoolInfo], region: str, count: int, hold: Hold) -> list[FreeNumber]:
         """Free numbers that suit the region, else those of visitors who are gone, else of other regions."""
-        hold = policy.hold(site, self._now)
         own, foreign = by_region(pools, region)
         taken: list[FreeNumber] = []
         for suitable in (own, foreign):
@@ -231,7 +234,7 @@ class _Turn:
                         taken += self._store.take(pool.id, count - len(taken), hold, deserted=deserted)
         return taken
 
-    def _overflow(self, one: _Asked) -> None:
+    def _overflow(self, one: _Asked, hold: Hold) -> None:
         last = one.last
         if last and last.overflow and last.visit == one.visit.id and last.live(self._now):
             lease = policy.renewed(last, one.site, self._now)
@@ -239,10 +242,10 @@ class _Turn:
             _tell(self._changes, last, lease)
             one.grant = LeaseGrant(lease, one.site, one.visit, one.site.overflow_number, renewed=True)
         else:
-            self._changes.leases.append(self._grant(one, None, self._now))
+            self._changes.leases.append(self._grant(one, None, hold))
 
-    def _grant(self, one: _Asked, number: FreeNumber | None, now: datetime) -> Lease:
-        hold = policy.hold(one.site, now)
+    def _grant(self, one: _Asked, number: FreeNumber | None, hold: Hold) -> Lease:
+        now, guaranteed_until, ends_at = hold
         lease = Lease(
             id=new_id(now),
             site_id=one.site.id,
@@ -253,8 +256,8 @@ class _Turn:
             seq=number.seq if number else 0,
             started_at=now,
             seen_at=now,
-            guaranteed_until=hold.guaranteed_until,
-            ends_at=hold.ends_at,
+            guaranteed_until=guaranteed_until,
+            ends_at=ends_at,
         )
         shown = lease.number or one.site.overflow_number
         one.grant = LeaseGrant(lease, one.site, one.visit, shown, pool=number.pool if number else None)
@@ -262,22 +265,26 @@ class _Turn:
 
 
 def _tell(changes: Changes, before: Lease, lease: Lease) -> None:
-    if (lease.taps, lease.left_at, lease.called) != (before.taps, before.left_at, before.called):
+    if lease.taps != before.taps or lease.left_at != before.left_at or lease.called != before.called:
         changes.told.append(lease)
 
 
 def _see(changes: Changes, visit: Visit, at: datetime, event: EventKind | None, page: str) -> None:
-    changes.seen[visit.id] = max(at, changes.seen.get(visit.id, at))
+    seen = changes.seen.get(visit.id)
+    if seen is None or at > seen:
+        changes.seen[visit.id] = at
     if event:
         changes.events.append(VisitEvent(visit.id, at, event, page[: policy.MAX_EVENT_PAGE]))
 
 
 def by_region(pools: Iterable[PoolInfo], region: str) -> tuple[list[PoolInfo], list[PoolInfo]]:
     """(the visitor's region's pools, then those for anyone; other regions'): a foreign code beats no number at all."""
-    listed = list(pools)
-    theirs = [pool for pool in listed if region in pool.regions]
-    anyones = [pool for pool in listed if not pool.regions]
-    return theirs + anyones, [pool for pool in listed if pool.regions and region not in pool.regions]
+    theirs: list[PoolInfo] = []
+    anyones: list[PoolInfo] = []
+    others: list[PoolInfo] = []
+    for pool in pools:
+        (theirs if region in pool.regions else others if pool.regions else anyones).append(pool)
+    return theirs + anyones, others
 
 
 @lru_cache(maxsize=256)  # an advertisement leads all to the same page, where it adds no id of the click

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from pbxtrack.calls.attribution import Attribution, Weighing, attribute, decide, earlier_call, weigh
 from pbxtrack.calls.curves import Curves
-from pbxtrack.calls.evidence import SURE_ENOUGH
+from pbxtrack.calls.evidence import SURE_ENOUGH, Resolution
 from pbxtrack.calls.learning import Exposure, Lessons, learn, silence, steps_exposure, visitors_exposure, worth_learning
 from pbxtrack.numbers import InvalidNumber, Number, read_caller
 from pbxtrack.pool import service
@@ -101,30 +101,30 @@ class Engine:
         """Lease a number to a visitor."""
         self._visited[event.visit] = event
         self.visits += 1
-        if self._lease(event, event.at).lease.overflow:
+        if self._lease(event, _time(event.at)).lease.overflow:
             self.overflows += 1
 
-    def _lease(self, event: Visited, at: float) -> LeaseGrant:
+    def _lease(self, event: Visited, at: datetime) -> LeaseGrant:
         request = LeaseRequest(self._site.key, event.page, event.referrer, event.visitor, event.region)
-        (grant,) = service.acquire(self._store, [request], _time(at))
+        (grant,) = service.acquire(self._store, [request], at)
         assert isinstance(grant, LeaseGrant)
         self._grants[event.visit] = grant
         self._names[grant.visit.id] = event.visit
-        self._holds.held(grant.lease, _time(at))
+        self._holds.held(grant.lease, at)
         return grant
 
     def renew(self, events: Sequence[Renewed]) -> None:
         """Signs of life between two other events; as the snippet does, one of a lease that is gone asks for another."""
         signs = []
-        for event in events:
-            grant = self._grants.get(event.visit)
+        for at, visit, event in events:
+            grant = self._grants.get(visit)
             if grant is None:
-                raise InvalidTrace(f"no visit {event.visit!r} began before its sign of life")
-            signs.append(Sign(grant.lease.id, event.event, at=_time(event.at)))
+                raise InvalidTrace(f"no visit {visit!r} began before its sign of life")
+            signs.append(Sign(grant.lease.id, event, "", _time(at)))
         renewals = service.renew(self._store, signs, _time(events[-1].at))
-        for event, renewed in zip(events, renewals, strict=True):
+        for (at, visit, _), renewed in zip(events, renewals, strict=True):
             if renewed is None:
-                self._lease(self._visited[event.visit], event.at)
+                self._lease(self._visited[visit], _time(at))
             else:
                 assert isinstance(renewed, LeaseGrant)
                 self._holds.prolonged(renewed.lease)
@@ -132,15 +132,14 @@ class Engine:
     def call(self, event: Called) -> Replayed:
         """Attribute a call."""
         number, truth = self._dialled(event)
-        at, caller = _time(event.at), read_caller(event.caller, self._region)
-        known = self._store.resolve(number, at, caller)
+        known = self._store.resolve(number, _time(event.at), read_caller(event.caller, self._region))
         kind = known.owner.kind if known.owner else None
         if kind is None or kind is NumberKind.STATIC:
             attribution = attribute(known)
         else:
             weighing = weigh(known)
             attribution = decide(known, weighing)
-            self._remember(event, number, caller, weighing, attribution)
+            self._remember(event, known, weighing, attribution)
         visit = attribution.visit
         return Replayed(
             event.call,
@@ -165,11 +164,10 @@ class Engine:
         except InvalidNumber:
             return event.number, None
 
-    def _remember(
-        self, event: Called, number: str, caller: str | None, weighing: Weighing, attribution: Attribution
-    ) -> None:
-        at = _time(event.at)
-        self._store.called(earlier_call(at, number, caller, attribution.candidates))
+    def _remember(self, event: Called, known: Resolution, weighing: Weighing, attribution: Attribution) -> None:
+        at, caller = known.at, known.caller
+        assert known.number is not None
+        self._store.called(earlier_call(at, known.number, caller, attribution.candidates))
         if attribution.lease is not None and attribution.confidence >= SURE_ENOUGH:
             self._called.setdefault(attribution.lease, at)
             sign = Sign(attribution.lease, at=at, call=caller is not None)
@@ -229,7 +227,7 @@ class _Holds:
 
 
 def _time(seconds: float) -> datetime:
-    return BEGIN + timedelta(seconds=seconds)
+    return BEGIN + timedelta(0, seconds)
 
 
 def run(engine: Engine, events: Iterator[Visited | Renewed | Called]) -> Iterator[Replayed]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -23,8 +22,7 @@ class InvalidTrace(PbxtrackError):
     """A line that is none of a trace."""
 
 
-@dataclass(frozen=True, slots=True)
-class Visited:
+class Visited(NamedTuple):
     """A visit begins. ``at``: seconds since the beginning of the trace, as everywhere here."""
 
     at: float
@@ -35,8 +33,7 @@ class Visited:
     region: str
 
 
-@dataclass(frozen=True, slots=True)
-class Renewed:
+class Renewed(NamedTuple):
     """A sign of life of a visit; ``event`` None for a mere heartbeat."""
 
     at: float
@@ -44,8 +41,7 @@ class Renewed:
     event: EventKind | None
 
 
-@dataclass(frozen=True, slots=True)
-class Called:
+class Called(NamedTuple):
     """Somebody calls the number that ``visit`` was shown, or else ``number``. ``caller`` None: withheld."""
 
     at: float
@@ -99,8 +95,8 @@ def _event(line: bytes) -> Event:
             return Renewed(at, _text(row, "visit"), None if event is None else _EVENTS[event])
         case "visit":
             visit = _text(row, "visit")
-            texts = [_text(row, name, "") for name in ("page", "referrer", "region")]
-            return Visited(at, visit, _text(row, "visitor", visit), *texts)
+            page, referrer = _text(row, "page", "", MAX_LINE), _text(row, "referrer", "", MAX_LINE)
+            return Visited(at, visit, _text(row, "visitor", visit), page, referrer, _text(row, "region", ""))
         case "call":
             dials = row["dials"]
             visit, number = dials.get("visit"), dials.get("number")
@@ -111,12 +107,12 @@ def _event(line: bytes) -> Event:
             raise ValueError(f"`type` must be visit, renew or call, not {shorten(str(other))!r}")
 
 
-def _text(row: dict[str, Any], name: str, default: Any = ...) -> Any:
+def _text(row: dict[str, Any], name: str, default: Any = ..., most: int = _MAX_ID) -> Any:
     value = row[name] if default is ... else row.get(name, default)
-    if value is None and default in ("", None):
-        return default
     if not isinstance(value, str):
+        if value is None and default in ("", None):
+            return default
         raise ValueError(f"`{name}` must be a text")
-    if name in ("visit", "visitor", "call", "region", "from") and len(value) > _MAX_ID:
-        raise ValueError(f"`{name}` is longer than {_MAX_ID} characters")
+    if len(value) > most:
+        raise ValueError(f"`{name}` is longer than {most} characters")
     return value

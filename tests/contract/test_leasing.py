@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -240,7 +239,7 @@ def test_an_address_that_holds_its_share_gets_no_number_back_either(shop: Stores
     with shop() as store:
         greedy = LeaseRequest("demo", AD, visitor=first.visit.visitor, others=Others(1))
         assert one(store, greedy, later).lease.overflow
-        modest = replace(greedy, visitor=second.visit.visitor, others=Others())
+        modest = greedy._replace(visitor=second.visit.visitor, others=Others())
         assert one(store, modest, later).number == second.number
 
 
