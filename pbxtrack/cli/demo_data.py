@@ -14,7 +14,7 @@ from pbxtrack.cli.options import Moment, json_option, print_json
 from pbxtrack.cli.text import count
 from pbxtrack.config import load
 from pbxtrack.demo.data.fill import Wanted, fill
-from pbxtrack.tuning import tune_for_batches
+from pbxtrack.tuning import tune_for_one_run
 
 _PATIENCE = 2.0  # s; what takes longer shows how far it is
 _MOST = 50_000_000
@@ -37,7 +37,7 @@ def demo_data(
     such data, which is made anew. The same --calls, --visits, --seed and --until give the same rows.
     """
     settings = load()
-    tune_for_batches()
+    tune_for_one_run()
     wanted = Wanted(calls, seed, until or now(), visits or (1.0 if no_facts else 3.0), not no_facts, hostile)
     with open_database(settings, batches=True, statement_timeout=86_400) as database, _Shown(quiet=as_json) as shown:
         filled = fill(database, wanted, shown)

@@ -315,12 +315,13 @@ class _History:
             wanted = {"site_ids": sites, "callers": callers, "since": since, "latest": max(times)}
             for row in directory.rows(_calls_by_many, wanted):
                 self._by[row.site_id, row.caller].append(_earlier_call(row))
-        known = {holder.lease.id for holders in self._holders.values() for holder in holders}
+        # Those that are read already: what is among an earlier call's latest leases may not be among a later one's.
+        self._older = {holder.lease.id: holder for holders in self._holders.values() for holder in holders}
         unseen: set[str] = set()
         for _, site_id, one in asked:
             if one.number and one.caller:
-                unseen.update(older_leases(one.number, self._by[site_id, one.caller], known))
-        self._older = directory.leases(unseen)
+                unseen.update(older_leases(one.number, self._by[site_id, one.caller], self._older))
+        self._older |= directory.leases(unseen)
 
     def of(self, owner: NumberOwner, one: Dialled) -> Resolution:
         """What is known of one of them."""

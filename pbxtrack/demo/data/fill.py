@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from math import ceil
 from operator import itemgetter
 from random import Random
@@ -38,6 +39,7 @@ _MARK = "demo-data"  # in the table of revisions: the database is the demonstrat
 _KEPT = frozenset({"revisions", "tokens", "duties"})  # tables that are not the demonstration's
 _QUIET = timedelta(minutes=5)  # before the end, in which the last calls end
 _AT_ONCE = 40_000  # calls of a transaction, about
+_ROWS = 5_000  # that are made into lines together
 _LINES = 200_000  # rows that are made before they are written
 
 Told = Callable[[str, int, int], None]
@@ -241,16 +243,18 @@ class _Story:
         self._add(tables.leases, rows.leases())
         self._add(tables.visitors, rows.visitors())
         self._add(tables.visit_events, rows.visit_events())
-        for call, audit in rows.calls(made, stands, contacts, writers):
-            self._begins.append(call[0])
-            self._add(tables.calls, [call])
-            self._add(tables.audit, audit)
+        audit: list[Row] = []
+        self._add(tables.calls, rows.calls(made, stands, contacts, writers, audit))
+        self._add(tables.audit, audit)
+        self._begins += [microseconds(one.record.call.started_at) for one in made]
         if self._wanted.facts:
             self._add(tables.call_facts, fact_rows(made))
 
     def _add(self, table: Table, rows: Iterable[Row]) -> None:
-        line = self._tables[table].line
-        self._rows[table] += [(at, line(values)) for at, values in rows]
+        of_table, kept, rows = self._tables[table], self._rows[table], iter(rows)
+        while some := list(islice(rows, _ROWS)):
+            lines = of_table.lines([values for _, values in some])
+            kept += [(at, line) for (at, _), line in zip(some, lines, strict=True)]
 
     def write(self, database: Database) -> Filled:
         """Write all rows of all copies, by time, a transaction for some of it."""

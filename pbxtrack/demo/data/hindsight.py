@@ -12,7 +12,7 @@ from itertools import pairwise
 from pbxtrack.calls.attribution import attribute, ties
 from pbxtrack.calls.curves import Curves
 from pbxtrack.calls.evidence import MAX_HOLDERS, EarlierCall, Holder, Resolution, heard, older_leases, recent
-from pbxtrack.calls.held import as_it_was
+from pbxtrack.calls.held import as_it_was, held_in
 from pbxtrack.calls.learning import Exposure, Lessons, learn, silence, steps_exposure, visitors_exposure
 from pbxtrack.calls.ports import CallRecord
 from pbxtrack.demo.data.year import Made, Memory, Year
@@ -77,7 +77,7 @@ class Hindsight:
             self._to[record.dialled].append(call)
             if record.caller:
                 self._by[record.caller].append(call)
-        return replace(record, attribution=attribution)
+        return replace(record, attribution=attribution, held=held_in(known))
 
     def _resolve(self, number: str, at: datetime, caller: str | None) -> Resolution:
         owner = self._memory.owner(number)

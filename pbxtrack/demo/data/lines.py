@@ -15,6 +15,8 @@ from pbxtrack.storage.gathered import dumps
 from pbxtrack.storage.prepared import driver_of
 from pbxtrack.storage.tables import UtcTime
 
+Convert = Callable[[Sequence[Any]], list[str]]
+
 BETWEEN, NOTHING, _QUOTE = "\x1f", "\x1e", "\x1d"  # no text that is kept has control characters
 
 
@@ -27,15 +29,13 @@ class LinesOf:
         self.names = [column.name for column in table.c if column.name not in but]
         self._converts = [_converter(table.c[name].type) for name in self.names]
 
-    def line(self, values: Mapping[str, Any]) -> str:
-        """The line of a row; a column that is not given is NULL."""
-        found = [values.get(name) for name in self.names]
-        return BETWEEN.join(
-            [
-                NOTHING if value is None else convert(value)
-                for value, convert in zip(found, self._converts, strict=True)
-            ]
-        )
+    def lines(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        """The lines of rows; a column that is not given is NULL."""
+        columns = [
+            _filled([row.get(name) for row in rows], convert)
+            for name, convert in zip(self.names, self._converts, strict=True)
+        ]
+        return [BETWEEN.join(values) for values in zip(*columns, strict=True)]
 
     def place(self, name: str) -> int | None:
         """Which of a line's values is this column's; None if the table has no such column."""
@@ -64,11 +64,19 @@ class LinesOf:
             target.write("\n".join(lines) + "\n")
 
 
-def _converter(kind: Any) -> Callable[[Any], str]:
+def _filled(column: Sequence[Any], convert: Convert) -> list[str]:
+    """A column's values as texts."""
+    if None not in column:
+        return convert(column)
+    texts = iter(convert([value for value in column if value is not None]))
+    return [NOTHING if value is None else next(texts) for value in column]
+
+
+def _converter(kind: Any) -> Convert:
     if isinstance(kind, UtcTime):
-        return utc.text
+        return utc.texts
     if isinstance(kind, JSON):
-        return dumps
+        return lambda values: [dumps(value) for value in values]
     if isinstance(kind, Boolean):
-        return lambda value: "1" if value else "0"
-    return str
+        return lambda values: ["1" if value else "0" for value in values]
+    return lambda values: [str(value) for value in values]

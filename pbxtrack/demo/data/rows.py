@@ -91,9 +91,14 @@ class Rows:
             yield microseconds(seen), values
 
     def calls(
-        self, made: Sequence[Made], standing: Mapping[str, Standing], contacts: Mapping[str, int], writers: Writers
-    ) -> Iterator[tuple[Row, Sequence[Row]]]:
-        """Each of the table ``calls``, and those of ``audit`` that tell what was written on it."""
+        self,
+        made: Sequence[Made],
+        standing: Mapping[str, Standing],
+        contacts: Mapping[str, int],
+        writers: Writers,
+        audit: list[Row],
+    ) -> Iterator[Row]:
+        """Of the table ``calls``; to ``audit`` come those of that table, which tell what was written on them."""
         for one in made:
             record = one.record
             at = microseconds(record.call.started_at)
@@ -105,12 +110,11 @@ class Rows:
                 "settled_by": stands.settled_by,
                 "settled_at": stands.settled_at,
             }
-            audit: Sequence[Row] = ()
             if written := writers.written(record):
                 values |= written.values
                 values["corrected_visit_id"] = self._names.get(values.get("corrected_visit_id"))
-                audit = [(at, self._audit_values(row)) for row in written.audit]
-            yield (at, values), audit
+                audit += [(at, self._audit_values(row)) for row in written.audit]
+            yield at, values
 
     def _audit_values(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         if row["field"] != "attribution":

@@ -36,8 +36,8 @@ MAX_WEIGHINGS = 5_000
 _MINUTE, _HOUR, _DAY = 60.0, 3_600.0, 86_400.0
 
 # Of the calls: after a visit of the website; to a channel's own number; to a pool's number by somebody who was never
-# shown it. Part of the latter two make room for calls that follow from others: calls back, and people who call again.
-_KINDS = (("website", 0.60), ("printed", 0.345), ("stranger", 0.055))
+# shown it. Some of the second make room for calls that follow from others: calls back, and people who call again.
+_KINDS = (("website", 0.52), ("printed", 0.43), ("stranger", 0.05))
 _DELAYS = ((0.5, 90.0), (0.22, 300.0), (0.12, 1_200.0), (0.11, 4 * _HOUR), (0.05, 2 * _DAY))  # share, mean s to a call
 _LEAKED = 2  # numbers of each company's pools got around
 _LEAK_BEGINS, _LEAK_SHARE = 0.35, 0.7
@@ -171,7 +171,7 @@ class Year:
                 begins = at - int((8 + self._random.expovariate(1 / delay)) * SECOND)
                 self._at(max(begins, self._rhythm.begin), self._visit, _Coming(sources[True](at), at))
             else:
-                self._spare += 1
+                self._spare += kind == "printed"
                 self._at(at, self._printed if kind == "printed" else self._stranger, None)
         for at in self._rhythm.moments(max(0, visits - website), self._random):
             self._at(at, self._visit, _Coming(sources[False](at)))
@@ -230,7 +230,7 @@ class Year:
 
     def _look_around(self, lease: Lease, at: int, lasts: int) -> None:
         seen = at
-        while (seen := seen + int(self._random.uniform(12, 90) * SECOND)) < at + lasts:
+        while (seen := seen + int(self._random.uniform(25, 140) * SECOND)) < at + lasts:
             page = f"{self.company.site.origins[0]}{self._random.choice(self.company.pages)}"
             self._sign(lease, seen, EventKind.VIEW, page)
         if self._random.random() < 0.65:
@@ -273,7 +273,9 @@ class Year:
         self._call(at, person.number, person.phone, 140.0)
 
     def _printed(self, at: int, _: None) -> None:
-        if self._makes_room():
+        self._spare -= 1
+        if self._owed:  # it makes room for another
+            self._owed -= 1
             return
         part = self._rhythm.part(at)
         weights = [printed.weight(part) for printed in self.company.printed]
@@ -282,18 +284,9 @@ class Year:
         self._call(at, self._numbers_of[found.channel], phone, 120.0)
 
     def _stranger(self, at: int, _: None) -> None:
-        if self._makes_room():
-            return
         got_around = self._rhythm.part(at) >= _LEAK_BEGINS and self._random.random() < _LEAK_SHARE
         number = self._random.choice(self._leaked if got_around else self._pooled)
         self._call(at, number, self._phones.phone(""), 22.0)
-
-    def _makes_room(self) -> bool:
-        self._spare -= 1
-        if self._owed:
-            self._owed -= 1
-            return True
-        return False
 
     def _extra(self, at: int, chance: float, mean: float, *, opening: bool = False) -> int | None:
         """When a call follows, if one does: ``mean`` seconds later, on average. Another one is not made for it.
@@ -357,9 +350,9 @@ class Year:
         assert lost.outcome.ended_at is not None
         at = microseconds(lost.outcome.ended_at)
         if lost.outcome.status in LOST:
-            if (then := self._extra(self._opening(at), 0.42, 25 * _MINUTE, opening=True)) is not None:
+            if (then := self._extra(self._opening(at), 0.36, 25 * _MINUTE, opening=True)) is not None:
                 self._later(then, self._call_back, (lost, phone))
-            elif (then := self._extra(at, 0.4, 9 * _MINUTE)) is not None:
+            elif (then := self._extra(at, 0.33, 9 * _MINUTE)) is not None:
                 self._later(then, self._again, (lost, phone))
         elif (then := self._extra(at, 0.11, 5 * _DAY, opening=True)) is not None:
             self._later(then, self._again, (lost, phone))
