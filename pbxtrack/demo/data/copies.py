@@ -57,8 +57,10 @@ class Copy:
         self._shift = -(index * _STEP % MOST_EARLIER)
         self._legs = index * originals.legs
         self._code = id_of(0, index)[-_OF_COPY:]
-        # In the order of the groups of _VARYING, and what is no text beyond them.
-        self.makes = (self._time, self._leg, self._micros, self._id, self._phone, self._one_of, self._contact)
+        # By the kinds of slots.
+        self.makes = (
+            self._time, self._leg, self._micros, self._id, self._mark, self._phone, self._one_of, self._contact
+        )  # fmt: skip
 
     @property
     def shift(self) -> timedelta:
@@ -75,8 +77,11 @@ class Copy:
     def _micros(self, at: int) -> str:
         return str(at + self._shift * 1_000_000)
 
-    def _id(self, milliseconds: int, bits: str) -> str:
-        return f"{time_part(milliseconds + self._shift * 1_000)}{bits}{self._code}"
+    def _id(self, milliseconds: int) -> str:
+        return time_part(milliseconds + self._shift * 1_000)  # what is behind it stays, but for the copy's own mark
+
+    def _mark(self) -> str:
+        return self._code
 
     def _phone(self, area: str, index: int) -> str:
         return e164(area, index * self._copies + self._index)
@@ -88,7 +93,7 @@ class Copy:
         return str((first - 1) * self._copies + self._index + 1)
 
 
-_TIME, _LEG, _MICROS, _ID, _PHONE, _ONE_OF, _OF_CONTACT = range(7)
+_TIME, _LEG, _MICROS, _ID, _MARK, _PHONE, _ONE_OF, _OF_CONTACT = range(8)
 _Slot = tuple[int, tuple[Any, ...]]  # which of Copy.makes, and what of
 
 
@@ -99,33 +104,65 @@ class Template:
 
     def __init__(self, line: str, contact: int | None, number: int | None, originals: Originals) -> None:
         """``contact``, ``number``: which of the line's values is the id of a contact, and of a number of a pool."""
-        slots: dict[_Slot, int] = {}
-        which: list[int] = []
-
-        def put(slot: _Slot | None, text: str) -> str:
-            if slot is None:
-                return text
-            which.append(slots.setdefault(slot, len(slots)))
-            return "%s"
-
+        slots = _Slots(originals)
         values = line.replace("%", "%%").split(BETWEEN)
         for index, value in enumerate(values):
             if value == NOTHING:
                 continue
             if index == contact:
-                values[index] = put((_OF_CONTACT, (int(value),)), value)
+                values[index] = slots.put(_OF_CONTACT, value, int(value))
             elif index == number:
-                values[index] = put((_ONE_OF, (originals.numbers[value],)), value)
+                values[index] = slots.put(_ONE_OF, value, originals.numbers[value])
             else:
-                values[index] = _VARYING.sub(lambda found: put(_slot(found, originals), found[0]), value)
+                values[index] = _VARYING.sub(slots.of, value)
         self._format = BETWEEN.join(values)
-        self._slots = list(slots)
-        self._which = _picked(which)
+        self._slots = slots.slots
+        self._which = _picked(slots.which)
 
     def of(self, copy: Copy) -> str:
         """The row of a copy."""
         makes = copy.makes
         return self._format % self._which([makes[kind](*what) for kind, what in self._slots])
+
+
+class _Slots:
+    """What varies in a row: each thing once (``slots``), and in which order they come (``which``)."""
+
+    def __init__(self, originals: Originals) -> None:
+        self._originals = originals
+        self._known: dict[tuple[int, object], int] = {}
+        self.slots: list[_Slot] = []
+        self.which: list[int] = []
+
+    def put(self, kind: int, name: object, *what: Any) -> str:
+        """A place in the row for something of this name."""
+        key = kind, name
+        if key not in self._known:
+            self._known[key] = len(self.slots)
+            self.slots.append((kind, what))
+        self.which.append(self._known[key])
+        return "%s"
+
+    def of(self, found: re.Match[str]) -> str:
+        """What stands in the row's format for something that _VARYING found."""
+        text = found[0]
+        match found.lastindex:
+            case 1:
+                second = int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+                return self.put(_TIME, text, text[10], second)
+            case 2:
+                at, _, leg = text.partition(".")
+                return self.put(_LEG, text, int(at), int(leg))
+            case 3:
+                return self.put(_MICROS, text, int(text))
+            case 4:
+                made = milliseconds_of(text)
+                return f"{self.put(_ID, made, made)}{text[TIME_PART:-_OF_COPY]}{self.put(_MARK, '')}"
+        if (pooled := self._originals.pooled.get(text)) is not None:
+            return self.put(_ONE_OF, text, pooled)
+        if (phone := self._originals.phones.get(text)) is not None:
+            return self.put(_PHONE, text, phone.area, phone.index)
+        return text  # a channel's own number
 
 
 def _picked(which: Sequence[int]) -> Any:
@@ -135,27 +172,6 @@ def _picked(which: Sequence[int]) -> Any:
         case [only]:
             return lambda values: (values[only],)
     return itemgetter(*which)
-
-
-def _slot(found: re.Match[str], originals: Originals) -> _Slot | None:
-    text = found[0]
-    kind = (found.lastindex or 1) - 1
-    match kind:
-        case 0:
-            at = datetime.fromisoformat(text).replace(tzinfo=UTC)
-            return _TIME, (text[10], int(at.timestamp()))
-        case 1:
-            second, _, number = text.partition(".")
-            return _LEG, (int(second), int(number))
-        case 2:
-            return _MICROS, (int(text),)
-        case 3:
-            return _ID, (milliseconds_of(text), text[TIME_PART:-_OF_COPY])
-    if (pooled := originals.pooled.get(text)) is not None:
-        return _ONE_OF, (pooled,)
-    if (phone := originals.phones.get(text)) is not None:
-        return _PHONE, (phone.area, phone.index)
-    return None  # a channel's own number
 
 
 @lru_cache(maxsize=1_024)
