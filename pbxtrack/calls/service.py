@@ -9,7 +9,7 @@ from datetime import datetime
 
 from pbxtrack.calls.attribution import Attribution, attribute, ties
 from pbxtrack.calls.events import Fact
-from pbxtrack.calls.evidence import SURE_ENOUGH, Directory, EarlierCall, Holder, Resolution, heard, older_leases
+from pbxtrack.calls.evidence import SURE_ENOUGH, Directory, EarlierCall, Holder, Resolution, heard, older_leases, recent
 from pbxtrack.calls.held import as_it_was, held_in
 from pbxtrack.calls.lifecycle import Call, merge, outcome
 from pbxtrack.calls.ports import Caller, CallRecord, CallStore, Dialled
@@ -161,7 +161,10 @@ class _Batch:
         if not in_batch and len(stored) == len(known.calls):
             return known
         calls = sorted([*in_batch, *stored], key=lambda call: call.at, reverse=True)
-        older = older_leases(known.number, by_caller, {holder.lease.id for holder in known.holders})
+        # A batch of few calls a day is longer than what tells something of its last one.
+        own = recent((call for call in calls if call.caller == known.caller), known.at) if known.caller else []
+        calls = heard(known.caller, own, recent((call for call in calls if call.number == known.number), known.at))
+        older = older_leases(known.number, own, {holder.lease.id for holder in known.holders})
         holders = [*known.holders, *(self._holders[lease] for lease in older if lease in self._holders)]
         return replace(known, holders=holders, calls=calls)
 
