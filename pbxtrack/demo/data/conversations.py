@@ -153,9 +153,9 @@ class Exchange:
         return lines
 
     def _ring_in_turn(self, call: _Told, went: Went) -> list[Line]:
-        """Ring one operator after another; the last one's leg."""
+        """Ring one operator after another; the last one's leg. Where all are busy, nobody is rung before."""
         *before, last = went.operators
-        for operator in before:
+        for operator in before if went.status is not Status.BUSY else ():
             leg, name = call.dial(operator, 0.05)
             call.say(LineRang, 0.02, leg, name=name)
             call.say(LineFailed, PATIENCE, leg, name=name, status="NOANSWER")

@@ -8,7 +8,7 @@ numbers into the row that it is a copy of.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -122,7 +122,8 @@ class Template:
     def of(self, copy: Copy) -> str:
         """The row of a copy."""
         makes = copy.makes
-        return self._format % self._which([makes[kind](*what) for kind, what in self._slots])
+        made = [makes[kind](*what) for kind, what in self._slots]
+        return self._format % tuple(self._which(made))
 
 
 class _Slots:
@@ -165,13 +166,9 @@ class _Slots:
         return text  # a channel's own number
 
 
-def _picked(which: Sequence[int]) -> Any:
-    match which:
-        case []:
-            return tuple
-        case [only]:
-            return lambda values: (values[only],)
-    return itemgetter(*which)
+def _picked(which: Sequence[int]) -> Callable[[Sequence[str]], Sequence[str]]:
+    """Puts what varies into the order in which it comes."""
+    return itemgetter(*which) if len(which) > 1 else lambda values: [values[index] for index in which]
 
 
 @lru_cache(maxsize=1_024)

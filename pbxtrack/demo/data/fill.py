@@ -1,4 +1,4 @@
-"""Filling a database with the demonstration's data: which one may be, in which order, and what is derived at the end."""
+"""Filling a database with the demonstration's data: which may be, in which order, and what follows at the end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pbxtrack.demo.data.people import Phones
 from pbxtrack.demo.data.plan import COMPANIES, NODE, Company
 from pbxtrack.demo.data.rows import ORDER, Row, Rows, contact_rows, fact_rows
 from pbxtrack.demo.data.standing import standings
-from pbxtrack.demo.data.year import Made, Year
+from pbxtrack.demo.data.year import Year
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.pool.model import SiteSettings
 from pbxtrack.storage import curves, sites, tables
@@ -301,9 +301,7 @@ class _Story:
             str(self._number_ids[number]): [str(self._number_ids[copied]) for copied in of_each]
             for number, of_each in pooled.items()
         }
-        phones = {
-            one.phone.e164(copies, 0): one.phone for year in self._years for one in year.lived.calls if one.phone
-        }
+        phones = {one.phone.e164(copies, 0): one.phone for year in self._years for one in year.lived.calls if one.phone}
         return Originals(copies, pooled, ids, phones, self._years[0].legs)
 
     def finish(self, connection: Connection) -> None:

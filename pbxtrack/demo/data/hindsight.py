@@ -1,4 +1,4 @@
-"""The year's calls as `pbxtrack rebuild` makes them at its end: by the curves that they taught, in the order of time."""
+"""The year's calls as `pbxtrack rebuild` makes them at its end: by the curves that they taught, by time."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ def learned(year: Year, until: datetime) -> Curves:
     shown = [(lease, visit) for lease, visit in memory.shown() if lease.started_at >= since][-MAX_LEASES:]
     seconds = (until - min([calls[0].call.started_at] if calls else [until])).total_seconds()
     exposure = Exposure(
-        visitors=visitors_exposure(
-            silence(lease, visit.channel, until, called=lease.called) for lease, visit in shown
-        ),
+        visitors=visitors_exposure(silence(lease, visit.channel, until, called=lease.called) for lease, visit in shown),
         callers=steps_exposure([*gaps, *since_last]),
         numbers=seconds * sum(len(numbers) for numbers in year.pools.values()),
         overflow=seconds,

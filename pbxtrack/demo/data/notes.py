@@ -71,7 +71,7 @@ class Writers:
                 "corrected_by": who,
                 "corrected_at": at,
             }
-        before = {"tags": []}
+        before: Mapping[str, Any] = {"tags": []}
         written.audit = [
             {"call_id": record.call.id, "at": at, "who": who, "field": name, "before": before.get(name), "after": value}
             for name, value in said.items()

@@ -73,8 +73,8 @@ class Company:
 
     ``pools``: by name, the digits that its numbers begin with and its share of the numbers. ``regions``: visitors' and
     their share. ``hours``: when somebody answers; ``weekend``: how much of a working day's traffic a day off has.
-    ``queue``: calls wait for one operator after another; else two ring at once. ``sale``: how many times as much goes on
-    at the end of November.
+    ``queue``: calls wait for one operator after another; else two ring at once. ``sale``: how many times as much goes
+    on at the end of November.
     """
 
     site: Site

@@ -78,7 +78,7 @@ class Rows:
 
     def visitors(self) -> Iterator[Row]:
         """Of the table ``visitors``."""
-        first = {lease.visitor: lease for lease in reversed(self._memory.all_leases.values())}
+        first = {lease.visitor: lease for lease in reversed([*self._memory.all_leases.values()])}
         for visitor, (visit, lease) in self._memory.latest.items():
             seen = first[visitor].started_at
             values = {
@@ -112,15 +112,16 @@ class Rows:
             }
             if written := writers.written(record):
                 values |= written.values
-                values["corrected_visit_id"] = self._names.get(values.get("corrected_visit_id"))
+                if visit := written.values.get("corrected_visit_id"):
+                    values["corrected_visit_id"] = self._names[visit]
                 audit += [(at, self._audit_values(row)) for row in written.audit]
             yield at, values
 
     def _audit_values(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         if row["field"] != "attribution":
             return row
-        after = row["after"]
-        return {**row, "after": {**after, "visit": self._names.get(after["visit"])}}
+        channel, visit = row["after"]["channel"], row["after"]["visit"]
+        return {**row, "after": {"channel": channel, "visit": self._names[visit] if visit else None}}
 
     def _call_values(self, record: CallRecord, contacts: Mapping[str, int]) -> dict[str, Any]:
         values = values_of(record)

@@ -335,9 +335,7 @@ class Year:
             self._prolong(at, Sign(attribution.lease, at=call.started_at, call=caller is not None))
             ended = made.outcome.ended_at
             assert ended is not None
-            self._later(
-                microseconds(ended), self._prolong, Sign(attribution.lease, at=ended, call=caller is not None)
-            )
+            self._later(microseconds(ended), self._prolong, Sign(attribution.lease, at=ended, call=caller is not None))
         if phone is not None:
             self._follow(made, phone)
 
