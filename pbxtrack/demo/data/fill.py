@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 from math import ceil
 from operator import itemgetter
@@ -98,20 +99,20 @@ def fill(database: Database, wanted: Wanted, told: Told) -> Filled:
         filled = story.write(database)
     with database.transaction() as connection:
         story.finish(connection)
-        bring_up_to_date(connection)
-    if not database.is_sqlite:
-        with database.transaction() as connection:
-            connection.exec_driver_sql("ANALYZE")
+    bring_up_to_date(database)
     return filled
 
 
-def bring_up_to_date(connection: Connection) -> None:
-    """What follows from the rows: whatever keeps sums of calls and visits is to be brought up to date here."""
-    if connection.dialect.name == "postgresql":
-        # The ids of contacts were given; those that come are to go on behind them.
-        connection.execute(
-            text("SELECT setval(pg_get_serial_sequence('contacts', 'id'), (SELECT coalesce(max(id), 1) FROM contacts))")
+def bring_up_to_date(database: Database) -> None:
+    """What follows from the rows, once all are there. Tables that keep sums of calls are brought up to date here."""
+    if database.is_sqlite:
+        return
+    with database.transaction() as connection:
+        # The ids of contacts were given: those that come are to go on behind them.
+        connection.exec_driver_sql(
+            "SELECT setval(pg_get_serial_sequence('contacts', 'id'), (SELECT coalesce(max(id), 1) FROM contacts))"
         )
+        connection.exec_driver_sql("ANALYZE")
 
 
 def _claim(connection: Connection) -> None:
@@ -180,10 +181,14 @@ def _live(
             copies=wanted.copies,
             hostile=wanted.hostile,
         )
-        year.live(lambda done, before=before: told("living the year", before + done, all_calls))  # type: ignore[misc]
+        year.live(partial(_tell_of, told, before, all_calls))
         before += calls
         years.append(year)
     return years
+
+
+def _tell_of(told: Told, before: int, total: int, done: int) -> None:
+    told("living the year", before + done, total)
 
 
 @contextmanager
