@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, inspect, select
 
 from pbxtrack.calls.events import CallArrived, LegEnded
 from pbxtrack.calls.ports import Dialled
@@ -186,10 +186,28 @@ def a_call(database: Database) -> None:
         record(SqlCalls(connection), facts, at, "RU")
 
 
-def test_indexes_are_there_again(database: Database) -> None:
+def test_indexes_and_references_are_there_again(database: Database) -> None:
+    before = schema(database)
     filled(database)
+    assert schema(database) == before
+    with pytest.raises(RuntimeError):
+        fill(database, Wanted(100, 7, UNTIL), fails_when_it_writes)
+    assert schema(database) == before
+
+
+def fails_when_it_writes(what: str, _done: int, _of: int) -> None:
+    if what == "writing":
+        raise RuntimeError
+
+
+def schema(database: Database) -> object:
+    """The names of the tables' indexes, and what refers to what."""
     with database.transaction() as connection:
-        kept = "pg_indexes" if connection.dialect.name == "postgresql" else "sqlite_master"
-        name = "indexname" if kept == "pg_indexes" else "name"
-        names = set(connection.exec_driver_sql(f"SELECT {name} FROM {kept}").scalars())
-    assert {str(index.name) for table in tables.metadata.sorted_tables for index in table.indexes} <= names
+        found = inspect(connection)
+        return {
+            table: (
+                sorted(str(index["name"]) for index in found.get_indexes(table)),
+                sorted((one["constrained_columns"], one["referred_table"]) for one in found.get_foreign_keys(table)),
+            )
+            for table in found.get_table_names()
+        }
