@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -203,7 +203,7 @@ class SqlDirectory:
         holders = self._holders(owner, at)
         older = older_leases(number, by_caller, {holder.lease.id for holder in holders})
         found_older = self.leases(older)
-        holders += [found_older[lease] for lease in older if lease in found_older]
+        holders += _begun(found_older, older, at)
         calls_ = heard(caller, by_caller, to_number)
         return Resolution(owner.number, at, caller, owner, holders, calls_, self.curves(owner))
 
@@ -329,9 +329,14 @@ class _History:
         holders = list(islice(shown, MAX_HOLDERS))
         by_caller = recent(self._by[owner.site.id, one.caller], one.at) if one.caller else []
         older = older_leases(owner.number, by_caller, {holder.lease.id for holder in holders})
-        holders += [self._older[lease] for lease in older if lease in self._older]
+        holders += _begun(self._older, older, one.at)
         calls_ = heard(one.caller, by_caller, recent(self._to.get(owner.number, ()), one.at))
         return Resolution(owner.number, one.at, one.caller, owner, holders, calls_, self._directory.curves(owner))
+
+
+def _begun(found: Mapping[str, Holder], leases_: Iterable[str], at: datetime) -> list[Holder]:
+    """Those of the leases that had begun: a call that was kept with a wrong time may be tied to a later one."""
+    return [found[lease] for lease in leases_ if lease in found and found[lease].lease.started_at <= at]
 
 
 def _holder(row: Any) -> Holder:
