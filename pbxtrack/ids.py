@@ -7,11 +7,13 @@ from datetime import datetime
 from functools import lru_cache
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, lower case: safe in URLs and e-mail addresses
+TIME_PART = 10
+"""Characters of an id that tell when it was made."""
+
 _TIME_SHIFTS = range(45, -1, -5)  # 48 bits of milliseconds
-_OF_BYTE = (
-    _ALPHABET * 8
-).encode()  # a character for each of a byte's 256 values, all as likely: five bits of the eight
-_RANDOM_CHARACTERS = 16  # 80 bits
+_RANDOM_SHIFTS = range(75, -1, -5)  # 80 bits
+_RANDOM_CHARACTERS = len(_RANDOM_SHIFTS)
+_OF_BYTE = (_ALPHABET * 8).encode()  # a character for each of a byte's 256 values, all as likely: five of its bits
 _AT_ONCE = 64  # ids whose random characters are made together: asking the system costs more than the rest
 
 _spare: list[str] = []  # each used once: several threads may take from it
@@ -31,6 +33,24 @@ def earliest_id(at: datetime) -> str:
     return _time(int(at.timestamp() * 1000))
 
 
+def id_of(milliseconds: int, bits: int) -> str:
+    """The id of a moment since 1970 with these 80 bits: for what is to be the same each time that it is made."""
+    return time_part(milliseconds) + _encode(bits, _RANDOM_SHIFTS)
+
+
+def time_part(milliseconds: int) -> str:
+    """The first TIME_PART characters of the ids of a moment since 1970."""
+    return _encode(milliseconds, _TIME_SHIFTS)
+
+
+def milliseconds_of(made: str) -> int:
+    """The moment of an id, milliseconds since 1970."""
+    found = 0
+    for character in made[:TIME_PART]:
+        found = found << 5 | _ALPHABET.index(character)
+    return found
+
+
 def _random() -> str:
     try:
         return _spare.pop()
@@ -41,6 +61,8 @@ def _random() -> str:
         return first
 
 
-@lru_cache(maxsize=16)  # one transaction's are mostly the same
-def _time(milliseconds: int) -> str:
-    return "".join([_ALPHABET[milliseconds >> shift & 31] for shift in _TIME_SHIFTS])
+def _encode(value: int, shifts: range) -> str:
+    return "".join([_ALPHABET[value >> shift & 31] for shift in shifts])
+
+
+_time = lru_cache(maxsize=16)(time_part)  # one transaction's are mostly the same

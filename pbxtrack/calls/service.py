@@ -18,6 +18,7 @@ from pbxtrack.calls.evidence import (
     Resolution,
     heard,
     older_leases,
+    recent,
 )
 from pbxtrack.calls.held import as_it_was, held_in
 from pbxtrack.calls.lifecycle import Call, merge, outcome
@@ -183,19 +184,19 @@ class _Batch:
         if known.owner is None:
             return known
         site = known.owner.site.id
-        by_caller = self._before(known, self._by[site, known.caller]) if known.caller is not None else []
-        in_batch = heard(known.caller, by_caller, self._before(known, self._to[site, known.number]))
+        by_caller = self._by[site, known.caller] if known.caller is not None else []
+        in_batch = heard(known.caller, by_caller, self._to[site, known.number])
         stored = [call for call in known.calls if not self._has(call)]
         if not in_batch and len(stored) == len(known.calls):
             return known
         calls = sorted([*in_batch, *stored], key=lambda call: call.at, reverse=True)
-        older = older_leases(known.number, by_caller, {holder.lease.id for holder in known.holders})
+        # A batch of few calls a day is longer than what tells something of its last one; and of calls of one moment
+        # none tells of the other, whichever is attributed first.
+        own = recent((call for call in calls if call.caller == known.caller), known.at) if known.caller else []
+        calls = heard(known.caller, own, recent((call for call in calls if call.number == known.number), known.at))
+        older = older_leases(known.number, own, {holder.lease.id for holder in known.holders})
         holders = [*known.holders, *(self._holders[lease] for lease in older if lease in self._holders)]
         return replace(known, holders=holders, calls=calls)
-
-    def _before(self, known: Resolution, calls: Sequence[EarlierCall]) -> list[EarlierCall]:
-        # Of calls of one moment none tells of the other, whichever is attributed first.
-        return [call for call in calls if call.at < known.at]
 
     def _has(self, call: EarlierCall) -> bool:
         if self._since is None or call.at < self._since:

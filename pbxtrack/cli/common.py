@@ -15,10 +15,12 @@ from pbxtrack.storage.database import Database, parse_url
 
 
 @contextlib.contextmanager
-def open_database(settings: Settings | None = None, *, check: bool = True, batches: bool = False) -> Iterator[Database]:
+def open_database(
+    settings: Settings | None = None, *, check: bool = True, batches: bool = False, statement_timeout: float = 5.0
+) -> Iterator[Database]:
     """The database of the settings. With ``check`` its schema must be the one that this version wants.
 
-    ``batches``: to write very much.
+    ``batches`` and ``statement_timeout`` as :class:`Database` takes them.
     """
     settings = settings or load()
     url = parse_url(settings.database.url)
@@ -27,7 +29,7 @@ def open_database(settings: Settings | None = None, *, check: bool = True, batch
         raise StorageUnavailable("the database has no tables yet; run `pbxtrack db upgrade`")
     settings.make_database_dir()
     try:
-        database = Database(settings.database.url, batches=batches)
+        database = Database(settings.database.url, statement_timeout=statement_timeout, batches=batches)
     except ModuleNotFoundError:
         raise ConfigError("database.url: PostgreSQL needs its driver: pip install 'pbxtrack[postgresql]'") from None
     try:

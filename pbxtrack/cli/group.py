@@ -28,6 +28,7 @@ COMMANDS = {
     "token": "API tokens of programs.",
     "lab": "A real Asterisk with SIP phones and callers, to try pbxtrack on.",
     "demo": "The whole of it on this machine, with calls.",
+    "demo-data": "A year of invented calls, in a database of its own.",
 }
 """Each command with its line of help. ``some-name`` is the object ``some_name`` of ``pbxtrack.cli.some_name``."""
 

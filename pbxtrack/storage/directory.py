@@ -211,7 +211,7 @@ class SqlDirectory:
         holders = self._holders(owner, at)
         older = older_leases(number, by_caller, {holder.lease.id for holder in holders})
         found_older = self.leases(older)
-        holders += [found_older[lease] for lease in older if lease in found_older]
+        holders += _begun(found_older, older, at)
         calls_ = heard(caller, by_caller, to_number)
         return Resolution(owner.number, at, caller, owner, holders, calls_, self.curves(owner))
 
@@ -323,12 +323,13 @@ class _History:
             wanted = {"site_ids": sites, "callers": callers, "since": since, "latest": max(times)}
             for row in directory.rows(_calls_by_many, wanted):
                 self._by[row.site_id, row.caller].append(_earlier_call(row))
-        known = {holder.lease.id for holders in self._holders.values() for holder in holders}
+        # Those that are read already: what is among an earlier call's latest leases may not be among a later one's.
+        self._older = {holder.lease.id: holder for holders in self._holders.values() for holder in holders}
         unseen: set[str] = set()
         for _, site_id, one in asked:
             if one.number and one.caller:
-                unseen.update(older_leases(one.number, self._by[site_id, one.caller], known))
-        self._older = directory.leases(unseen)
+                unseen.update(older_leases(one.number, self._by[site_id, one.caller], self._older))
+        self._older |= directory.leases(unseen)
 
     def of(self, owner: NumberOwner, one: Dialled) -> Resolution:
         """What is known of one of them."""
@@ -336,7 +337,7 @@ class _History:
         holders = _of_site(owner, islice(shown, MAX_HOLDERS))
         by_caller = recent(self._by[owner.site.id, one.caller], one.at) if one.caller else []
         older = older_leases(owner.number, by_caller, {holder.lease.id for holder in holders})
-        holders += [self._older[lease] for lease in older if lease in self._older]
+        holders += _begun(self._older, older, one.at)
         calls_ = heard(one.caller, by_caller, recent(self._to.get(owner.number, ()), one.at))
         return Resolution(owner.number, one.at, one.caller, owner, holders, calls_, self._directory.curves(owner))
 
@@ -344,6 +345,11 @@ class _History:
 def _of_site(owner: NumberOwner, holders: Iterable[Holder]) -> list[Holder]:
     """Not of the site that had the number before."""
     return [holder for holder in holders if holder.lease.site_id == owner.site.id]
+
+
+def _begun(found: Mapping[str, Holder], leases_: Iterable[str], at: datetime) -> list[Holder]:
+    """Those of the leases that had begun: a call that was kept with a wrong time may be tied to a later one."""
+    return [found[lease] for lease in leases_ if lease in found and found[lease].lease.started_at <= at]
 
 
 def _holder(row: Any) -> Holder:

@@ -28,7 +28,7 @@ Row = Mapping[str, Any]
 _VALUES = re.compile(r"(INSERT INTO .*? )VALUES \((.*?)\)( ON CONFLICT .*)?", re.DOTALL)
 
 
-def _dumps(value: Any) -> str:
+def dumps(value: Any) -> str:
     """JSON of what it has no words for, too: dataclasses, times in UTC, and sets, which are arrays in order."""
     return orjson.dumps(value, default=sorted, option=orjson.OPT_UTC_Z).decode()
 
@@ -118,7 +118,7 @@ def _texts(times: list[datetime | None]) -> list[str | None]:
 
 class _OnSqlite:
     def __init__(self, statement: Executable) -> None:
-        self.statement = _Text(statement, SQLiteDialect(paramstyle="named", json_serializer=_dumps))
+        self.statement = _Text(statement, SQLiteDialect(paramstyle="named", json_serializer=dumps))
         self.text = self.statement.given(lambda index: f"(given.value ->> {index})", "json_each(?) AS given")
         self._of_one = re.sub(r"\?\d+\?", "?", self.statement.text)
 
@@ -127,12 +127,12 @@ class _OnSqlite:
         if alone:
             driver.executemany(self._of_one, rows)
         else:
-            driver.execute(self.text, [_dumps(rows)])
+            driver.execute(self.text, [dumps(rows)])
 
 
 class _OnPostgresql:
     def __init__(self, statement: Executable) -> None:
-        dialect = PGDialect(paramstyle="named", json_serializer=_dumps)  # type: ignore[no-untyped-call]
+        dialect = PGDialect(paramstyle="named", json_serializer=dumps)  # type: ignore[no-untyped-call]
         self.statement = _Text(statement, dialect)
         types = [self.statement.binds[name].type for name in self.statement.names]
         self._is_json = [isinstance(kind, JSON) for kind in types]

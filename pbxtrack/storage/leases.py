@@ -93,7 +93,7 @@ def _next(until: Any) -> Prepared:
 
 _rested, _deserted = _next(numbers.c.rests_until), _next(numbers.c.guaranteed_until)
 
-_hold_number = Gathered(
+hold_number = Gathered(
     update(numbers)
     .where(numbers.c.id == bindparam("number"))
     .values(
@@ -201,7 +201,7 @@ class SqlLeases:
         _end_lease.run(
             self._connection, [{"number": row.id, "of": row.seq, "now": hold.since} for row in rows if row.live]
         )
-        _hold_number.run(
+        hold_number.run(
             self._connection,
             [
                 {
@@ -222,7 +222,7 @@ class SqlLeases:
             connection,
             [{"number": lease.number_id, "of": lease.seq, "now": lease.ends_at} for lease in changes.ended],
         )
-        _hold_number.run(
+        hold_number.run(
             connection,
             [
                 {
@@ -258,9 +258,9 @@ class SqlLeases:
         )
         _see_visit.run(connection, [{"visit": visit, "seen": seen} for visit, seen in sorted(changes.seen.items())])
         self._add_events(changes)
-        _add_visit.run(connection, [_visit_values(visit, client_ids) for visit, client_ids in changes.visits])
+        _add_visit.run(connection, [visit_values(visit, client_ids) for visit, client_ids in changes.visits])
         new = [*changes.leases, *changes.kept]
-        _add_lease.run(connection, [_lease_values(lease) for lease in new])
+        _add_lease.run(connection, [lease_values(lease) for lease in new])
         _visitors[connection.dialect.name].run(
             connection,
             [
@@ -311,7 +311,8 @@ def _known(row: Any) -> Known:
     return Known(visit_of(row), lease_of(row) if row.id else None, row.pool)
 
 
-def _visit_values(visit: Visit, client_ids: Mapping[str, str]) -> dict[str, Any]:
+def visit_values(visit: Visit, client_ids: Mapping[str, str]) -> dict[str, Any]:
+    """What is kept of a visit that begins, by column."""
     touch = visit.touch
     return {
         "id": visit.id,
@@ -334,7 +335,8 @@ def _visit_values(visit: Visit, client_ids: Mapping[str, str]) -> dict[str, Any]
     }
 
 
-def _lease_values(lease: Lease) -> dict[str, Any]:
+def lease_values(lease: Lease) -> dict[str, Any]:
+    """What is kept of a lease, by column."""
     return {
         "id": lease.id,
         "site_id": lease.site_id,

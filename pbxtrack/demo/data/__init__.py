@@ -1,0 +1,1 @@
+"""Demonstration data: a believable year of two invented companies, the same for the same seed."""
