@@ -60,8 +60,9 @@ def _rows(site_id: Any, count: int, since: datetime, until: datetime) -> Iterato
 
 def _visit(chance: random.Random, site_id: Any, visitor: str, at: datetime) -> dict[str, Any]:
     direct = chance.random() < 0.3
-    source = "" if direct else chance.choice(_SOURCES)
-    campaign = "" if direct else f"campaign-{min(int(chance.paretovariate(0.7)), 100)}"
+    term = min(int(chance.paretovariate(0.5)), 2_000)  # a keyword is one campaign's, and that is one source's
+    source = "" if direct else _SOURCES[term % 5]
+    campaign = "" if direct else f"campaign-{term % 100}"
     goods = min(int(chance.paretovariate(0.7)), 300)
     return {
         "id": new_id(at),
@@ -76,7 +77,7 @@ def _visit(chance: random.Random, site_id: Any, visitor: str, at: datetime) -> d
         "source": source,
         "medium": "(none)" if direct else "cpc",
         "campaign": campaign,
-        "term": "" if direct else f"keyword {min(int(chance.paretovariate(0.5)), 2_000)}",
+        "term": "" if direct else f"keyword {term}",
         "content": "",
         "click_ids": "{}",
         "client_ids": "{}",

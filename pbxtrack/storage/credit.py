@@ -23,9 +23,11 @@ from sqlalchemy import (
     cast,
     func,
     literal,
+    not_,
     null,
     or_,
     select,
+    true,
     tuple_,
     type_coerce,
 )
@@ -33,7 +35,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from pbxtrack.calls.models import DIRECT, LOOKBACK, Model, credit
+from pbxtrack.calls.models import DIRECT, LOOKBACK, WHOLE, Model, credit
 from pbxtrack.reports.figures import FLAGS, Packed, pack
 from pbxtrack.reports.periods import Span
 from pbxtrack.reports.questions import MAX_PAGE, OPERATORS, REGIONS, Question
@@ -43,8 +45,6 @@ from pbxtrack.storage.views import channel_told, is_corrected, is_lost, is_targe
 
 Found = dict[tuple[Any, ...], Packed]
 """Sums by the values of the dimensions."""
-
-_TOUCH = ("source", "medium", "campaign", "term")
 
 _own = visits.alias("own")  # the visit that a call is tied to; what people say outranks what was computed
 _visit = visits.alias("visit")  # one that it may be credited to
@@ -129,14 +129,11 @@ _by_call: dict[Question, ColumnElement[Any]] = {
     REGIONS: func.nullif(_own.c.region, ""),
     OPERATORS: calls.c.answered_by,
 }
-_by_visit: dict[str, ColumnElement[Any]] = {
-    name: func.nullif(case((_own.c.id.is_not(None), _visit.c[name]), else_=without), "")
-    for name, without in (
-        ("channel", channel_told),
-        *((name, case((is_corrected, null()), else_=calls.c[name])) for name in _TOUCH),
-    )
+_without_visit: dict[str, ColumnElement[Any]] = {
+    "channel": channel_told,
+    **{name: case((is_corrected, null()), else_=calls.c[name]) for name in ("source", "medium", "campaign", "term")},
+    "page": null(),
 }
-_by_visit["page"] = func.nullif(_Landing(_visit.c.page), "")
 _period = (
     calls.c.site_id == bindparam("site"),
     calls.c.outbound.is_(None),
@@ -154,6 +151,37 @@ _credited = and_(
     _visit.c.started_at <= _own.c.started_at,  # follows from the order, but the index knows only this
     or_(_visit.c.id == _own.c.id, _earlier),
 )
+
+
+def _of_visit(name: str, visit: Any) -> ColumnElement[Any]:
+    """A dimension of a visit that a call is credited to, or of the call where it has none."""
+    value = _Landing(visit.c.page) if name == "page" else visit.c[name]
+    return func.nullif(case((_own.c.id.is_not(None), value), else_=_without_visit[name]), "").label(name)
+
+
+def _is_whole(model: Model) -> ColumnElement[bool]:
+    """Whether a call is credited to its own visit, or to none, whatever other visits there were."""
+    match model:
+        case Model.LAST:
+            return true()
+        case Model.LAST_NON_DIRECT:
+            return or_(_own.c.id.is_(None), _own.c.medium != DIRECT)
+    return _own.c.id.is_(None)
+
+
+def answered(connection: Connection, question: Question, model: Model, site_id: int, span: Span) -> Found:
+    """The sums of a question by the values of its dimensions: what the functions below find, without days."""
+    if not question.by_model:
+        return {tuple(values): sums for (_, *values), sums in undivided(connection, question, site_id, span).items()}
+    found: defaultdict[tuple[Any, ...], Packed] = defaultdict(int)
+    for *values, flags, count, talk, waiting in connection.execute(_whole(question, model), _asked(site_id, span)):
+        found[tuple(values)] += pack(flags, count, int(talk), int(waiting)) * WHOLE
+    if model is not Model.LAST:
+        rest = _divided(question.dimensions, 0, but=model)
+        ((_, sums),) = _divide(rest.all(connection, _asked(site_id, span)), [question], {model}).items()
+        for (_, *values), packed in sums.items():
+            found[tuple(values)] += packed
+    return found
 
 
 def undivided(
@@ -180,22 +208,32 @@ def by_quarter(connection: Connection, site_id: int, span: Span) -> dict[datetim
 
 def divided(
     connection: Connection,
-    questions: Collection[Question],
-    models: Collection[Model],
+    questions: Sequence[Question],
     site_id: int,
     span: Span,
     midnights: Sequence[datetime] = (),
 ) -> Mapping[tuple[Question, Model], Found]:
-    """The sums of questions that calls are divided for, by days, as :func:`undivided`, and the values of dimensions."""
-    names = tuple(dict.fromkeys(name for question in questions for name in question.dimensions))
+    """The sums of questions by each model, by days, as :func:`undivided`, and the values of the dimensions."""
+    rows = _divided(_names(questions), len(midnights)).all(connection, _asked(site_id, span, midnights))
+    return _divide(rows, questions, set(Model))
+
+
+def _names(questions: Sequence[Question]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for question in questions for name in question.dimensions))
+
+
+def _divide(
+    rows: Sequence[Any], questions: Sequence[Question], models: Collection[Model]
+) -> Mapping[tuple[Question, Model], Found]:
+    """Add up rows of :func:`_divided`: one for each visit of each call."""
+    names = _names(questions)
     places = {question: [names.index(name) + 1 for name in question.dimensions] for question in questions}
     found: dict[tuple[Question, Model], Found] = {
         (question, model): defaultdict(int) for question in questions for model in models
     }
     into = {model: [(found[question, model], places[question]) for question in questions] for model in models}
     by_call: defaultdict[str, list[Any]] = defaultdict(list)
-    statement = _divided(names, len(midnights), looked_back=models != {Model.LAST})
-    for row in statement.all(connection, _asked(site_id, span, midnights)):
+    for row in rows:
         by_call[row[0]].append(row[1:])
     for visited in by_call.values():
         count, brought = len(visited), None
@@ -241,12 +279,26 @@ _quarters = select(_quarter_of, *_added()).where(*_period).group_by(_quarter_of,
 
 
 @cache
-def _divided(names: tuple[str, ...], midnights: int, *, looked_back: bool) -> Prepared:
+def _whole(question: Question, model: Model) -> Select[Any]:
+    """The calls that are credited whole, those alike together."""
+    dimensions = [_of_visit(name, _own) for name in question.dimensions]
+    return (
+        select(*dimensions, *_added())
+        .select_from(calls)
+        .outerjoin(_own, _own.c.id == _own_id)
+        .where(*_period, _is_whole(model))
+        .group_by(*dimensions, _flags)
+    )
+
+
+@cache
+def _divided(names: tuple[str, ...], midnights: int, but: Model | None = None) -> Prepared:
+    """A row for each visit of each call, for one that has none, too; ``but`` those credited whole by that model."""
     statement = (
         select(
             calls.c.id,
             _nth(midnights),
-            *(_by_visit[name].label(name) for name in names),
+            *(_of_visit(name, _visit) for name in names),
             type_coerce(_visit.c.started_at, String).label("visited_at"),
             _visit.c.id.label("visit_id"),
             _visit.c.medium.label("brought_by"),
@@ -256,7 +308,7 @@ def _divided(names: tuple[str, ...], midnights: int, *, looked_back: bool) -> Pr
         )
         .select_from(calls)
         .outerjoin(_own, _own.c.id == _own_id)
-        .outerjoin(_visit, _credited if looked_back else _visit.c.id == _own.c.id)
+        .outerjoin(_visit, _credited)
         .where(*_period)
     )
-    return Prepared(statement, many=True)
+    return Prepared(statement.where(not_(_is_whole(but))) if but else statement, many=True)

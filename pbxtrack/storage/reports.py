@@ -18,7 +18,7 @@ from pbxtrack.calls.models import Model
 from pbxtrack.reports.figures import Packed, Sums, figures, repack, unpack
 from pbxtrack.reports.periods import EVER, NEVER, Parts, Span, Zone
 from pbxtrack.reports.questions import By, Question
-from pbxtrack.storage.credit import Found, divided, undivided
+from pbxtrack.storage.credit import Found, answered
 from pbxtrack.storage.rollups import by_hour, known, parts_of_call, rollup
 from pbxtrack.storage.sites import live_sites
 from pbxtrack.storage.tables import rollup_hours
@@ -163,12 +163,8 @@ def _found(connection: Connection, question: Question, model: Model, site: _Site
     of = {"model": model.value} if question.by_model else {}
     found = _rolled_up(connection, rollup(question), question.dimensions, site, of)
     for span in site.rest:
-        if question.by_model:
-            rest = divided(connection, [question], {model}, site.id, span)[question, model]
-        else:
-            rest = undivided(connection, question, site.id, span)
-        for (_, *values), packed in rest.items():
-            found[tuple(values)] += packed
+        for values, packed in answered(connection, question, model, site.id, span).items():
+            found[values] += packed
     return {values: unpack(packed) for values, packed in found.items()}
 
 

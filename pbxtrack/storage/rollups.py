@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from pbxtrack.calls.models import WHOLE, Model
+from pbxtrack.calls.models import WHOLE
 from pbxtrack.reports.figures import Packed, unpack
 from pbxtrack.reports.periods import Known, Span, Zone, days
 from pbxtrack.reports.questions import QUESTIONS, Question
@@ -287,8 +287,7 @@ class _Fold:
                 rows.append({"site_id": self._site_id, "day": of[nth], **own, **dimensions, **unpack(packed)._asdict()})
 
         by_model = [question for question in QUESTIONS if question.by_model]
-        models = set(Model)
-        for (question, model), sums in divided(connection, by_model, models, self._site_id, span, midnights).items():
+        for (question, model), sums in divided(connection, by_model, self._site_id, span, midnights).items():
             add(question, sums, model=model.value)
         for question in QUESTIONS:
             if not question.by_model:

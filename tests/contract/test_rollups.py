@@ -16,13 +16,15 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from pbxtrack.calls.models import Model
 from pbxtrack.calls.service import record
-from pbxtrack.reports.questions import QUESTIONS, By
+from pbxtrack.reports.periods import Zone
+from pbxtrack.reports.questions import QUESTIONS, By, Question
 from pbxtrack.storage import rollups, tables
 from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.rebuild import rebuild
 from pbxtrack.storage.reports import Period, answers, hours_of_week, totals, trend
 from pbxtrack.storage.rollups import due, fold_all
+from pbxtrack.storage.sites import live_sites
 from pbxtrack.storage.views import annotate_call
 from tests.contract.site import a_site
 from tests.contract.test_recording import an_answered_call
@@ -98,29 +100,34 @@ class World:
         """The times that a report reads the rows themselves of."""
         period = Period(since, until, (self.key,)).span
         with self.database.snapshot() as connection:
-            (site,) = (site for site in rollups.live_sites(connection, [self.key]))
+            (site,) = (site for site in live_sites(connection, [self.key]))
             known = rollups.known(connection, site.id, site.timezone)
-            return (
-                [tuple(span) for span in known.parts(period, rollups.Zone(site.timezone)).rest] if known else [period]
-            )
+            return [tuple(span) for span in known.parts(period, Zone(site.timezone)).rest] if known else [period]
 
 
-def every_report() -> dict[str, Callable[[Connection, Period], list[dict[str, Any]]]]:
-    reports: dict[str, Callable[[Connection, Period], list[dict[str, Any]]]] = {
-        f"{question.name} {model}": (
-            lambda connection, period, question=question, model=model: answers(connection, question, period, model)
-        )
-        for question in QUESTIONS
-        for model in (Model if question.by_model else [Model.LAST])
+Report = Callable[[Connection, Period], list[dict[str, Any]]]
+
+
+def every_report() -> dict[str, Report]:
+    def answering(question: Question, model: Model) -> Report:
+        return lambda connection, period: answers(connection, question, period, model)
+
+    def trend_by(by: By) -> Report:
+        return lambda connection, period: trend(connection, period, by)
+
+    def compared(connection: Connection, period: Period) -> list[dict[str, Any]]:
+        return totals(connection, period, compare=period.since is not None and period.until is not None)
+
+    return {
+        **{
+            f"{question.name} {model}": answering(question, model)
+            for question in QUESTIONS
+            for model in (Model if question.by_model else [Model.LAST])
+        },
+        **{f"trend {by}": trend_by(by) for by in By},
+        "hours": hours_of_week,
+        "totals": compared,
     }
-    for by in By:
-        reports[f"trend {by}"] = lambda connection, period, by=by: trend(connection, period, by)
-    compared = "totals"
-    reports["hours"] = hours_of_week
-    reports[compared] = lambda connection, period: totals(
-        connection, period, compare=period.since is not None and period.until is not None
-    )
-    return reports
 
 
 minutes = st.integers(0, LATEST).map(float) | st.integers(0, LATEST * 60).map(lambda second: second / 60)
@@ -252,7 +259,7 @@ def test_whole_days_are_read_from_roll_ups(database: Database) -> None:
     with database.snapshot() as connection:
         assert due(connection, NOW)
     world.fold()
-    zone = rollups.Zone("Europe/Moscow")
+    zone = Zone("Europe/Moscow")
     today = zone.midnight(zone.day(NOW))
     first = zone.midnight(zone.day(START))
     assert world.reads_rows(first, today) == []
@@ -291,7 +298,7 @@ def test_calls_of_before_the_first_are_rolled_up_too(database: Database) -> None
     world.agree()
     world.fold()
     world.agree()
-    zone = rollups.Zone("Europe/Moscow")
+    zone = Zone("Europe/Moscow")
     first = zone.midnight(zone.day(START))
     assert world.reads_rows(first - DAY, first + DAY) == [(first - DAY, first)], "where there are no calls"
 
