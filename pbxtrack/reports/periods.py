@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
@@ -14,6 +14,11 @@ NEVER = datetime(2999, 12, 30, tzinfo=UTC)
 """No call is before the one or after the other; there are days around both in every time zone."""
 
 _DAY = timedelta(days=1)
+
+
+def month_after(month: date) -> date:
+    """The first day of the next month; of a month's first day."""
+    return (month + 31 * _DAY).replace(day=1)
 
 
 class Span(NamedTuple):
@@ -57,6 +62,23 @@ class Parts:
     end: date
     without: Collection[date]
     rest: Collection[Span]
+
+    def months(self, kept: Collection[date]) -> list[date]:
+        """Those of the months, by their first days, that all of is known of."""
+        changed = {day.replace(day=1) for day in self.without}
+        return sorted(
+            month for month in kept if self.first <= month and month_after(month) <= self.end and month not in changed
+        )
+
+    def between(self, months: Sequence[date]) -> Iterator[tuple[date, date]]:
+        """The days that are in none of these months, which are in order: from one on, and before another."""
+        first = self.first
+        for month in months:
+            if first < month:
+                yield first, month
+            first = month_after(month)
+        if first < self.end:
+            yield first, self.end
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -21,7 +21,7 @@ from pbxtrack.reports.questions import By, Question
 from pbxtrack.storage.credit import Found, answered
 from pbxtrack.storage.rollups import by_hour, known, parts_of_call, rollup
 from pbxtrack.storage.sites import live_sites
-from pbxtrack.storage.tables import rollup_hours
+from pbxtrack.storage.tables import rollup_hours, rollup_months
 from pbxtrack.storage.times import rfc3339
 
 MAX_ROWS = 1_000
@@ -160,8 +160,7 @@ def _sites(connection: Connection, period: Period) -> Iterator[_Site]:
 
 def _found(connection: Connection, question: Question, model: Model, site: _Site) -> Mapping[tuple[Any, ...], Sums]:
     """The sums by the values of the dimensions."""
-    of = {"model": model.value} if question.by_model else {}
-    found = _rolled_up(connection, rollup(question), question.dimensions, site, of)
+    found = _rolled_up(connection, rollup(question), question.dimensions, site, model if question.by_model else None)
     for span in site.rest:
         for values, packed in answered(connection, question, model, site.id, span).items():
             found[values] += packed
@@ -172,7 +171,7 @@ def _in_time(
     connection: Connection, site: _Site, columns: Sequence[str], place: Callable[[datetime, Zone], tuple[Any, ...]]
 ) -> Mapping[tuple[Any, ...], Sums]:
     """The sums by these columns of the hours' roll-up; ``place``: their values of the hour that begins so."""
-    found = _rolled_up(connection, rollup_hours, columns, site, {})
+    found = _rolled_up(connection, rollup_hours, columns, site)
     for span in site.rest:
         for begins, packed in by_hour(connection, site.id, span, site.zone).items():
             found[place(begins, site.zone)] += packed
@@ -180,29 +179,51 @@ def _in_time(
 
 
 def _rolled_up(
-    connection: Connection, table: Table, columns: Sequence[str], site: _Site, of: Mapping[str, Any]
+    connection: Connection, table: Table, columns: Sequence[str], site: _Site, model: Model | None = None
 ) -> Found:
+    """The sums of the days that are rolled up, of whole months where those are."""
     found: Found = defaultdict(int)
     parts = site.parts
-    if parts is not None and parts.first < parts.end:
-        width = len(columns)
-        asked = {"site": site.id, "first": parts.first, "end": parts.end, "without": list(parts.without), **of}
-        for row in connection.execute(_of_rollup(table, tuple(columns), of_model=bool(of)), asked):
-            found[tuple(row[:width])] = repack(int(number or 0) for number in row[width:])
+    if parts is None:
+        return found
+    width = len(columns)
+    months: list[date] = []
+    asked: dict[str, Any] = {"site": site.id}
+    if model is not None:
+        asked["model"] = model.value
+        months = parts.months(_months(connection, table, site.id, model))
+    reads: list[tuple[bool, dict[str, Any]]] = [(True, {"months": months})] if months else []
+    for first, end in parts.between(months):
+        reads.append((False, {"first": first, "end": end, "without": list(parts.without)}))
+    for by_month, one in reads:
+        statement = _of_rollup(table, tuple(columns), of_model=model is not None, by_month=by_month)
+        for row in connection.execute(statement, asked | one):
+            found[tuple(row[:width])] += repack(int(number or 0) for number in row[width:])
     return found
 
 
+def _months(connection: Connection, table: Table, site_id: int, model: Model) -> list[date]:
+    kept = rollup_months.c
+    statement = select(kept.month).where(
+        kept.site_id == site_id, kept.question == table.name.removeprefix("rollup_"), kept.model == model.value
+    )
+    return list(connection.scalars(statement))
+
+
 @cache
-def _of_rollup(table: Table, names: tuple[str, ...], *, of_model: bool) -> Select[Any]:
+def _of_rollup(table: Table, names: tuple[str, ...], *, of_model: bool, by_month: bool) -> Select[Any]:
     columns = [table.c[name] for name in names]
     statement = (
         select(*columns, *(func.sum(table.c[name]).label(name) for name in Sums._fields))
-        .where(
-            table.c.site_id == bindparam("site"),
-            table.c.day >= bindparam("first"),
-            table.c.day < bindparam("end"),
-            table.c.day.not_in(bindparam("without", expanding=True)),
-        )
+        .where(table.c.site_id == bindparam("site"))
         .group_by(*columns)
     )
-    return statement.where(table.c.model == bindparam("model")) if of_model else statement
+    if of_model:
+        statement = statement.where(table.c.model == bindparam("model"), table.c.of_month.is_(by_month))
+    if by_month:
+        return statement.where(table.c.day.in_(bindparam("months", expanding=True)))
+    return statement.where(
+        table.c.day >= bindparam("first"),
+        table.c.day < bindparam("end"),
+        table.c.day.not_in(bindparam("without", expanding=True)),
+    )

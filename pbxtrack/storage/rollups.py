@@ -15,25 +15,26 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, literal, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from pbxtrack.calls.models import WHOLE
-from pbxtrack.reports.figures import Packed, unpack
-from pbxtrack.reports.periods import Known, Span, Zone, days
+from pbxtrack.calls.models import WHOLE, Model
+from pbxtrack.reports.figures import Packed, Sums, unpack
+from pbxtrack.reports.periods import Known, Span, Zone, days, month_after
 from pbxtrack.reports.questions import QUESTIONS, Question
 from pbxtrack.storage.credit import Found, by_quarter, divided, undivided
 from pbxtrack.storage.database import Database, in_the_way
 from pbxtrack.storage.gathered import Gathered
 from pbxtrack.storage.prepared import Among, Prepared
 from pbxtrack.storage.sites import live_sites
-from pbxtrack.storage.tables import calls, metadata, rollup_hours, rollup_marks, rollups, sites
+from pbxtrack.storage.tables import calls, metadata, rollup_hours, rollup_marks, rollup_months, rollups, sites
 
 MEANING = 1
 """Which definition of the figures roll-ups are made by: another number, and they are made anew."""
 
 _ROLLUPS: Mapping[Question, Table] = {question: metadata.tables[f"rollup_{question.name}"] for question in QUESTIONS}
 _TABLES = (*_ROLLUPS.values(), rollup_hours)
+_BY_MODEL = [question for question in QUESTIONS if question.by_model]
 _WRITE = {table: Gathered(table.insert()) for table in _TABLES}
 _MOST = 31  # days that are folded together
 _SHORT, _LONG = 0.5, 2.0  # s that a fold may take, before the next has more days; or fewer
@@ -97,7 +98,12 @@ def fold_all(database: Database) -> Iterator[int]:
     Others may record calls meanwhile, and fold, too. Raises StorageUnavailable.
     """
     for site in database.read_now(live_sites):
-        yield from _Fold(database, site.id).run()
+        yield from fold(database, site.id)
+
+
+def fold(database: Database, site_id: int) -> Iterator[int]:
+    """Bring one site's roll-ups up to date."""
+    return _Fold(database, site_id).run()
 
 
 def due(connection: Connection, now: datetime) -> bool:
@@ -158,6 +164,8 @@ class _Fold:
                 self._begin()
                 while folded := self._step():
                     yield folded
+                while self._step_of_months():
+                    yield 0
                 return
             except _Late:
                 continue
@@ -180,7 +188,7 @@ class _Fold:
                 first, end = row.first, row.end
             else:
                 first = end = None
-                for table in _TABLES:
+                for table in (*_TABLES, rollup_months):
                     connection.execute(delete(table).where(table.c.site_id == self._site_id))
             self._split_marks(connection, first, end)
             seen = connection.scalar(_last_mark, {"site": self._site_id})
@@ -226,9 +234,9 @@ class _Fold:
             found = self._read(connection, chosen.of)
         with self._database.transaction() as connection:
             self._count_up(connection, state.version)
+            self._forget_months(connection, chosen.of)
             for table in _TABLES:
-                of_site = table.c.site_id == self._site_id
-                connection.execute(delete(table).where(of_site, table.c.day.in_(chosen.of)))
+                self._forget(connection, table, chosen.of)
                 _WRITE[table].run(connection, found[table])
             connection.execute(_forget, {"ids": chosen.marks})
             self._keep(connection, first=chosen.first, end=chosen.end)
@@ -238,6 +246,68 @@ class _Fold:
         elif took < _SHORT:
             self._most = min(_MOST, self._most * 2)
         return len(chosen.of)
+
+    def _forget(self, connection: Connection, table: Table, of: Sequence[date], *, months: bool = False) -> None:
+        statement = delete(table).where(table.c.site_id == self._site_id, table.c.day.in_(of))
+        if "of_month" in table.c:
+            statement = statement.where(table.c.of_month.is_(months), table.c.model.in_([*Model]))
+        connection.execute(statement)
+
+    def _forget_months(self, connection: Connection, of: Sequence[date]) -> None:
+        """Of the months that these days are in nothing is known any more."""
+        months = sorted({day.replace(day=1) for day in of})
+        kept = rollup_months.c.site_id == self._site_id, rollup_months.c.month.in_(months)
+        if connection.execute(delete(rollup_months).where(*kept)).rowcount:
+            for question in _BY_MODEL:
+                self._forget(connection, _ROLLUPS[question], months, months=True)
+
+    def _step_of_months(self) -> bool:
+        """Add up the days of a month, of one question and one model; whether there was one."""
+        with self._database.transaction() as connection:
+            row = connection.execute(_state, {"site": self._site_id}).one()
+            if row.made_for != self._made_for:
+                raise _Late
+            if row.first is None or (due := self._month_due(connection, row.first, row.end)) is None:
+                return False
+            self._count_up(connection, row.version)
+            question, model, month = due
+            table = _ROLLUPS[question]
+            own = {"site_id": self._site_id, "model": model.value}
+            dimensions = [table.c[name] for name in question.dimensions]
+            added = select(
+                *(literal(value) for value in own.values()),
+                literal(month),
+                true(),
+                *dimensions,
+                *(func.sum(table.c[name]) for name in Sums._fields),
+            )
+            added = added.where(
+                *(table.c[name] == value for name, value in own.items()),
+                table.c.of_month.is_(False),
+                table.c.day >= month,
+                table.c.day < month_after(month),
+            ).group_by(*dimensions)
+            names = [*own, "day", "of_month", *question.dimensions, *Sums._fields]
+            connection.execute(table.insert().from_select(names, added))
+            connection.execute(rollup_months.insert().values(**own, question=question.name, month=month))
+        return True
+
+    def _month_due(self, connection: Connection, first: date, end: date) -> tuple[Question, Model, date] | None:
+        kept = {
+            tuple(row)
+            for row in connection.execute(
+                select(rollup_months.c.question, rollup_months.c.model, rollup_months.c.month).where(
+                    rollup_months.c.site_id == self._site_id
+                )
+            )
+        }
+        month = end.replace(day=1)
+        while (month := (month - _DAY).replace(day=1)) >= first:
+            for question in _BY_MODEL:
+                for model in Model:
+                    if (question.name, model.value, month) not in kept:
+                        return question, model, month
+        return None
 
     def _choose(self, connection: Connection, state: Any) -> _Chosen | None:
         """The days that ended since the last fold; else those that changed; else those before: the latest first."""
@@ -286,9 +356,8 @@ class _Fold:
                 dimensions = dict(zip(question.dimensions, values, strict=True))
                 rows.append({"site_id": self._site_id, "day": of[nth], **own, **dimensions, **unpack(packed)._asdict()})
 
-        by_model = [question for question in QUESTIONS if question.by_model]
-        for (question, model), sums in divided(connection, by_model, self._site_id, span, midnights).items():
-            add(question, sums, model=model.value)
+        for (question, model), sums in divided(connection, _BY_MODEL, self._site_id, span, midnights).items():
+            add(question, sums, model=model.value, of_month=False)
         for question in QUESTIONS:
             if not question.by_model:
                 add(question, undivided(connection, question, self._site_id, span, midnights))

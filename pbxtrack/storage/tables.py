@@ -437,9 +437,22 @@ rollup_marks = Table(
 )
 
 
+# The months that are kept of a question by a model. One is forgotten when a day of it is rolled up anew.
+rollup_months = Table(
+    "rollup_months",
+    metadata,
+    Column("site_id", _Big, primary_key=True, autoincrement=False),
+    Column("question", String(16), primary_key=True),
+    Column("model", String(16), primary_key=True),
+    Column("month", Date, primary_key=True),
+)
+
+
 def _rollup(name: str, *dimensions: Column[Any], by_model: bool) -> Table:
     """The sums of a question (see :mod:`pbxtrack.reports`), by days."""
-    model = [Column("model", String(16), nullable=False)] if by_model else []
+    model: list[Column[Any]] = []
+    if by_model:  # so many rows that those of whole months are kept, too: their ``day`` is the first
+        model = [Column("model", String(16), nullable=False), Column("of_month", Boolean, nullable=False)]
     measures = ("calls", "unique", "target", "answered", "missed", "unsettled", "talk", "waiting")
     return Table(
         f"rollup_{name}",
@@ -449,7 +462,7 @@ def _rollup(name: str, *dimensions: Column[Any], by_model: bool) -> Table:
         *model,
         *dimensions,
         *(Column(measure, _Big, nullable=False) for measure in measures),
-        Index(f"ix_rollup_{name}", "site_id", *(["model"] if by_model else []), "day"),
+        Index(f"ix_rollup_{name}", "site_id", *(column.name for column in model), "day"),
     )
 
 

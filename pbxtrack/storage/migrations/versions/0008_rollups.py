@@ -15,17 +15,18 @@ depends_on = None
 _BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _TIME = sa.DateTime(timezone=True)
 _MEASURES = ("calls", "unique", "target", "answered", "missed", "unsettled", "talk", "waiting")
+_BY_MODEL: list[tuple[str, Any, bool]] = [("model", sa.String(length=16), False), ("of_month", sa.Boolean(), False)]
 _ROLLUPS: dict[str, list[tuple[str, Any, bool]]] = {
-    "channels": [("model", sa.String(length=16), False), ("channel", sa.String(length=300), True)],
+    "channels": [*_BY_MODEL, ("channel", sa.String(length=300), True)],
     "campaigns": [
-        ("model", sa.String(length=16), False),
+        *_BY_MODEL,
         *((name, sa.String(length=256), True) for name in ("source", "medium", "campaign")),
     ],
     "keywords": [
-        ("model", sa.String(length=16), False),
+        *_BY_MODEL,
         *((name, sa.String(length=256), True) for name in ("source", "campaign", "term")),
     ],
-    "pages": [("model", sa.String(length=16), False), ("page", sa.Text(), True)],
+    "pages": [*_BY_MODEL, ("page", sa.Text(), True)],
     "regions": [("region", sa.String(length=16), True)],
     "operators": [("operator", sa.String(length=200), True)],
     "hours": [("begins", _TIME, False), ("weekday", sa.Integer(), False), ("hour", sa.Integer(), False)],
@@ -83,8 +84,16 @@ def upgrade() -> None:
             *(sa.Column(column, kind, nullable=nullable) for column, kind, nullable in columns),
             *(sa.Column(measure, _BIG, nullable=False) for measure in _MEASURES),
         )
-        by_model = columns[0][0] == "model"
-        op.create_index(f"ix_rollup_{name}", f"rollup_{name}", ["site_id", *(["model"] if by_model else []), "day"])
+        keys = ["model", "of_month", "day"] if columns[0] in _BY_MODEL else ["day"]
+        op.create_index(f"ix_rollup_{name}", f"rollup_{name}", ["site_id", *keys])
+    op.create_table(
+        "rollup_months",
+        sa.Column("site_id", _BIG, nullable=False),
+        sa.Column("question", sa.String(length=16), nullable=False),
+        sa.Column("model", sa.String(length=16), nullable=False),
+        sa.Column("month", sa.Date(), nullable=False),
+        sa.PrimaryKeyConstraint("site_id", "question", "model", "month", name=op.f("pk_rollup_months")),
+    )
     for statement in _on_postgresql() if op.get_bind().dialect.name == "postgresql" else _on_sqlite():
         op.execute(statement)
 
@@ -98,6 +107,7 @@ def downgrade() -> None:
             op.execute(f"DROP FUNCTION mark_{table}")
     for name in _ROLLUPS:
         op.drop_table(f"rollup_{name}")
+    op.drop_table("rollup_months")
     op.drop_table("rollup_marks")
     op.drop_table("rollups")
     op.drop_index("ix_calls_site_started", table_name="calls")
