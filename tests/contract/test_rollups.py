@@ -16,6 +16,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from pbxtrack.calls.models import Model
 from pbxtrack.calls.service import record
+from pbxtrack.folder import Folder
 from pbxtrack.reports.periods import Zone
 from pbxtrack.reports.questions import QUESTIONS, By, Question
 from pbxtrack.storage import rollups, tables
@@ -448,3 +449,39 @@ def test_real_calls_and_their_rebuilding(database: Database) -> None:
             assert report(connection, Period(keys=["real"])) == of_rows, name
         (item,) = answers(connection, QUESTIONS[0], Period(keys=["real"]), Model.FIRST)
         assert (item["channel"], item["talk_seconds"]) == ("Billboard", 66.1)
+
+
+def test_whole_months_are_kept_until_a_day_of_theirs_changes(database: Database) -> None:
+    world = World(database)
+    for day in range(75):
+        world.call(day * 24 * 60, channel=f"Billboard {day % 3}")
+    world.fold()
+    kept = select(func.count()).select_from(tables.rollup_months).where(tables.rollup_months.c.site_id == world.site_id)
+
+    def months() -> int:
+        with database.snapshot() as connection:
+            return connection.scalar(kept) or 0
+
+    everything = months()
+    assert everything > 0
+    world.agree()
+    whole = (START + 33 * DAY).replace(day=1) + 3 * DAY
+    world.change(world.calls[(whole - START).days], channel="Radio")
+    world.agree()
+    fold_some_days = fold(database, world.site_id)
+    next(fold_some_days)
+    assert months() < everything
+    world.agree()
+    world.fold()
+    assert months() == everything
+    world.agree()
+
+
+@pytest.mark.asyncio
+async def test_the_worker_folds(database: Database) -> None:
+    world = World(database)
+    world.call(0)
+    folder = Folder(database, database.url.render_as_string(hide_password=False))
+    assert await folder.once() > 0
+    assert await folder.once() == 0
+    world.agree()
