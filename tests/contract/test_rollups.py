@@ -36,6 +36,8 @@ DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 ZONES = ["Europe/Moscow", "Asia/Kolkata", "America/New_York", "Pacific/Apia"]
 LATEST = 76 * 24 * 60  # minutes after START: calls may be of tomorrow, since clocks differ
 
+YESTERDAY = 74 * 24 * 60  # minutes after START, on the day that is folded first
+
 _keys = (f"site{number}" for number in count())
 
 
@@ -355,7 +357,7 @@ Meanwhile = Callable[[Callable[[], None]], None]
 
 def test_what_changes_while_its_day_is_folded_is_not_lost(database: Database, meanwhile: Meanwhile) -> None:
     world = World(database)
-    call = world.call(0)
+    call = world.call(YESTERDAY)
     meanwhile(lambda: world.change(call, status="busy", answered_at=NOW))
     world.fold(1)
     world.agree()
@@ -387,7 +389,7 @@ def test_a_second_change_of_an_hour_is_not_lost(database: Database, meanwhile: M
 
 def test_of_two_folds_at_once_one_is_late(database: Database, meanwhile: Meanwhile) -> None:
     world = World(database)
-    call = world.call(0)
+    call = world.call(YESTERDAY)
 
     def change_and_fold() -> None:
         world.change(call, status="busy", answered_at=NOW)
