@@ -39,7 +39,7 @@ _WRITE = {table: Gathered(table.insert()) for table in _TABLES}
 _MOST = 31  # days that are folded together
 _SHORT, _LONG = 0.5, 2.0  # s that a fold may take, before the next has more days; or fewer
 _TRIES = 3  # of a fold that another was in the way of
-_MANY = 100  # marks of today that readers have to read
+_MANY = 2_000  # marks of today that readers have to read
 _DAY = timedelta(days=1)
 
 _marks = Prepared(
@@ -57,6 +57,7 @@ _mark = Gathered(
 )
 _first_call = select(func.min(calls.c.started_at)).where(calls.c.site_id == bindparam("site"))
 _state = select(rollups).where(rollups.c.site_id == bindparam("site"))
+_count_marks = select(func.count()).select_from(rollup_marks).where(rollup_marks.c.site_id == bindparam("site"))
 _last_mark = select(func.max(rollup_marks.c.id)).where(rollup_marks.c.site_id == bindparam("site"))
 _next_version = (
     update(rollups)
@@ -117,9 +118,9 @@ def due(connection: Connection, now: datetime) -> bool:
             found = oldest < today
         else:
             first, end, changed = rolled_up.first, rolled_up.end, rolled_up.changed
-            found = oldest < first or end < today or len(changed) > _MANY
+            found = oldest < first or end < today
             found = found or any(day for span in changed for day in days(span, zone, first, end))
-        if found:
+        if found or (connection.scalar(_count_marks, {"site": site.id}) or 0) > _MANY:
             return True
     return False
 
@@ -187,9 +188,8 @@ class _Fold:
             if row.made_for == self._made_for:
                 first, end = row.first, row.end
             else:
-                first = end = None
-                for table in (*_TABLES, rollup_months):
-                    connection.execute(delete(table).where(table.c.site_id == self._site_id))
+                first = end = None  # of what is there nothing is read until its day, or month, is written anew
+                connection.execute(delete(rollup_months).where(rollup_months.c.site_id == self._site_id))
             self._split_marks(connection, first, end)
             seen = connection.scalar(_last_mark, {"site": self._site_id})
             seen = row.seen if seen is None else seen
@@ -234,7 +234,9 @@ class _Fold:
             found = self._read(connection, chosen.of)
         with self._database.transaction() as connection:
             self._count_up(connection, state.version)
-            self._forget_months(connection, chosen.of)
+            months = sorted({day.replace(day=1) for day in chosen.of})
+            of_site = rollup_months.c.site_id == self._site_id
+            connection.execute(delete(rollup_months).where(of_site, rollup_months.c.month.in_(months)))
             for table in _TABLES:
                 self._forget(connection, table, chosen.of)
                 _WRITE[table].run(connection, found[table])
@@ -247,19 +249,11 @@ class _Fold:
             self._most = min(_MOST, self._most * 2)
         return len(chosen.of)
 
-    def _forget(self, connection: Connection, table: Table, of: Sequence[date], *, months: bool = False) -> None:
+    def _forget(self, connection: Connection, table: Table, of: Sequence[date]) -> None:
         statement = delete(table).where(table.c.site_id == self._site_id, table.c.day.in_(of))
-        if "of_month" in table.c:
-            statement = statement.where(table.c.of_month.is_(months), table.c.model.in_([*Model]))
+        if "model" in table.c:  # so that the index finds them
+            statement = statement.where(table.c.of_month.is_(False), table.c.model.in_([*Model]))
         connection.execute(statement)
-
-    def _forget_months(self, connection: Connection, of: Sequence[date]) -> None:
-        """Of the months that these days are in nothing is known any more."""
-        months = sorted({day.replace(day=1) for day in of})
-        kept = rollup_months.c.site_id == self._site_id, rollup_months.c.month.in_(months)
-        if connection.execute(delete(rollup_months).where(*kept)).rowcount:
-            for question in _BY_MODEL:
-                self._forget(connection, _ROLLUPS[question], months, months=True)
 
     def _step_of_months(self) -> bool:
         """Add up the days of a month, of one question and one model; whether there was one."""
@@ -287,6 +281,8 @@ class _Fold:
                 table.c.day >= month,
                 table.c.day < month_after(month),
             ).group_by(*dimensions)
+            old = delete(table).where(*(table.c[name] == value for name, value in own.items()))
+            connection.execute(old.where(table.c.of_month.is_(True), table.c.day == month))
             names = [*own, "day", "of_month", *question.dimensions, *Sums._fields]
             connection.execute(table.insert().from_select(names, added))
             connection.execute(rollup_months.insert().values(**own, question=question.name, month=month))
