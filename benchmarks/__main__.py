@@ -19,6 +19,7 @@ from benchmarks import (
     post_dial,
     rebuild,
     report,
+    reports,
     resolve,
     snippet,
 )
@@ -34,6 +35,7 @@ BENCHMARKS = {
         leases,
         ledger,
         rebuild,
+        reports,
         memory,
         ami_day,
         snippet,
@@ -45,14 +47,16 @@ BENCHMARKS = {
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(list(BENCHMARKS)))
 @click.option("--quick", is_flag=True, help="Short runs: to see that they work, not to quote.")
-def main(names: tuple[str, ...], quick: bool) -> None:
+@click.option("--calls", "count", type=click.IntRange(min=1_000), help="How many calls `reports` is measured with.")
+def main(names: tuple[str, ...], quick: bool, count: int | None) -> None:
     """Run the benchmarks named, or all of them."""
     results = []
     for name in names or BENCHMARKS:
         click.echo(f"{name}…", err=True)
         load = os.getloadavg()[0]
         try:
-            result = uvloop.run(BENCHMARKS[name].run(quick=quick))
+            more = {"count": count} if count and name == reports.NAME else {}
+            result = uvloop.run(BENCHMARKS[name].run(quick=quick, **more))
         except PbxtrackError as error:
             click.echo(f"{name}: {error}", err=True)
             sys.exit(1)

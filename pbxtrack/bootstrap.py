@@ -31,6 +31,7 @@ from pbxtrack.calls.reported import ReportedCall
 from pbxtrack.config import Settings
 from pbxtrack.duty import Duty, this_process
 from pbxtrack.errors import PbxtrackError, StorageUnavailable
+from pbxtrack.folder import Folder
 from pbxtrack.health import Check, Readiness
 from pbxtrack.learner import Learner
 from pbxtrack.ledger.follow import Position
@@ -278,10 +279,11 @@ class Application:
         log.info("listening", service="api", address=str(address))
 
     def _begin_duties(self) -> None:
-        """Listen to each Asterisk, follow its file, learn; of several processes on one PostgreSQL one does each."""
+        """Listen to each Asterisk, follow its file, learn, fold; of several processes on PostgreSQL one does each."""
         work: list[tuple[str, Callable[[], Awaitable[None]], Callable[[], bool]]] = []
         if "worker" in self.services:
             work.append(("learn", Learner(self.settings.database.url).run, lambda: True))
+            work.append(("fold", Folder(self.database, self.settings.database.url).run, lambda: True))
         for ami in self.settings.ami if "ami" in self.services else ():
             work.append((f"ami {ami.node}", partial(self._listen, ami), lambda: True))
             if (file := ami.cel_file) is not None:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
-from asyncio.subprocess import PIPE
 from datetime import UTC, datetime
 from functools import partial
 
 import structlog
 
+from pbxtrack.aside import run_aside, serve_aside
 from pbxtrack.calls.learning import learn
-from pbxtrack.errors import PbxtrackError
 from pbxtrack.storage import curves
 from pbxtrack.storage.database import Database
 
 _EVERY = 600.0  # s between looks whether there is something to learn
 _FIRST = 30.0  # s after the start: a process that begins has better things to do
-_HUMBLE = 10  # niceness: leases and calls come first
 
 log = structlog.get_logger(__name__)
 
@@ -54,39 +51,11 @@ class Learner:
 
     async def once(self) -> list[str]:
         """Learn if there is something to learn; the sites of which something was."""
-        apart = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "pbxtrack.learner", stdin=PIPE, stdout=PIPE, stderr=PIPE
-        )
-        try:
-            told, complaint = await apart.communicate(self._database_url.encode())  # it may hold a password
-        finally:
-            if apart.returncode is None:
-                apart.kill()
-                await apart.wait()
-        if apart.returncode:
-            reason = complaint.decode(errors="replace").strip().splitlines()
-            log.warning("nothing_learned", reason=reason[-1] if reason else f"exit {apart.returncode}")
-            return []
-        learned = told.decode().split()
+        learned = await run_aside("pbxtrack.learner", self._database_url) or []
         for key in learned:
             log.info("curves_learned", site=key)
         return learned
 
 
-def _main() -> int:
-    """Learn once; the database's address is on the standard input, the sites' keys go to the standard output."""
-    os.nice(_HUMBLE)
-    try:
-        database = Database(sys.stdin.read())
-        try:
-            print(*learn_sites(database, datetime.now(UTC)), sep="\n")
-        finally:
-            database.close()
-    except PbxtrackError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(_main())
+    sys.exit(serve_aside(lambda database: learn_sites(database, datetime.now(UTC))))

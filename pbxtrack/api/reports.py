@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from aiohttp import web
 
+from pbxtrack.api.problems import Problem
 from pbxtrack.api.routing import Answer, Audience, Route, answer
 from pbxtrack.api.schemas import (
     AccuracyPage,
+    CampaignsPage,
     ChannelsPage,
-    ChannelsQuery,
     CurvesPage,
+    HoursPage,
+    KeywordsPage,
+    ModelQuery,
     NumbersPage,
+    OperatorsPage,
+    PagesPage,
+    RegionsPage,
     ReportQuery,
     SitesQuery,
+    TotalsPage,
+    TotalsQuery,
+    TrendPage,
+    TrendQuery,
 )
 from pbxtrack.api.services import SERVICES
+from pbxtrack.reports.questions import CAMPAIGNS, CHANNELS, KEYWORDS, OPERATORS, PAGES, REGIONS, Question
 from pbxtrack.storage import curves
 from pbxtrack.storage.accuracy import accuracy
-from pbxtrack.storage.channels import channels
+from pbxtrack.storage.reports import Period, answers, hours_of_week, totals, trend
 from pbxtrack.storage.strangers import PERIOD, pool_numbers
 
 
@@ -40,23 +54,96 @@ async def report_curves(request: web.Request, query: SitesQuery) -> web.Response
     return answer({"items": items, "next": None})
 
 
-async def report_channels(request: web.Request, query: ChannelsQuery) -> web.Response:
-    items = await request.app[SERVICES].database.read(
-        lambda connection: channels(connection, query.model, query.since, query.until, query.site)
-    )
+async def report_hours(request: web.Request, query: ModelQuery) -> web.Response:
+    items = await request.app[SERVICES].database.read(lambda connection: hours_of_week(connection, _period(query)))
     return answer({"items": items, "next": None})
 
 
+async def report_trend(request: web.Request, query: TrendQuery) -> web.Response:
+    items = await request.app[SERVICES].database.read(lambda connection: trend(connection, _period(query), query.by))
+    return answer({"items": items, "next": None})
+
+
+async def report_totals(request: web.Request, query: TotalsQuery) -> web.Response:
+    services = request.app[SERVICES]
+    if query.compare and query.since is None:
+        raise Problem("bad-parameter", "The parameter compare needs since.", parameter="compare")
+    period = Period(query.since, query.until or (services.now() if query.compare else None), query.site)
+    items = await services.database.read(lambda connection: totals(connection, period, compare=query.compare))
+    return answer({"items": items, "next": None})
+
+
+def _period(query: ReportQuery) -> Period:
+    return Period(query.since, query.until, query.site)
+
+
+def _answering(question: Question) -> Callable[[web.Request, ModelQuery], Awaitable[web.Response]]:
+    async def report(request: web.Request, query: ModelQuery) -> web.Response:
+        items = await request.app[SERVICES].database.read(
+            lambda connection: answers(connection, question, _period(query), query.model, query.limit)
+        )
+        return answer({"items": items, "next": None})
+
+    report.__name__ = f"report_{question.name}"
+    return report
+
+
+_CREDITED = (
+    "A call is credited to visits of whoever called, by a model; one to a channel's own number, or that people said "
+    "was a channel's, is the channel's whatever the model. Figures are parts of calls then, and add up to the calls."
+)
+_OF_THE_CALL = "The model makes no difference."
+_ANSWERED = (
+    (CHANNELS, "What each advertising channel brought", _CREDITED, ChannelsPage),
+    (CAMPAIGNS, "What each campaign brought", _CREDITED, CampaignsPage),
+    (KEYWORDS, "What each keyword brought", _CREDITED, KeywordsPage),
+    (PAGES, "What each landing page brought", _CREDITED, PagesPage),
+    (REGIONS, "From which regions people called", f"Of the visit that a call is tied to. {_OF_THE_CALL}", RegionsPage),
+    (OPERATORS, "Who answered, how soon, and for how long", _OF_THE_CALL, OperatorsPage),
+)
+
 ROUTES = (
+    *(
+        Route(
+            method="GET",
+            path=f"/api/v1/reports/{question.name}",
+            handler=_answering(question),
+            summary=summary,
+            description=description,
+            audience=Audience.MANAGER,
+            query=ModelQuery,
+            answer=Answer(200, "Of each site its rows, those with most calls first.", page),
+        )
+        for question, summary, description, page in _ANSWERED
+    ),
     Route(
         method="GET",
-        path="/api/v1/reports/channels",
-        handler=report_channels,
-        summary="What each advertising channel brought",
-        description="A call to a channel's own number is the channel's, whatever the model.",
+        path="/api/v1/reports/hours",
+        handler=report_hours,
+        summary="At which hours of the week people call",
+        description=f"By the site's clocks; hours without calls are left out. {_OF_THE_CALL}",
         audience=Audience.MANAGER,
-        query=ChannelsQuery,
-        answer=Answer(200, "Of each site the channels, those with most calls first.", ChannelsPage),
+        query=ModelQuery,
+        answer=Answer(200, "Of each site its hours, from Monday on.", HoursPage),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/reports/trend",
+        handler=report_trend,
+        summary="How calls became more or fewer",
+        description="By hours, days or weeks of the site's clocks; those without calls are left out.",
+        audience=Audience.MANAGER,
+        query=TrendQuery,
+        answer=Answer(200, "Of each site its steps, by time.", TrendPage),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/reports/totals",
+        handler=report_totals,
+        summary="All calls of a period, and of the period before",
+        audience=Audience.MANAGER,
+        query=TotalsQuery,
+        answer=Answer(200, "A row for each site.", TotalsPage),
     ),
     Route(
         method="GET",

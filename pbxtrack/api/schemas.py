@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pbxtrack.calls.attribution import Method
 from pbxtrack.calls.lifecycle import Status
 from pbxtrack.calls.models import Model
+from pbxtrack.reports.questions import By
 
 _NO_NUL = r"^[^\x00]*$"  # PostgreSQL keeps no NUL in a text
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -300,23 +301,62 @@ class ReportQuery(BaseModel):
     site: Annotated[Any20, Field(description="The site's key; none: all.")] = []
 
 
-class ChannelsQuery(ReportQuery):
-    """Of which calls, and by which model."""
+class ModelQuery(ReportQuery):
+    """Of which calls, by which model, and how much of it."""
 
     model: Annotated[
         Model, Field(description="Which of a person's visits in the 90 days before a call it is credited to.")
     ] = Model.LAST_NON_DIRECT
+    limit: Annotated[
+        int,
+        Field(ge=1, le=10_000, description="Rows of each site at most, those with most calls."),
+        BeforeValidator(_whole),
+    ] = 1_000
 
 
-class ChannelAnswer(BaseModel):
-    """What a channel brought: calls, in parts where a model divides them."""
+class TrendQuery(ReportQuery):
+    """Of which calls, and in which steps."""
 
-    site: str
-    channel: Annotated[str | None, Field(description="null: nobody can tell.")]
+    by: Annotated[By, Field(description="The steps, by the site's clocks; weeks begin on Monday.")] = By.DAY
+
+
+class TotalsQuery(ReportQuery):
+    """Of which calls, and whether compared."""
+
+    compare: Annotated[
+        Truth, Field(description="With as long a time before `since`, which must be given; `until` is now without it.")
+    ] = False
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Figures(BaseModel):
+    """What calls add up to: parts of calls where a model divides them."""
+
     calls: float
     answered: float
     unique: Annotated[float, Field(description="Of callers who were new.")]
     target: Annotated[float, Field(description="That count as leads.")]
+    missed: Annotated[float, Field(description="That nobody answered: missed, abandoned, busy, failed.")]
+    unsettled: Annotated[
+        float, Field(description="Missed ones whose caller is known, and with whom nobody has spoken since.")
+    ]
+    talk_seconds: Annotated[float, Field(description="Of all calls together.")]
+    answer_seconds: Annotated[
+        float | None, Field(description="How long answered calls rang on average; null: none was answered.")
+    ]
+    share: Annotated[Share | None, Field(description="Of all of the site's calls in the period; null: there are none.")]
+
+
+class _OfSite(_Figures):
+    site: str
+
+
+class ChannelAnswer(_OfSite):
+    """What a channel brought."""
+
+    channel: Annotated[str | None, Field(description="null: nobody can tell.")]
 
 
 class ChannelsPage(BaseModel):
@@ -324,7 +364,98 @@ class ChannelsPage(BaseModel):
     next: None
 
 
-Share = Annotated[float, Field(ge=0, le=1)]
+class CampaignAnswer(_OfSite):
+    """What a campaign brought."""
+
+    source: str | None
+    medium: str | None
+    campaign: str | None
+
+
+class CampaignsPage(BaseModel):
+    items: list[CampaignAnswer]
+    next: None
+
+
+class KeywordAnswer(_OfSite):
+    """What a keyword brought."""
+
+    source: str | None
+    campaign: str | None
+    term: str | None
+
+
+class KeywordsPage(BaseModel):
+    items: list[KeywordAnswer]
+    next: None
+
+
+class PageAnswer(_OfSite):
+    """What a landing page brought."""
+
+    page: Annotated[str | None, Field(description="Its address without query; null: of calls without a visit.")]
+
+
+class PagesPage(BaseModel):
+    items: list[PageAnswer]
+    next: None
+
+
+class RegionAnswer(_OfSite):
+    """Calls of visitors of a region."""
+
+    region: Annotated[str | None, Field(description="null: no visit is known, or not where it came from.")]
+
+
+class RegionsPage(BaseModel):
+    items: list[RegionAnswer]
+    next: None
+
+
+class OperatorAnswer(_OfSite):
+    """Calls that somebody answered."""
+
+    operator: Annotated[str | None, Field(description="`answered_by` of the calls; null: nobody answered.")]
+
+
+class OperatorsPage(BaseModel):
+    items: list[OperatorAnswer]
+    next: None
+
+
+class HourAnswer(_OfSite):
+    """Calls that began in an hour of the week, by the site's clocks."""
+
+    weekday: Annotated[int, Field(ge=1, le=7, description="1: Monday.")]
+    hour: Annotated[int, Field(ge=0, le=23)]
+
+
+class HoursPage(BaseModel):
+    items: list[HourAnswer]
+    next: None
+
+
+class StepOfTrendAnswer(_OfSite):
+    """Calls that began in an hour, on a day or in a week."""
+
+    at: Annotated[datetime, Field(description="When it began.")]
+    begins: Annotated[str, Field(description="The same by the site's clocks: 2026-01-31, or 2026-01-31T15:00.")]
+
+
+class TrendPage(BaseModel):
+    items: list[StepOfTrendAnswer]
+    next: None
+
+
+class TotalsAnswer(_OfSite):
+    """All of a site's calls."""
+
+    before: Annotated[_Figures | None, Field(description="As long a time before; null unless asked for.")]
+
+
+class TotalsPage(BaseModel):
+    items: list[TotalsAnswer]
+    next: None
 
 
 class KnownAnswer(BaseModel):

@@ -7,11 +7,15 @@ from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from rich.console import Console
+from rich.progress import Progress
+
 from pbxtrack.config import load
 from pbxtrack.errors import ConfigError, PbxtrackError, StorageUnavailable
 from pbxtrack.settings import Settings
 from pbxtrack.storage import migrate
 from pbxtrack.storage.database import Database, parse_url
+from pbxtrack.storage.rollups import fold_all
 
 
 @contextlib.contextmanager
@@ -38,6 +42,15 @@ def open_database(
         yield database
     finally:
         database.close()
+
+
+def fold(database: Database, *, quiet: bool) -> None:
+    """Roll up the days that changed, so that reports are quick again. They are right without it."""
+    console = Console(stderr=True)
+    with Progress(transient=True, console=console, disable=quiet or not console.is_terminal) as progress:
+        task = progress.add_task("days for reports", total=None)
+        for days in fold_all(database):
+            progress.advance(task, days)
 
 
 def no_site(key: str, there: Collection[str]) -> PbxtrackError:

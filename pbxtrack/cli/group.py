@@ -16,7 +16,7 @@ COMMANDS = {
     "apply": "Make sites, pools, channels and numbers be as a file says.",
     "export-config": "Print the site file of what is there.",
     "calls": "The call log; one call explained.",
-    "report": "Reports: channels, accuracy, numbers that leaked.",
+    "report": "Reports: what channels and campaigns brought, who answered, when people call.",
     "pool": "How many numbers a pool needs.",
     "replay": "What attribution would have said of recorded traffic.",
     "import-cdr": "Add calls that were missed, from Asterisk's own files.",

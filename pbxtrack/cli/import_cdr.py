@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from pbxtrack.calls.reconcile import reconcile
-from pbxtrack.cli.common import now, open_database
+from pbxtrack.cli.common import fold, now, open_database
 from pbxtrack.cli.options import json_option, print_json
 from pbxtrack.config import load
 from pbxtrack.ledger.apart import read_parts
@@ -64,6 +64,7 @@ def import_cdr(files: Sequence[Path], node: str | None, zone: tzinfo | None, as_
         for path in files:
             parts = read_parts(path, node or nodes[0], zone, now(), _BATCH)
             found.append(_import(database, parts, path, settings.numbers.default_region, quiet=as_json))
+        fold(database, quiet=as_json)
     if as_json:
         print_json(found)
         return

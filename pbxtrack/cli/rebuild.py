@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from pbxtrack.cli.common import open_database
+from pbxtrack.cli.common import fold, open_database
 from pbxtrack.cli.options import Moment, json_option, print_json
 from pbxtrack.config import load
 from pbxtrack.storage.database import Database
@@ -59,4 +59,5 @@ def _run(database: Database, since: datetime | None, region: str, *, quiet: bool
         task = progress.add_task("calls", total=count(database, since))
         for done in rebuild_calls(database, since, region):
             progress.update(task, completed=done.looked_at)
+    fold(database, quiet=quiet)
     return done

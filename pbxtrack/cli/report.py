@@ -6,7 +6,7 @@ import csv
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import click
@@ -18,9 +18,22 @@ from pbxtrack.cli.options import Moment, json_option, print_json
 from pbxtrack.cli.table import Column, print_table
 from pbxtrack.cli.text import visible
 from pbxtrack.config import load
+from pbxtrack.reports.figures import FIGURES
+from pbxtrack.reports.questions import (
+    CAMPAIGNS,
+    CHANNELS,
+    KEYWORDS,
+    OPERATORS,
+    PAGES,
+    REGIONS,
+    By,
+    Question,
+)
 from pbxtrack.storage.accuracy import accuracy as accuracy_of
-from pbxtrack.storage.channels import channels as channels_of
 from pbxtrack.storage.curves import shown as curves_shown
+from pbxtrack.storage.reports import MAX_ROWS, Period, answers, hours_of_week
+from pbxtrack.storage.reports import totals as totals_of
+from pbxtrack.storage.reports import trend as trend_of
 from pbxtrack.storage.sites import time_zones
 from pbxtrack.storage.strangers import PERIOD, pool_numbers
 
@@ -51,7 +64,7 @@ def _as_data(command: _Command) -> _Command:
 @contextmanager
 def _opened(sites: Sequence[str]) -> Iterator[Connection]:
     """The database; PbxtrackError where one of the sites is not in it."""
-    with open_database(load()) as database, database.transaction() as connection:
+    with open_database(load()) as database, database.snapshot() as connection:
         there = time_zones(connection)
         if unknown := next((site for site in sites if site not in there), None):
             raise no_site(unknown, there)
@@ -83,32 +96,118 @@ def report() -> None:
     """Reports, as a table, as CSV or as JSON."""
 
 
-@report.command()
-@_of_calls
-@click.option(
+_model = click.option(
     "--model",
     type=click.Choice([model.value for model in Model]),
     default=Model.LAST_NON_DIRECT.value,
     show_default=True,
     help="Which of a person's visits in the 90 days before a call it is credited to.",
 )
-@_as_data
-def channels(
-    since: datetime | None, until: datetime | None, sites: tuple[str, ...], model: str, as_csv: bool, as_json: bool
-) -> None:
-    """What each advertising channel brought.
+_limit = click.option(
+    "--limit", type=click.IntRange(min=1), default=MAX_ROWS, show_default=True, help="Rows of each site at most."
+)
+_QUESTIONS = {
+    CHANNELS: """What each advertising channel brought.
 
     A call to a channel's own number is the channel's, whatever the model. What nobody can tell is in a line without a
     channel.
-    """
+    """,
+    CAMPAIGNS: "What each campaign brought.",
+    KEYWORDS: "What each keyword brought.",
+    PAGES: "What each landing page brought.",
+    REGIONS: "From which regions people called: those of the visits that calls are tied to.",
+    OPERATORS: "Who answered, how soon, and for how long.",
+}
+
+
+def _answering(question: Question) -> None:
+    def show(
+        since: datetime | None,
+        until: datetime | None,
+        sites: tuple[str, ...],
+        limit: int,
+        as_csv: bool,
+        as_json: bool,
+        model: str = Model.LAST.value,
+    ) -> None:
+        with _opened(sites) as connection:
+            items = answers(connection, question, Period(since, until, sites), Model(model), limit)
+        _print_figures(items, question.dimensions, as_csv=as_csv, as_json=as_json)
+
+    command: Callable[..., None] = _of_calls(_limit(_as_data(show)))
+    report.command(question.name, help=_QUESTIONS[question])(_model(command) if question.by_model else command)
+
+
+for _question in _QUESTIONS:
+    _answering(_question)
+
+
+@report.command()
+@_of_calls
+@_as_data
+def hours(since: datetime | None, until: datetime | None, sites: tuple[str, ...], as_csv: bool, as_json: bool) -> None:
+    """At which hours of the week people call, by the site's clocks; 1 is Monday."""
     with _opened(sites) as connection:
-        items = channels_of(connection, Model(model), since, until, sites)
-    names = ("site", "channel", "calls", "answered", "unique", "target")
-    if not _print_data(items, names, as_csv=as_csv, as_json=as_json):
-        heads = [Column("Site"), Column("Channel", least=12)]
-        heads += [Column(name.capitalize(), right=True) for name in names[2:]]
-        rows = [[item["site"], item["channel"] or "", *(f"{item[name]:,.10g}" for name in names[2:])] for item in items]
-        print_table(heads, rows)
+        items = hours_of_week(connection, Period(since, until, sites))
+    _print_figures(items, ("weekday", "hour"), as_csv=as_csv, as_json=as_json)
+
+
+@report.command()
+@_of_calls
+@click.option(
+    "--by", type=click.Choice([by.value for by in By]), default=By.DAY.value, show_default=True, help="The steps."
+)
+@_as_data
+def trend(
+    since: datetime | None, until: datetime | None, sites: tuple[str, ...], by: str, as_csv: bool, as_json: bool
+) -> None:
+    """How calls became more or fewer, by the site's clocks. Steps without calls are left out."""
+    with _opened(sites) as connection:
+        items = trend_of(connection, Period(since, until, sites), By(by))
+    _print_figures(items, ("begins",), as_csv=as_csv, as_json=as_json)
+
+
+@report.command()
+@_of_calls
+@click.option("--compare", is_flag=True, help="With as long a time before --since, too.")
+@_as_data
+def totals(
+    since: datetime | None, until: datetime | None, sites: tuple[str, ...], compare: bool, as_csv: bool, as_json: bool
+) -> None:
+    """All calls of a period, and of the period before."""
+    if compare and since is None:
+        raise click.UsageError("--compare needs --since")
+    with _opened(sites) as connection:
+        period = Period(since, until or (now() if compare else None), sites)
+        items = totals_of(connection, period, compare=compare)
+    if not as_json:
+        both = (("this", item["site"], item) if name == "this" else (name, item["site"], item["before"])
+                for item in items for name in ("this", "before"))  # fmt: skip
+        items = [{**figures, "site": site, "period": name} for name, site, figures in both if figures]
+    _print_figures(items, ("period",) if compare else (), as_csv=as_csv, as_json=as_json)
+
+
+def _print_figures(
+    items: Sequence[Mapping[str, Any]], dimensions: Sequence[str], *, as_csv: bool, as_json: bool
+) -> None:
+    names = ("site", *dimensions, *FIGURES)
+    if _print_data(items, names, as_csv=as_csv, as_json=as_json):
+        return
+    heads = [Column("Site"), *(Column(name.capitalize(), least=12) for name in dimensions)]
+    heads += [Column(name, right=True) for name in ("Calls", "Answered", "Unique", "Target", "Missed", "Unsettled")]
+    heads += [Column(name, right=True) for name in ("Talk", "Answer", "Share")]
+    rows = [
+        [
+            item["site"],
+            *("" if item[name] is None else str(item[name]) for name in dimensions),
+            *(f"{item[name]:,.10g}" for name in FIGURES[:6]),
+            str(timedelta(seconds=round(item["talk_seconds"]))),
+            "" if item["answer_seconds"] is None else f"{item['answer_seconds']:.1f} s",
+            _share(item["share"]),
+        ]
+        for item in items
+    ]
+    print_table(heads, rows)
 
 
 @report.command()

@@ -120,8 +120,17 @@ class Database:
 
     def read_now(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` on a snapshot of the data, in the calling thread. Raises StorageUnavailable."""
+        with self.snapshot() as connection:
+            return work(connection)
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection to read from, all that it reads being of one moment. Raises StorageUnavailable."""
+        options: dict[str, Any] = {"pbxtrack_reading": True}
+        if not self.is_sqlite:  # there, a transaction sees others' commits between its statements unless it says so
+            options["isolation_level"] = "REPEATABLE READ"
         with translated_errors(self.url.database if self.is_sqlite else None), self.engine.connect() as connection:
-            return work(connection.execution_options(pbxtrack_reading=True))
+            yield connection.execution_options(**options)
 
     def _writing(self, work: Callable[[Connection], T]) -> T:
         with self.transaction() as connection:

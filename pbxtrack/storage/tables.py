@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Dialect,
     Float,
@@ -322,6 +323,7 @@ calls = Table(
     UniqueConstraint("node", "linkedid"),
     Index("ix_calls_started", "started_at", "id"),
     Index("ix_calls_site_caller", "site_id", "caller", "started_at"),
+    Index("ix_calls_site_started", "site_id", "started_at"),
     Index("ix_calls_dialled", "dialled", "started_at"),
 )
 
@@ -409,6 +411,79 @@ outbox = Table(
 )
 _waiting = outbox.c.done_at.is_(None)
 Index("ix_outbox_due", outbox.c.due_at, postgresql_where=_waiting, sqlite_where=_waiting)
+
+# What is known of whole days of a site's time zone, so that a report need not read their calls. See docs/reports.md.
+rollups = Table(
+    "rollups",
+    metadata,
+    Column("site_id", ForeignKey("sites.id"), primary_key=True),
+    Column("made_for", String(80), nullable=False),  # the time zone, and what the figures mean
+    Column("version", _Big, nullable=False),  # grows with each fold: of two at once, one finds that it is late
+    Column("seen", _Big, nullable=False),  # the last mark that a fold has read
+    Column("first", Date),  # days from this one on, and before ``end``, are rolled up; none: none is
+    Column("end", Date),
+)
+
+# Where a report's figures may have changed since they were rolled up. The database itself adds a mark with whatever is
+# changed, in the same transaction, and none is ever changed.
+rollup_marks = Table(
+    "rollup_marks",
+    metadata,
+    _id(),
+    Column("site_id", _Big, nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Column("until", UtcTime, nullable=False),
+    Index("ix_rollup_marks_site", "site_id", "since"),
+    sqlite_autoincrement=True,  # a fold deletes by id the marks that it has read: no other may ever have such an id
+)
+
+
+# The months that are kept of a question by a model. One is forgotten when a day of it is rolled up anew.
+rollup_months = Table(
+    "rollup_months",
+    metadata,
+    Column("site_id", _Big, primary_key=True, autoincrement=False),
+    Column("question", String(16), primary_key=True),
+    Column("model", String(16), primary_key=True),
+    Column("month", Date, primary_key=True),
+)
+
+
+def _rollup(name: str, *dimensions: Column[Any], by_model: bool) -> Table:
+    """The sums of a question (see :mod:`pbxtrack.reports`), by days."""
+    model: list[Column[Any]] = []
+    if by_model:  # so many rows that those of whole months are kept, too: their ``day`` is the first
+        model = [Column("model", String(16), nullable=False), Column("of_month", Boolean, nullable=False)]
+    measures = ("calls", "unique", "target", "answered", "missed", "unsettled", "talk", "waiting")
+    return Table(
+        f"rollup_{name}",
+        metadata,
+        Column("site_id", _Big, nullable=False),
+        Column("day", Date, nullable=False),
+        *model,
+        *dimensions,
+        *(Column(measure, _Big, nullable=False) for measure in measures),
+        Index(f"ix_rollup_{name}", "site_id", *(column.name for column in model), "day"),
+    )
+
+
+def _texts(*names: str) -> list[Column[str]]:
+    return [Column(name, String(256)) for name in names]
+
+
+rollup_channels = _rollup("channels", Column("channel", String(300)), by_model=True)
+rollup_campaigns = _rollup("campaigns", *_texts("source", "medium", "campaign"), by_model=True)
+rollup_keywords = _rollup("keywords", *_texts("source", "campaign", "term"), by_model=True)
+rollup_pages = _rollup("pages", Column("page", Text), by_model=True)
+rollup_regions = _rollup("regions", Column("region", String(16)), by_model=False)
+rollup_operators = _rollup("operators", Column("operator", String(200)), by_model=False)
+rollup_hours = _rollup(
+    "hours",
+    Column("begins", UtcTime, nullable=False),
+    Column("weekday", Integer, nullable=False),  # by the site's clocks, as is the hour; Monday is 1
+    Column("hour", Integer, nullable=False),
+    by_model=False,
+)
 
 tokens = Table(
     "tokens",

@@ -35,14 +35,15 @@ _NOT_YET = "Asterisk has not told the dialled number yet."
 _OUTBOUND = "The company made this call."
 _TOUCH = ("source", "medium", "campaign", "term", "content")
 _told = visits.alias("told")  # the visit that people say it was
-_is_corrected = calls.c.corrected_channel.is_not(None)
+is_corrected = calls.c.corrected_channel.is_not(None)
 channel_told = func.coalesce(calls.c.corrected_channel, calls.c.channel)
-_campaign = case((_is_corrected, _told.c.campaign), else_=calls.c.campaign)
+_campaign = case((is_corrected, _told.c.campaign), else_=calls.c.campaign)
 is_target = func.coalesce(calls.c.qualified, calls.c.target)
-_is_unsettled = and_(
+is_lost = or_(*(calls.c.status == status.value for status in sorted(LOST)))
+is_unsettled = and_(
     calls.c.answered_at.is_(None),
     calls.c.settled_by.is_(None),
-    calls.c.status.in_(sorted(LOST)),
+    is_lost,
     calls.c.caller.is_not(None),
     calls.c.site_id.is_not(None),
 )
@@ -179,9 +180,9 @@ def _conditions(which: CallFilter) -> list[ColumnElement[bool]]:
     if which.unique is not None:
         conditions.append(calls.c.is_unique.is_(which.unique))
     if which.unsettled is not None:
-        conditions.append(_is_unsettled if which.unsettled else not_(_is_unsettled))
+        conditions.append(is_unsettled if which.unsettled else not_(is_unsettled))
     if which.min_confidence is not None:
-        conditions.append(or_(_is_corrected, calls.c.confidence >= which.min_confidence))
+        conditions.append(or_(is_corrected, calls.c.confidence >= which.min_confidence))
     return conditions
 
 

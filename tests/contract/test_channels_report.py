@@ -8,10 +8,11 @@ import pytest
 
 from pbxtrack.calls.models import Model
 from pbxtrack.pool.model import LeaseRequest
+from pbxtrack.reports.questions import CHANNELS
 from pbxtrack.storage.annotations import annotate_call
-from pbxtrack.storage.channels import channels
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.leases import SqlLeases
+from pbxtrack.storage.reports import Period, answers
 from tests.contract.api_client import PAGE, STATIC, T0, a_token, assert_problem, put_call, running
 from tests.contract.leasing import one
 from tests.contract.site import a_site
@@ -39,8 +40,8 @@ def number(database: Database) -> str:
 
 
 def credited(database: Database, model: Model) -> dict[str | None, float]:
-    with database.transaction() as connection:
-        return {item["channel"]: item["calls"] for item in channels(connection, model)}
+    with database.snapshot() as connection:
+        return {item["channel"]: item["calls"] for item in answers(connection, CHANNELS, Period(), model)}
 
 
 def test_each_model_credits_its_visits(database: Database, number: str) -> None:
@@ -72,9 +73,15 @@ async def test_the_api_counts_what_matters(database: Database, number: str) -> N
     async with running(database) as client:
         items = (await (await client.get(REPORT, headers=manager)).json())["items"]
         assert items == [
-            {"site": "demo", "channel": "Organic search", "calls": 2, "answered": 2, "unique": 1, "target": 2},
-            {"site": "demo", "channel": "Billboard", "calls": 1, "answered": 0, "unique": 1, "target": 0},
-        ]
+            {
+                "site": "demo", "channel": "Organic search", "calls": 2, "answered": 2, "unique": 1, "target": 2,
+                "missed": 0, "unsettled": 0, "talk_seconds": 140, "answer_seconds": 5, "share": 0.6667,
+            },
+            {
+                "site": "demo", "channel": "Billboard", "calls": 1, "answered": 0, "unique": 1, "target": 0,
+                "missed": 1, "unsettled": 1, "talk_seconds": 0, "answer_seconds": None, "share": 0.3333,
+            },
+        ]  # fmt: skip
         parted = (await (await client.get(REPORT, params={"model": "position"}, headers=manager)).json())["items"]
         assert sum(item["calls"] for item in parted) == pytest.approx(3)
         none = await client.get(REPORT, params={"until": "2026-01-01T00:00:00Z"}, headers=manager)

@@ -33,6 +33,7 @@ from pbxtrack.pool.model import SiteSettings
 from pbxtrack.storage import curves, sites, tables
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.leases import SqlLeases, hold_number
+from pbxtrack.storage.rollups import fold_all
 
 LIVED = 20_000
 """Calls that are lived through one by one; where more are wanted, they are copies of these."""
@@ -100,14 +101,21 @@ def fill(database: Database, wanted: Wanted, told: Told) -> Filled:
         filled = story.write(database)
     with database.transaction() as connection:
         story.finish(connection)
-    bring_up_to_date(database)
+    bring_up_to_date(database, told)
     return filled
 
 
-def bring_up_to_date(database: Database) -> None:
-    """What follows from the rows, once all are there. Tables that keep sums of calls are brought up to date here."""
-    if database.is_sqlite:
-        return
+def bring_up_to_date(database: Database, told: Told) -> None:
+    """What follows from the rows, once all are there."""
+    if not database.is_sqlite:
+        _renumber(database)
+    folded = 0
+    for days in fold_all(database):
+        folded += days
+        told("adding up days", folded, max(folded, 365 * len(COMPANIES)))
+
+
+def _renumber(database: Database) -> None:
     with database.transaction() as connection:
         # The ids of contacts were given: those that come are to go on behind them.
         connection.exec_driver_sql(
@@ -243,15 +251,17 @@ class _Story:
         found = learned(year, self._wanted.until)
         self._curves.append(found)
         hindsight = Hindsight(year.memory, found)
+        channels = [channel.name for channel in year.company.site.channels]
+        writers = Writers(random, channels, self._wanted.until)
         for one in made:
             one.record = hindsight.attributed(one.record)
+            one.written = writers.written(one.record)
+            hindsight.remember(one)
         site = year.site
         stands = standings([one.record for one in made], year.company.site.unique_days)
         callers = dict.fromkeys(one.record.caller for one in made if one.record.caller)
         contacts = {caller: index for index, caller in enumerate(callers, self._contacts + 1)}
         self._contacts += len(contacts)
-        channels = [channel.name for channel in year.company.site.channels]
-        writers = Writers(random, channels, self._wanted.until)
         rows = Rows(year.memory, self._number_ids, random, events=self._wanted.facts)
         self._add(tables.contacts, contact_rows(made, contacts, site.id))
         self._add(tables.visits, rows.visits())
@@ -259,7 +269,7 @@ class _Story:
         self._add(tables.visitors, rows.visitors())
         self._add(tables.visit_events, rows.visit_events())
         audit: list[Row] = []
-        self._add(tables.calls, rows.calls(made, stands, contacts, writers, audit))
+        self._add(tables.calls, rows.calls(made, stands, contacts, audit))
         self._add(tables.audit, audit)
         self._begins += [microseconds(one.record.call.started_at) for one in made]
         if self._wanted.facts:

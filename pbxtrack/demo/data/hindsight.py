@@ -9,9 +9,18 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 
-from pbxtrack.calls.attribution import attribute, ties
+from pbxtrack.calls.attribution import attribute, earlier_call
 from pbxtrack.calls.curves import Curves
-from pbxtrack.calls.evidence import MAX_HOLDERS, EarlierCall, Holder, Resolution, heard, older_leases, recent
+from pbxtrack.calls.evidence import (
+    MAX_HOLDERS,
+    SURE_ENOUGH,
+    EarlierCall,
+    Holder,
+    Resolution,
+    heard,
+    older_leases,
+    recent,
+)
 from pbxtrack.calls.held import as_it_was, held_in
 from pbxtrack.calls.learning import Exposure, Lessons, learn, silence, steps_exposure, visitors_exposure
 from pbxtrack.calls.ports import CallRecord
@@ -34,9 +43,16 @@ def learned(year: Year, until: datetime) -> Curves:
     gaps = [(later - earlier).total_seconds() for listed in times.values() for earlier, later in pairwise(listed)]
     since_last = [(until - listed[-1]).total_seconds() for listed in times.values()]
     shown = [(lease, visit) for lease, visit in memory.shown() if lease.started_at >= since][-MAX_LEASES:]
-    seconds = (until - min([calls[0].call.started_at] if calls else [until])).total_seconds()
+    begin = min([calls[0].call.started_at] if calls else [until])
+    seconds = (until - begin).total_seconds()
+    first_calls: dict[str, datetime] = {}
+    for record in calls:
+        if (tie := record.attribution) and tie.lease and tie.confidence >= SURE_ENOUGH:
+            first_calls.setdefault(tie.lease, record.call.started_at)
     exposure = Exposure(
-        visitors=visitors_exposure(silence(lease, visit.channel, until, called=lease.called) for lease, visit in shown),
+        visitors=visitors_exposure(
+            silence(lease, visit.channel, begin, until, first_calls.get(lease.id)) for lease, visit in shown
+        ),
         callers=steps_exposure([*gaps, *since_last]),
         numbers=seconds * sum(len(numbers) for numbers in year.pools.values()),
         overflow=seconds,
@@ -69,13 +85,19 @@ class Hindsight:
         if record.dialled is None:
             return record
         known = as_it_was(self._resolve(record.dialled, record.call.started_at, record.caller), record.held)
-        attribution = attribute(known)
-        if known.owner and known.owner.kind is not NumberKind.STATIC:
-            call = EarlierCall(known.at, record.dialled, record.caller, ties(attribution))
-            self._to[record.dialled].append(call)
-            if record.caller:
-                self._by[record.caller].append(call)
-        return replace(record, attribution=attribution, held=held_in(known))
+        return replace(record, attribution=attribute(known), held=held_in(known))
+
+    def remember(self, made: Made) -> None:
+        """Let later calls be attributed by this one, which was, and by what people wrote on it."""
+        record = made.record
+        if record.dialled is None or record.attribution is None or not _leased(self._memory, made):
+            return
+        correction = made.written.correction if made.written else None
+        candidates = record.attribution.candidates
+        call = earlier_call(record.call.started_at, record.dialled, record.caller, candidates, correction)
+        self._to[record.dialled].append(call)
+        if record.caller:
+            self._by[record.caller].append(call)
 
     def _resolve(self, number: str, at: datetime, caller: str | None) -> Resolution:
         owner = self._memory.owner(number)

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 from pbxtrack.calls.attribution import Method
+from pbxtrack.calls.evidence import Correction, Tie
 from pbxtrack.calls.ports import CallRecord
 from pbxtrack.demo.data.people import BAD_NOTES, GOOD_NOTES, TAGS, WRITERS
 
@@ -20,9 +21,10 @@ _BRIEF = 30.0  # s; such a conversation was about something else
 
 @dataclass(slots=True)
 class Written:
-    """What people say of a call, by column, and the rows of the audit."""
+    """What people say of a call, by column, and the rows of the audit; ``correction``: what later calls go by."""
 
     values: dict[str, Any] = field(default_factory=dict)
+    correction: Correction | None = None
     audit: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -60,14 +62,20 @@ class Writers:
             return {"channel": others[0].channel, "visit": others[0].visit}
         return {"channel": self._random.choice(self._channels), "visit": None}
 
+    def _tie(self, record: CallRecord, visit: str | None) -> Tie | None:
+        candidates = record.attribution.candidates if record.attribution else ()
+        return next((Tie(one.visitor, one.lease, 1.0) for one in candidates if one.visit == visit), None)
+
     def _signed(self, record: CallRecord, ended_at: datetime, said: Mapping[str, Any]) -> Written:
         at = min(ended_at + timedelta(seconds=30 + self._random.expovariate(1 / 5_400)), self._until)
         who = self._random.choice(WRITERS)
         written = Written({name: value for name, value in said.items() if name != "attribution"})
         if correction := said.get("attribution"):
+            written.correction = Correction(correction["channel"], self._tie(record, correction["visit"]))
             written.values |= {
                 "corrected_channel": correction["channel"],
                 "corrected_visit_id": correction["visit"],
+                "corrected_tie": written.correction.tie and written.correction.tie._asdict(),
                 "corrected_by": who,
                 "corrected_at": at,
             }

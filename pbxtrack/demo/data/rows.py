@@ -10,7 +10,6 @@ from typing import Any
 
 from pbxtrack.calls.events import details, microseconds
 from pbxtrack.calls.ports import CallRecord
-from pbxtrack.demo.data.notes import Writers
 from pbxtrack.demo.data.year import Made, Memory
 from pbxtrack.ids import TIME_PART, id_of
 from pbxtrack.storage import tables
@@ -95,7 +94,6 @@ class Rows:
         made: Sequence[Made],
         standing: Mapping[str, Standing],
         contacts: Mapping[str, int],
-        writers: Writers,
         audit: list[Row],
     ) -> Iterator[Row]:
         """Of the table ``calls``; to ``audit`` come those of that table, which tell what was written on them."""
@@ -110,10 +108,12 @@ class Rows:
                 "settled_by": stands.settled_by,
                 "settled_at": stands.settled_at,
             }
-            if written := writers.written(record):
+            if written := one.written:
                 values |= written.values
                 if visit := written.values.get("corrected_visit_id"):
                     values["corrected_visit_id"] = self._names[visit]
+                if tie := written.values.get("corrected_tie"):
+                    values["corrected_tie"] = {**tie, "lease": self._names[tie["lease"]]}
                 audit += [(at, self._audit_values(row)) for row in written.audit]
             yield at, values
 
@@ -135,7 +135,7 @@ class Rows:
                 replace(one, visit=names[one.visit], lease=names[one.lease]) for one in tie.candidates
             ]
         if record.held:
-            values["held"] = replace(record.held, lease=names[record.held.lease])
+            values["held"] = [replace(held, lease=names[held.lease]) for held in record.held]
         return values
 
 

@@ -16,13 +16,14 @@ from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pbxtrack.calls.attribution import Weighing, attribute, decide, ties, weigh
+from pbxtrack.calls.attribution import Weighing, attribute, decide, earlier_call, weigh
 from pbxtrack.calls.events import Fact, from_microseconds, microseconds
-from pbxtrack.calls.evidence import SURE_ENOUGH, EarlierCall
+from pbxtrack.calls.evidence import SURE_ENOUGH
 from pbxtrack.calls.held import held_in
 from pbxtrack.calls.lifecycle import LOST, Status, outcome, project
 from pbxtrack.calls.ports import CallRecord
 from pbxtrack.demo.data.conversations import PATIENCE, TIMEOUT, Exchange, Went
+from pbxtrack.demo.data.notes import Written
 from pbxtrack.demo.data.people import HOSTILE_SHARE, HOSTILE_TAGS, Phone, Phones, pick
 from pbxtrack.demo.data.plan import SECOND, Company, Printed, Rhythm, Source
 from pbxtrack.ids import id_of
@@ -62,11 +63,12 @@ class Person:
 
 @dataclass(slots=True)
 class Made:
-    """A call of the year, with the facts that it was made of. ``phone``: the caller's."""
+    """A call of the year, with the facts that it was made of, and what people wrote on it. ``phone``: the caller's."""
 
     record: CallRecord
     facts: Sequence[Fact]
     phone: Phone | None
+    written: Written | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class Memory(MemoryLeases):
     @property
     def latest(self) -> Mapping[str, tuple[str, str]]:
         """The latest visit and lease of each visitor."""
-        return self._latest
+        return {visitor: (self._leases[lease].visit, lease) for visitor, lease in self._latest.items()}
 
     def number_times(self, number: str) -> tuple[int, datetime, datetime, datetime]:
         """``seq``, ``free_at``, ``rests_until`` and ``guaranteed_until`` of a pool's number."""
@@ -319,7 +321,7 @@ class Year:
             weighing = weigh(known)
             attribution = decide(known, weighing)
             self.lived.weighings.append(weighing)
-            self.memory.called(EarlierCall(call.started_at, dialled, caller, ties(attribution)))
+            self.memory.called(earlier_call(call.started_at, dialled, caller, attribution.candidates))
         made = CallRecord(
             call,
             outcome(call),

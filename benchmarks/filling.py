@@ -1,0 +1,140 @@
+"""A call log of any size, written straight into the tables: for what is measured of reading it."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, Table, select
+
+from pbxtrack import utc
+from pbxtrack.ids import new_id
+from pbxtrack.storage.database import Database
+from pbxtrack.storage.prepared import driver_of
+from pbxtrack.storage.tables import calls, rollup_marks, sites, visits
+
+_BATCH = 20_000
+_TRACKED = 0.6  # of the calls are tied to a visit
+_SOURCES = ("yandex", "google", "vk", "bing", "partner")
+_STATE = json.dumps({"legs": {}, "filler": "x" * 300})  # of a call's usual width
+
+
+def fill(database: Database, count: int, since: datetime, until: datetime) -> None:
+    """Write that many calls of the only site, evenly from ``since`` to ``until``, and their visitors' visits."""
+    with database.transaction() as connection:
+        site_id = connection.scalar(select(sites.c.id))
+        indexes = sorted(calls.indexes, key=lambda index: str(index.name))
+        for index in indexes:
+            index.drop(connection)
+    rows = _rows(site_id, count, since, until)
+    while batch := list(islice(rows, _BATCH)):
+        with database.transaction() as connection:
+            _write(connection, visits, [visit for _, of_call in batch for visit in of_call])
+            _write(connection, calls, [call for call, _ in batch])
+    with database.transaction() as connection:
+        for index in indexes:
+            index.create(connection)
+        connection.execute(rollup_marks.delete())  # nothing is rolled up yet
+        connection.exec_driver_sql("ANALYZE")
+
+
+def _rows(site_id: Any, count: int, since: datetime, until: datetime) -> Iterator[tuple[dict[str, Any], list[Any]]]:
+    """Calls, each with its visitor's visits."""
+    chance = random.Random(1)
+    step = (until - since) / count
+    for index in range(count):
+        at = since + index * step
+        of_call: list[dict[str, Any]] = []
+        if chance.random() < _TRACKED:
+            visitor = f"v{index}"
+            begun = at - timedelta(minutes=chance.randrange(1, 30))
+            ago = sorted((chance.uniform(0, 100) for _ in range(chance.choice((0, 0, 0, 1, 1, 2, 3)))), reverse=True)
+            times = [*(begun - timedelta(days=days) for days in ago), begun]
+            of_call = [_visit(chance, site_id, visitor, one) for one in times]
+        yield _call(chance, site_id, index, at, of_call[-1] if of_call else None), of_call
+
+
+def _visit(chance: random.Random, site_id: Any, visitor: str, at: datetime) -> dict[str, Any]:
+    direct = chance.random() < 0.3
+    term = min(int(chance.paretovariate(0.5)), 2_000)  # a keyword is one campaign's, and that is one source's
+    source = "" if direct else _SOURCES[term % 5]
+    campaign = "" if direct else f"campaign-{term % 100}"
+    goods = min(int(chance.paretovariate(0.7)), 300)
+    return {
+        "id": new_id(at),
+        "site_id": site_id,
+        "visitor_id": visitor,
+        "started_at": utc.text(at),
+        "seen_at": utc.text(at + timedelta(minutes=3)),
+        "events": 0,
+        "region": str(400 + chance.randrange(80)),
+        "page": f"https://shop.example/goods/{goods}?utm_source={source}&n={chance.random()}",
+        "referrer": "",
+        "source": source,
+        "medium": "(none)" if direct else "cpc",
+        "campaign": campaign,
+        "term": "" if direct else f"keyword {term}",
+        "content": "",
+        "click_ids": "{}",
+        "client_ids": "{}",
+        "channel": "Direct" if direct else f"Paid: {source} {campaign[-1]}",
+    }
+
+
+def _call(chance: random.Random, site_id: Any, index: int, at: datetime, visit: Any) -> dict[str, Any]:
+    answered = chance.random() < 0.8
+    rang, talked = chance.uniform(2, 30), chance.uniform(1, 600) if answered else 0.0
+    static = visit is None and chance.random() < 0.8
+    touch = {name: visit[name] if visit else None for name in ("source", "medium", "campaign", "term", "content")}
+    return {
+        "id": f"pbx1-{index}",
+        "node": "pbx1",
+        "linkedid": str(index),
+        "site_id": site_id,
+        "started_at": utc.text(at),
+        "answered_at": utc.text(at + timedelta(seconds=rang)) if answered else None,
+        "ended_at": utc.text(at + timedelta(seconds=rang + talked)),
+        "dialled": f"+7495123{chance.randrange(1000):04d}",
+        "caller": f"+79{chance.randrange(10**9):09d}",
+        "status": "answered" if answered else chance.choice(("missed", "busy", "abandoned")),
+        "ringing_seconds": rang,
+        "talk_seconds": talked,
+        "answered_by": f"PJSIP/{100 + chance.randrange(30)}" if answered else None,
+        "first": True,
+        "target": talked >= 60,
+        "is_unique": chance.random() < 0.7,
+        "settled_by": None if answered or chance.random() < 0.5 else "pbx1-0",
+        "method": "lease" if visit else "static" if static else "none",
+        "channel": visit["channel"] if visit else f"Billboard {chance.randrange(10)}" if static else None,
+        **touch,
+        "visit_id": visit["id"] if visit else None,
+        "confidence": 0.9,
+        "candidates": "[]",
+        "tags": "[]",
+        "state": _STATE,
+    }
+
+
+def _write(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    names = list(rows[0])
+    values = [tuple(row.values()) for row in rows]
+    if connection.dialect.name == "sqlite":
+        marks = ", ".join("?" * len(names))
+        driver_of(connection).executemany(
+            f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})",
+            values,
+        )
+        return
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({', '.join(names)}) FROM STDIN") as copy:
+        for row in values:
+            copy.write_row(row)
+
+
+def now() -> datetime:
+    """The time, to the second."""
+    return datetime.now(UTC).replace(microsecond=0)

@@ -1,0 +1,1 @@
+"""What reports ask and how their figures are told: pure."""

@@ -1,0 +1,229 @@
+"""Reports: sums of roll-ups where they are up to date, and of the rows themselves where they are not.
+
+What is read must be of one moment: a snapshot (:meth:`pbxtrack.storage.database.Database.snapshot`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, Select, Table, bindparam, func, select
+
+from pbxtrack.calls.models import Model
+from pbxtrack.reports.figures import Packed, Sums, figures, repack, unpack
+from pbxtrack.reports.periods import EVER, NEVER, Parts, Span, Zone
+from pbxtrack.reports.questions import By, Question
+from pbxtrack.storage.credit import Found, answered
+from pbxtrack.storage.rollups import by_hour, known, parts_of_call, rollup
+from pbxtrack.storage.sites import live_sites
+from pbxtrack.storage.tables import rollup_hours, rollup_months
+from pbxtrack.storage.times import rfc3339
+
+MAX_ROWS = 1_000
+"""Rows of a site's report that are told unless another limit is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Of which calls: from ``since`` on and before ``until``, whenever unless given; of these sites (keys), or all."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    keys: Sequence[str] = ()
+    # Roll-ups are left alone, and all is read from the rows: what tests and benchmarks compare with.
+    raw: bool = field(default=False, kw_only=True)
+
+    @property
+    def span(self) -> Span:
+        return Span(max(self.since or EVER, EVER), min(self.until or NEVER, NEVER))
+
+    def before(self) -> Period:
+        """As long a time just before this one. Only of one that begins and ends."""
+        assert self.since is not None
+        assert self.until is not None
+        return Period(self.since - (self.until - self.since), self.since, self.keys, raw=self.raw)
+
+
+def answers(
+    connection: Connection, question: Question, period: Period, model: Model, limit: int = MAX_ROWS
+) -> list[dict[str, Any]]:
+    """Of each site a row for each value of the dimensions: those with most calls first, ``limit`` at most.
+
+    What nobody can tell is None. ``share`` is of all of the site's calls.
+    """
+    items = []
+    whole = parts_of_call(question)
+    for site in _sites(connection, period):
+        found = _found(connection, question, model, site)
+        total = sum(sums.calls for sums in found.values())
+        rows = sorted(found.items(), key=lambda row: (-row[1].calls, [value or "" for value in row[0]]))
+        items += [
+            {"site": site.key, **dict(zip(question.dimensions, values, strict=True)), **figures(sums, whole, total)}
+            for values, sums in rows[:limit]
+        ]
+    return items
+
+
+def hours_of_week(connection: Connection, period: Period) -> list[dict[str, Any]]:
+    """Of each site a row for each hour of the week in which there were calls, by the site's clocks; Monday is 1."""
+
+    def place(begins: datetime, zone: Zone) -> tuple[int, int]:
+        local = zone.local(begins)
+        return local.isoweekday(), local.hour
+
+    items = []
+    for site in _sites(connection, period):
+        found = _in_time(connection, site, ("weekday", "hour"), place)
+        total = sum(sums.calls for sums in found.values())
+        items += [
+            {"site": site.key, "weekday": weekday, "hour": hour, **figures(sums, 1, total)}
+            for (weekday, hour), sums in sorted(found.items())
+        ]
+    return items
+
+
+def trend(connection: Connection, period: Period, by: By) -> list[dict[str, Any]]:
+    """Of each site a row for each step in which there were calls, by time; ``begins`` is by the site's clocks."""
+    items = []
+    for site in _sites(connection, period):
+        if by is By.HOUR:
+            found = _in_time(connection, site, ("begins",), lambda begins, _: (begins,))
+        else:
+            found = _in_time(connection, site, ("day",), lambda begins, zone: (zone.day(begins),))
+        steps: defaultdict[datetime, Packed] = defaultdict(int)
+        for (step,), sums in found.items():
+            if by is By.WEEK:
+                step -= timedelta(days=step.weekday())
+            at = step if by is By.HOUR else site.zone.midnight(step)
+            steps[at] += repack(sums)
+        total = sum(sums.calls for sums in found.values())
+        items += [
+            {
+                "site": site.key,
+                "at": rfc3339(at),
+                "begins": _by_clock(at, by, site.zone),
+                **figures(unpack(sums), 1, total),
+            }
+            for at, sums in sorted(steps.items())
+        ]
+    return items
+
+
+def totals(connection: Connection, period: Period, *, compare: bool) -> list[dict[str, Any]]:
+    """Of each site the figures of all of its calls. ``before``: those of as long a time before, to ``compare``."""
+    earlier = _totals(connection, period.before()) if compare else {}
+    return [
+        {"site": key, **figures(sums, 1, sums.calls), "before": figures(past, 1, past.calls) if past else None}
+        for key, sums in _totals(connection, period).items()
+        for past in (earlier.get(key),)
+    ]
+
+
+def _totals(connection: Connection, period: Period) -> dict[str, Sums]:
+    return {
+        site.key: _in_time(connection, site, (), lambda begins, zone: ()).get((), Sums())
+        for site in _sites(connection, period)
+    }
+
+
+def _by_clock(at: datetime, by: By, zone: Zone) -> str:
+    return f"{zone.local(at):%Y-%m-%dT%H:%M}" if by is By.HOUR else zone.day(at).isoformat()
+
+
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """A site, and the parts of the period: ``parts`` None where all is read from the rows."""
+
+    id: int
+    key: str
+    zone: Zone
+    span: Span
+    parts: Parts | None
+
+    @property
+    def rest(self) -> Iterable[Span]:
+        return self.parts.rest if self.parts else [self.span]
+
+
+def _sites(connection: Connection, period: Period) -> Iterator[_Site]:
+    span = period.span
+    for row in live_sites(connection, period.keys):
+        zone = Zone(row.timezone)
+        days = None if period.raw else known(connection, row.id, row.timezone)
+        yield _Site(row.id, row.key, zone, span, days.parts(span, zone) if days else None)
+
+
+def _found(connection: Connection, question: Question, model: Model, site: _Site) -> Mapping[tuple[Any, ...], Sums]:
+    """The sums by the values of the dimensions."""
+    found = _rolled_up(connection, rollup(question), question.dimensions, site, model if question.by_model else None)
+    for span in site.rest:
+        for values, packed in answered(connection, question, model, site.id, span).items():
+            found[values] += packed
+    return {values: unpack(packed) for values, packed in found.items()}
+
+
+def _in_time(
+    connection: Connection, site: _Site, columns: Sequence[str], place: Callable[[datetime, Zone], tuple[Any, ...]]
+) -> Mapping[tuple[Any, ...], Sums]:
+    """The sums by these columns of the hours' roll-up; ``place``: their values of the hour that begins so."""
+    found = _rolled_up(connection, rollup_hours, columns, site)
+    for span in site.rest:
+        for begins, packed in by_hour(connection, site.id, span, site.zone).items():
+            found[place(begins, site.zone)] += packed
+    return {values: unpack(packed) for values, packed in found.items()}
+
+
+def _rolled_up(
+    connection: Connection, table: Table, columns: Sequence[str], site: _Site, model: Model | None = None
+) -> Found:
+    """The sums of the days that are rolled up, of whole months where those are."""
+    found: Found = defaultdict(int)
+    parts = site.parts
+    if parts is None:
+        return found
+    width = len(columns)
+    months: list[date] = []
+    asked: dict[str, Any] = {"site": site.id}
+    if model is not None:
+        asked["model"] = model.value
+        months = parts.months(_months(connection, table, site.id, model))
+    reads: list[tuple[bool, dict[str, Any]]] = [(True, {"months": months})] if months else []
+    for first, end in parts.between(months):
+        reads.append((False, {"first": first, "end": end, "without": list(parts.without)}))
+    for by_month, one in reads:
+        statement = _of_rollup(table, tuple(columns), of_model=model is not None, by_month=by_month)
+        for row in connection.execute(statement, asked | one):
+            found[tuple(row[:width])] += repack(int(number or 0) for number in row[width:])
+    return found
+
+
+def _months(connection: Connection, table: Table, site_id: int, model: Model) -> list[date]:
+    kept = rollup_months.c
+    statement = select(kept.month).where(
+        kept.site_id == site_id, kept.question == table.name.removeprefix("rollup_"), kept.model == model.value
+    )
+    return list(connection.scalars(statement))
+
+
+@cache
+def _of_rollup(table: Table, names: tuple[str, ...], *, of_model: bool, by_month: bool) -> Select[Any]:
+    columns = [table.c[name] for name in names]
+    statement = (
+        select(*columns, *(func.sum(table.c[name]).label(name) for name in Sums._fields))
+        .where(table.c.site_id == bindparam("site"))
+        .group_by(*columns)
+    )
+    if of_model:
+        statement = statement.where(table.c.model == bindparam("model"), table.c.of_month.is_(by_month))
+    if by_month:
+        return statement.where(table.c.day.in_(bindparam("months", expanding=True)))
+    return statement.where(
+        table.c.day >= bindparam("first"),
+        table.c.day < bindparam("end"),
+        table.c.day.not_in(bindparam("without", expanding=True)),
+    )

@@ -1,0 +1,495 @@
+"""Whatever happens to calls and visits, a report from roll-ups says what the rows themselves say."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count, islice
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, delete, func, select, update
+
+from pbxtrack.calls.models import Model
+from pbxtrack.calls.service import record
+from pbxtrack.folder import Folder
+from pbxtrack.reports.periods import Zone
+from pbxtrack.reports.questions import QUESTIONS, By, Question
+from pbxtrack.storage import rollups, tables
+from pbxtrack.storage.annotations import InvalidCorrection, annotate_call
+from pbxtrack.storage.calls import SqlCalls
+from pbxtrack.storage.database import Database
+from pbxtrack.storage.rebuild import rebuild
+from pbxtrack.storage.reports import Period, answers, hours_of_week, totals, trend
+from pbxtrack.storage.rollups import due, fold, fold_all
+from pbxtrack.storage.sites import live_sites
+from tests.contract.site import a_site
+from tests.contract.test_recording import an_answered_call
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+START = NOW - timedelta(days=75)  # two months and more, of which one is whole
+DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
+ZONES = ["Europe/Moscow", "Asia/Kolkata", "America/New_York", "Pacific/Apia"]
+LATEST = 76 * 24 * 60  # minutes after START: calls may be of tomorrow, since clocks differ
+
+YESTERDAY = 74 * 24 * 60  # minutes after START, on the day that is folded first
+
+_keys = (f"site{number}" for number in count())
+
+
+class World:
+    """A site of its own in the database."""
+
+    def __init__(self, database: Database, timezone: str = "Europe/Moscow") -> None:
+        self.database, self.key = database, next(_keys)
+        with database.transaction() as connection:
+            self.site_id = a_site(connection, key=self.key, timezone=timezone)
+        self.calls: list[str] = []
+        self.visits: list[str] = []
+        self._calls, self._visits = count(), count()
+
+    def visit(self, minute: float, **values: Any) -> str:
+        name = f"{self.key}-{next(self._visits):04}"
+        at = START + minute * MINUTE
+        row = {
+            "id": name, "site_id": self.site_id, "visitor_id": f"{self.key}-v", "started_at": at, "seen_at": at,
+            "region": "495", "page": "https://shop.example/a?b#c", "referrer": "", "source": "yandex", "medium": "cpc",
+            "campaign": "spring", "term": "", "content": "", "click_ids": {}, "client_ids": {}, "channel": "Ads",
+        }  # fmt: skip
+        with self.database.transaction() as connection:
+            connection.execute(tables.visits.insert().values(row | values))
+        self.visits.append(name)
+        return name
+
+    def call(self, minute: float, **values: Any) -> str:
+        name = f"{self.key}-{next(self._calls)}"
+        row = {
+            "id": name, "node": "pbx1", "linkedid": name, "site_id": self.site_id,
+            "started_at": START + minute * MINUTE, "caller": "+79161234567", "status": "missed",
+            "ringing_seconds": 4.25, "talk_seconds": 0.0, "first": False, "target": False, "confidence": 0.0,
+            "candidates": [], "tags": [],
+            "state": {
+                "node": "pbx1", "linkedid": name, "started_at": (START + minute * MINUTE).isoformat(),
+                "legs": {}, "caller_leg": None,
+            },
+        }  # fmt: skip
+        with self.database.transaction() as connection:
+            connection.execute(tables.calls.insert().values(row | values))
+        self.calls.append(name)
+        return name
+
+    def change(self, call: str, **values: Any) -> None:
+        with self.database.transaction() as connection:
+            connection.execute(update(tables.calls).where(tables.calls.c.id == call).values(**values))
+
+    def fold(self, steps: int = 1_000) -> None:
+        list(islice(fold(self.database, self.site_id), steps))
+
+    def marks(self) -> int:
+        with self.database.snapshot() as connection:
+            marks = tables.rollup_marks
+            statement = select(func.count()).select_from(marks).where(marks.c.site_id == self.site_id)
+            return connection.scalar(statement) or 0
+
+    def agree(self, since: datetime | None = None, until: datetime | None = None) -> None:
+        """Every report, by every model, is as the rows say."""
+        period = Period(since, until, (self.key,))
+        with self.database.snapshot() as connection:
+            for name, report in every_report().items():
+                assert report(connection, period) == report(connection, replace(period, raw=True)), name
+
+    def reads_rows(self, since: datetime | None = None, until: datetime | None = None) -> list[tuple[Any, ...]]:
+        """The times that a report reads the rows themselves of."""
+        period = Period(since, until, (self.key,)).span
+        with self.database.snapshot() as connection:
+            (site,) = (site for site in live_sites(connection, [self.key]))
+            known = rollups.known(connection, site.id, site.timezone)
+            return [tuple(span) for span in known.parts(period, Zone(site.timezone)).rest] if known else [period]
+
+
+Report = Callable[[Connection, Period], list[dict[str, Any]]]
+
+
+def every_report() -> dict[str, Report]:
+    def answering(question: Question, model: Model) -> Report:
+        return lambda connection, period: answers(connection, question, period, model)
+
+    def trend_by(by: By) -> Report:
+        return lambda connection, period: trend(connection, period, by)
+
+    def compared(connection: Connection, period: Period) -> list[dict[str, Any]]:
+        return totals(connection, period, compare=period.since is not None and period.until is not None)
+
+    return {
+        **{
+            f"{question.name} {model}": answering(question, model)
+            for question in QUESTIONS
+            for model in (Model if question.by_model else [Model.LAST])
+        },
+        **{f"trend {by}": trend_by(by) for by in By},
+        "hours": hours_of_week,
+        "totals": compared,
+    }
+
+
+minutes = st.integers(0, LATEST).map(float) | st.integers(0, LATEST * 60).map(lambda second: second / 60)
+places = st.integers(0, 30)
+visits = st.fixed_dictionaries(
+    {
+        "minute": minutes.map(lambda minute: minute - 100),
+        "visitor_id": st.sampled_from(["one", "two", "three"]),
+        "medium": st.sampled_from(["cpc", "(none)", "email"]),
+        "source": st.sampled_from(["yandex", "vk", ""]),
+        "campaign": st.sampled_from(["spring", ""]),
+        "term": st.sampled_from(["sofa", "a chair", ""]),
+        "channel": st.sampled_from(["Ads", "Direct", "Social"]),
+        "region": st.sampled_from(["495", "812", ""]),
+        "page": st.sampled_from(["https://shop.example/?x=1", "https://shop.example/#y", "https://shop.example/b"]),
+    }
+)
+outcomes = st.fixed_dictionaries(
+    {
+        "status": st.sampled_from(["ringing", "missed", "busy", "abandoned"]),
+        "answered_at": st.none(),
+        "settled_by": st.sampled_from([None, "another"]),
+    }
+) | st.fixed_dictionaries(
+    {
+        "status": st.sampled_from(["talking", "answered"]),
+        "answered_at": st.just(NOW),
+        "answered_by": st.sampled_from(["PJSIP/1", "PJSIP/2"]),
+        "talk_seconds": st.floats(0, 500),
+        "target": st.booleans(),
+        "qualified": st.sampled_from([None, True, False]),
+        "is_unique": st.booleans(),
+    }
+)
+operations = st.one_of(
+    st.tuples(st.just("visit"), visits),
+    st.tuples(st.just("call"), minutes, outcomes, st.none() | places),
+    st.tuples(st.just("call"), minutes, outcomes, places),
+    st.tuples(st.just("change"), places, outcomes),
+    st.tuples(st.just("move"), places, minutes),
+    st.tuples(st.just("attribute"), places, st.none() | places),
+    st.tuples(st.just("correct"), places, st.sampled_from([None, "Radio"]) | places),
+    st.tuples(st.just("delete"), places),
+    st.tuples(st.just("visit goes"), places),
+    st.tuples(st.just("zone"), st.sampled_from(ZONES)),
+    st.tuples(st.just("fold"), st.integers(1, 3)),
+    st.tuples(st.just("fold"), st.just(1_000)),
+)
+
+
+def perform(world: World, what: str, *how: Any) -> None:
+    def one(of: Sequence[str], place: int | None) -> str | None:
+        return of[place % len(of)] if of and place is not None else None
+
+    def correct(call: str | None, to: Any) -> None:
+        visit = one(world.visits, to) if isinstance(to, int) else None
+        attribution = {"visit": visit} if visit else {"channel": to} if isinstance(to, str) else None
+        if call is not None:
+            # A visit that began after the call cannot have brought it.
+            with suppress(InvalidCorrection), world.database.transaction() as connection:
+                annotate_call(connection, call, {"attribution": attribution}, "tests", NOW, "RU")
+
+    match what, *how:
+        case "visit", values:
+            world.visit(**{**values, "visitor_id": f"{world.key}-{values['visitor_id']}"})
+        case "call", minute, values, visit:
+            world.call(minute, **values, visit_id=one(world.visits, visit), channel=None if visit else "Billboard")
+        case "fold", steps:
+            world.fold(steps)
+        case "zone", name:
+            with world.database.transaction() as connection:
+                sites = tables.sites
+                connection.execute(update(sites).where(sites.c.id == world.site_id).values(timezone=name))
+        case "visit goes", place:
+            if visit := one(world.visits, place):
+                world.visits.remove(visit)
+                with world.database.transaction() as connection:
+                    connection.execute(delete(tables.visits).where(tables.visits.c.id == visit))
+        case _, place, *rest:
+            if (call := one(world.calls, place)) is None:
+                return
+            match what, *rest:
+                case "change", values:
+                    world.change(call, **values)
+                case "move", minute:
+                    world.change(call, started_at=START + minute * MINUTE)
+                case "attribute", visit:
+                    world.change(call, visit_id=one(world.visits, visit))
+                case "correct", to:
+                    correct(call, to)
+                case "delete", *_:
+                    world.calls.remove(call)
+                    with world.database.transaction() as connection:
+                        connection.execute(delete(tables.calls).where(tables.calls.c.id == call))
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+)
+@given(
+    zone=st.sampled_from(ZONES),
+    steps=st.lists(operations, min_size=5, max_size=40),
+    first=minutes,
+    second=minutes,
+)
+def test_reports_say_what_the_rows_say(
+    database: Database, zone: str, steps: list[tuple[Any, ...]], first: float, second: float
+) -> None:
+    world = World(database, zone)
+    since, until = (START + minute * MINUTE for minute in sorted((first, second)))
+    for step in steps:
+        perform(world, *step)
+    world.agree(since, until)
+    world.fold()
+    world.agree()
+    for step in steps[: len(steps) // 2]:
+        if step[0] != "zone":
+            perform(world, *step)
+    world.agree(since, until)
+    world.agree()
+
+
+def test_whole_days_are_read_from_roll_ups(database: Database) -> None:
+    world = World(database)
+    for day in range(9):
+        world.call(day * 24 * 60 + 0.5)
+    with database.snapshot() as connection:
+        assert due(connection, NOW)
+    world.fold()
+    zone = Zone("Europe/Moscow")
+    today = zone.midnight(zone.day(NOW))
+    first = zone.midnight(zone.day(START))
+    assert world.reads_rows(first, today) == []
+    assert world.reads_rows(first + MINUTE, today + MINUTE) == [
+        (first + MINUTE, zone.midnight(zone.day(START) + DAY)),
+        (today, today + MINUTE),
+    ]
+    with database.snapshot() as connection:
+        assert not due(connection, NOW)
+    third = zone.day(START + 3 * DAY)
+    world.change(world.calls[3], status="busy")
+    assert world.reads_rows(first, today) == [(zone.midnight(third), zone.midnight(third + DAY))]
+    with database.snapshot() as connection:
+        assert due(connection, NOW)
+    world.fold()
+    assert world.reads_rows(first, today) == []
+    assert world.marks() == 0
+    world.agree()
+
+
+def test_what_no_report_tells_marks_nothing(database: Database) -> None:
+    world = World(database)
+    call = world.call(0)
+    world.fold()
+    world.change(call, note="call back", why="because", confidence=0.5, status="missed")
+    assert world.marks() == 0
+    world.change(call, status="busy")
+    assert world.marks() == 1
+
+
+def test_calls_of_before_the_first_are_rolled_up_too(database: Database) -> None:
+    world = World(database)
+    world.call(5 * 24 * 60)
+    world.fold()
+    world.call(0)
+    world.agree()
+    world.fold()
+    world.agree()
+    zone = Zone("Europe/Moscow")
+    first = zone.midnight(zone.day(START))
+    assert world.reads_rows(first - DAY, first + DAY) == [(first - DAY, first)], "where there are no calls"
+
+
+def test_a_visit_added_late_changes_what_calls_are_credited_to(database: Database) -> None:
+    world = World(database)
+    world.call(100, visit_id=world.visit(60, channel="Direct", medium="(none)"))
+    world.fold()
+    assert channel(world) == "Direct"
+    world.visit(30, channel="Ads")
+    assert channel(world) == "Ads"
+    world.fold()
+    assert channel(world) == "Ads"
+
+
+def channel(world: World) -> Any:
+    with world.database.snapshot() as connection:
+        (item,) = answers(connection, QUESTIONS[0], Period(keys=[world.key]), Model.LAST_NON_DIRECT)
+        return item["channel"]
+
+
+def test_another_time_zone_has_other_days(database: Database) -> None:
+    world = World(database)
+    world.call(0)
+    world.fold()
+    perform(world, "zone", "Pacific/Apia")
+    assert len(world.reads_rows()) == 1, "the roll-ups are of other days"
+    world.agree()
+    world.fold()
+    assert len(world.reads_rows()) == 2, "before the first call, and today"
+    world.agree()
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
+    """Do something once, when the next fold has read what it reads and has written nothing."""
+
+    def arrange(work: Callable[[], None]) -> None:
+        read = rollups._Fold._read
+
+        def reading(self: Any, connection: Connection, of: Any) -> Any:
+            monkeypatch.setattr(rollups._Fold, "_read", read)
+            found = read(self, connection, of)
+            work()
+            return found
+
+        monkeypatch.setattr(rollups._Fold, "_read", reading)
+
+    return arrange
+
+
+Meanwhile = Callable[[Callable[[], None]], None]
+
+
+def test_what_changes_while_its_day_is_folded_is_not_lost(database: Database, meanwhile: Meanwhile) -> None:
+    world = World(database)
+    call = world.call(YESTERDAY)
+    meanwhile(lambda: world.change(call, status="busy", answered_at=NOW))
+    world.fold(1)
+    world.agree()
+    meanwhile(lambda: world.change(call, status="missed", answered_at=None))
+    world.fold()
+    world.agree()
+    world.fold()
+    world.agree()
+    assert world.marks() == 0
+
+
+def test_a_second_change_of_an_hour_is_not_lost(database: Database, meanwhile: Meanwhile) -> None:
+    """Also where the mark of the first one, which came after the fold began, would serve for both."""
+    world = World(database)
+    call = world.call(0)
+    world.fold()
+    world.change(call, status="busy")
+    fold = rollups._Fold(database, world.site_id)
+    fold._begin()
+    world.change(call, talk_seconds=5.0)
+    meanwhile(lambda: world.change(call, talk_seconds=7.0))
+    while fold._step():
+        pass
+    world.agree()
+    world.fold()
+    world.agree()
+    assert world.marks() == 0
+
+
+def test_of_two_folds_at_once_one_is_late(database: Database, meanwhile: Meanwhile) -> None:
+    world = World(database)
+    call = world.call(YESTERDAY)
+
+    def change_and_fold() -> None:
+        world.change(call, status="busy", answered_at=NOW)
+        world.fold()
+
+    meanwhile(change_and_fold)
+    world.fold()
+    world.agree()
+    assert world.marks() == 0
+
+
+def test_a_change_that_is_committed_after_the_fold_is_not_lost(postgresql_database: Database) -> None:
+    """Its transaction began before the fold, and ends after it."""
+    world = World(postgresql_database)
+    call = world.call(0)
+    world.fold()
+    with postgresql_database.transaction() as connection:
+        connection.execute(update(tables.calls).where(tables.calls.c.id == call).values(status="busy"))
+        world.fold()
+        world.change(world.call(1), status="busy")
+        world.fold()
+    world.agree()
+    world.fold()
+    assert world.marks() == 0
+    world.agree()
+
+
+def test_recorders_do_not_wait_for_each_other(postgresql_database: Database) -> None:
+    """Nor for a fold: each transaction's marks are its own."""
+    world = World(postgresql_database)
+    one, other = world.call(0), world.call(0)
+    done = threading.Event()
+
+    def change_other() -> None:
+        world.change(other, status="busy")
+        done.set()
+
+    with postgresql_database.transaction() as connection:
+        connection.execute(update(tables.calls).where(tables.calls.c.id == one).values(status="busy"))
+        thread = threading.Thread(target=change_other)
+        thread.start()
+        assert done.wait(3)
+    thread.join()
+    world.agree()
+
+
+def test_real_calls_and_their_rebuilding(database: Database) -> None:
+    with database.transaction() as connection:
+        a_site(connection, key="real", static=["+74951230001"])
+        record(SqlCalls(connection), an_answered_call("+74951230001"), NOW, "RU")
+    list(fold_all(database))
+    with database.transaction() as connection:
+        connection.execute(update(tables.calls).values(talk_seconds=1))
+    list(fold_all(database))
+    list(rebuild(database, None, "RU"))
+    with database.snapshot() as connection:
+        for name, report in every_report().items():
+            of_rows = report(connection, Period(keys=["real"], raw=True))
+            assert report(connection, Period(keys=["real"])) == of_rows, name
+        (item,) = answers(connection, QUESTIONS[0], Period(keys=["real"]), Model.FIRST)
+        assert (item["channel"], item["talk_seconds"]) == ("Billboard", 66.1)
+
+
+def test_whole_months_are_kept_until_a_day_of_theirs_changes(database: Database) -> None:
+    world = World(database)
+    for day in range(75):
+        world.call(day * 24 * 60, channel=f"Billboard {day % 3}")
+    world.fold()
+    kept = select(func.count()).select_from(tables.rollup_months).where(tables.rollup_months.c.site_id == world.site_id)
+
+    def months() -> int:
+        with database.snapshot() as connection:
+            return connection.scalar(kept) or 0
+
+    everything = months()
+    assert everything > 0
+    world.agree()
+    whole = (START + 33 * DAY).replace(day=1) + 3 * DAY
+    world.change(world.calls[(whole - START).days], channel="Radio")
+    world.agree()
+    fold_some_days = fold(database, world.site_id)
+    next(fold_some_days)
+    assert months() < everything
+    world.agree()
+    world.fold()
+    assert months() == everything
+    world.agree()
+
+
+@pytest.mark.asyncio
+async def test_the_worker_folds(database: Database) -> None:
+    world = World(database)
+    world.call(0)
+    folder = Folder(database, database.url.render_as_string(hide_password=False))
+    assert await folder.once() > 0
+    assert await folder.once() == 0
+    world.agree()
