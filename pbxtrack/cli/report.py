@@ -22,7 +22,7 @@ from pbxtrack.storage.accuracy import accuracy as accuracy_of
 from pbxtrack.storage.channels import channels as channels_of
 from pbxtrack.storage.curves import shown as curves_shown
 from pbxtrack.storage.sites import time_zones
-from pbxtrack.storage.strangers import PERIOD, pool_numbers
+from pbxtrack.storage.strangers import pool_numbers
 
 _BAR = 20  # characters for all of a share
 _MEASURES = ("site", "month", "calls", "attributed", "coverage", "expected_precision", "known", "precision",
@@ -142,7 +142,7 @@ def numbers(
     listing, or to robots. Take it out of the pool in the site file, and `pbxtrack apply` it.
     """
     with _opened(sites) as connection:
-        items = pool_numbers(connection, since or (until or now()) - PERIOD, until, sites)
+        items = pool_numbers(connection, now(), since, until, sites)
     names = ("site", "pool", "number", "calls", "strangers", "strange_callers", "days", "leaked")
     if not _print_data(items, names, as_csv=as_csv, as_json=as_json):
         heads = [Column("Site"), Column("Pool"), Column("Number"), Column("Calls", right=True)]

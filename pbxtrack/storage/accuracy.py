@@ -17,6 +17,7 @@ from pbxtrack.storage.rows import LEASE_COLUMNS, lease_of
 from pbxtrack.storage.sites import live_sites
 from pbxtrack.storage.tables import calls, leases, numbers, visits
 from pbxtrack.storage.views import came_in
+from pbxtrack.utc import moved
 
 _LONGEST_VISIT = timedelta(days=2)  # how long before a tap its lease may have begun
 
@@ -80,7 +81,7 @@ def _taps(connection: Connection, site_id: int, since: datetime | None, until: d
         .where(leases.c.site_id == site_id, leases.c.taps.is_not(None))
     )
     if since is not None:
-        statement = statement.where(leases.c.started_at >= since - _LONGEST_VISIT)
+        statement = statement.where(leases.c.started_at >= moved(since, -_LONGEST_VISIT))
     if until is not None:
         statement = statement.where(leases.c.started_at < until)
     found: defaultdict[str, list[Tap]] = defaultdict(list)

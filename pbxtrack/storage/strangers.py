@@ -15,9 +15,9 @@ from pbxtrack.pool.leaks import StrangersCalls, leaked
 from pbxtrack.pool.model import NumberKind
 from pbxtrack.storage.tables import calls, numbers, pools, sites
 from pbxtrack.storage.views import came_in
+from pbxtrack.utc import moved
 
-PERIOD = timedelta(days=30)
-"""Of how long back calls are looked at, where nothing else is asked for."""
+_PERIOD = timedelta(days=30)
 
 
 class _Heard(NamedTuple):
@@ -29,12 +29,14 @@ class _Heard(NamedTuple):
 
 
 def pool_numbers(
-    connection: Connection, since: datetime, until: datetime | None = None, keys: Sequence[str] = ()
+    connection: Connection, now: datetime, since: datetime | None, until: datetime | None, keys: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
     """Every number of the sites' pools with its calls, how many were strangers', and whether it seems to have leaked.
 
-    Those that leaked come first, then those with most calls. ``keys``: of these sites only.
+    Those that leaked come first, then those with most calls. Without ``since``, of the thirty days before ``until``,
+    or before ``now``. ``keys``: of these sites only.
     """
+    since = since or moved(until or now, -_PERIOD)
     wanted = (
         select(sites.c.id, sites.c.key, sites.c.timezone, pools.c.name.label("pool"), numbers.c.e164)
         .join_from(numbers, sites, sites.c.id == numbers.c.site_id)
