@@ -10,7 +10,8 @@ import pytest
 
 from pbxtrack.calls.events import CallArrived
 from pbxtrack.calls.service import record
-from pbxtrack.pool import service
+from pbxtrack.cli import pool_of_site
+from pbxtrack.pool import service, sizing
 from pbxtrack.pool.model import EventKind, LeaseRequest, Sign
 from pbxtrack.replay.recorded import read_traffic
 from pbxtrack.replay.sizes import Outcome, best, replayed, sizes_around
@@ -93,6 +94,17 @@ def test_what_hinders_it_is_said_in_a_line(ready: Cli) -> None:  # noqa: F811
     assert "leave them out" in ready("pool", "size", "--site", "demo", "--visit", "3m", status=2).err
     assert "are for --site" in ready("pool", "size", "--days", "3", status=2).err
     assert "--site" in ready("pool", "size", "--visit", "3m", status=2).err
+
+
+def test_what_cannot_be_drawn_or_reckoned_is_told_before_the_work(busy: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def replays(*_: object) -> Outcome:
+        raise AssertionError("that was the work")
+
+    monkeypatch.setattr(pool_of_site, "replayed", replays)
+    told = busy.fails("pool", "size", "--site", "demo", "--svg", "none/x.svg", status=2)
+    assert "there is no folder 'none'" in told
+    monkeypatch.setattr(sizing, "MAX_LOAD", 10.0)
+    assert "a load of 15" in busy.fails("pool", "size", "--site", "demo", "--hold", "30m")
 
 
 def outcome(numbers: int, accuracy: float | None, blocking: float) -> Outcome:

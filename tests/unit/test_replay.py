@@ -184,6 +184,40 @@ def test_a_sign_of_life_and_a_call_need_their_visit(tmp_path: Path) -> None:
     assert "no visit 's9' began before the call 'c1'" in str(called.exception)
 
 
+@pytest.mark.parametrize("name", ["trace.jsonl", "link.jsonl", "site.toml"])
+def test_what_is_read_is_not_written_over(tmp_path: Path, name: str) -> None:
+    trace, site = tmp_path / "trace.jsonl", tmp_path / "site.toml"
+    trace.write_bytes(b"\n".join(lines(DAY)))
+    site.write_text(SITE)
+    (tmp_path / "link.jsonl").symlink_to(trace)
+    before = trace.read_bytes(), site.read_text()
+    result = CliRunner().invoke(replay, [str(trace), "--site", str(site), "--out", str(tmp_path / name)])
+    assert result.exit_code == 2
+    assert "would be emptied" in result.output
+    assert (trace.read_bytes(), site.read_text()) == before
+    nowhere = CliRunner().invoke(replay, ["/dev/null", "--numbers", "5", "--out", "/dev/null"])
+    assert nowhere.exit_code == 0, nowhere.output
+
+
+def test_a_file_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.jsonl"
+    trace.write_bytes(b"no trace")
+    for out, reason in ((tmp_path / "none" / "x", "there is no folder"), (tmp_path, "is a directory")):
+        result = CliRunner().invoke(replay, [str(trace), "--numbers", "5", "--out", str(out)])
+        assert result.exit_code == 2
+        assert reason in result.output
+    trace.write_bytes(b"\n".join(lines(DAY)))
+    full = CliRunner().invoke(replay, [str(trace), "--numbers", "5", "--out", "/dev/full"])
+    assert "/dev/full cannot be written: No space left on device" in str(full.exception)
+
+
+def test_a_file_that_cannot_be_read_is_told_in_a_line() -> None:
+    result = CliRunner().invoke(replay, ["/proc/self/mem", "--numbers", "5"])
+    assert "/proc/self/mem cannot be read: Input/output error" in str(result.exception)
+    endless = CliRunner().invoke(replay, ["/dev/zero", "--numbers", "5"])
+    assert "line 1 is none of a trace: it is longer than 65536 bytes" in str(endless.exception)
+
+
 def test_reading_makes_typed_events() -> None:
     visited, renewed, called = read(lines([DAY[0], DAY[3], DAY[5]]))
     assert isinstance(visited, Visited)
