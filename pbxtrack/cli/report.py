@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,6 +16,7 @@ from pbxtrack.cli.options import Moment, json_option, print_json
 from pbxtrack.cli.table import Column, print_table
 from pbxtrack.cli.text import visible
 from pbxtrack.config import load
+from pbxtrack.spreadsheet import csv_line
 from pbxtrack.storage.accuracy import accuracy as accuracy_of
 from pbxtrack.storage.channels import channels as channels_of
 from pbxtrack.storage.curves import shown as curves_shown
@@ -65,17 +64,8 @@ def _print_data(items: Sequence[Mapping[str, Any]], names: Sequence[str], *, as_
     if as_json:
         print_json(items)
     elif as_csv:
-        out = csv.writer(sys.stdout, lineterminator="\n")
-        out.writerow(names)
-        out.writerows([_cell(item[name]) for name in names] for item in items)
+        click.echo("".join(map(csv_line, (names, *([item[name] for name in names] for item in items)))), nl=False)
     return as_csv or as_json
-
-
-def _cell(value: object) -> object:
-    """A value that no spreadsheet takes for a formula: some of them come from visitors."""
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) and not value[1:].isdigit():
-        return f"'{value}"
-    return value
 
 
 @click.group()
