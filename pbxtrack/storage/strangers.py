@@ -51,7 +51,13 @@ def pool_numbers(
     by_pool: defaultdict[tuple[str, str], list[StrangersCalls]] = defaultdict(list)
     for row in listed:
         by_pool[row.key, row.pool].append(_strangers(row.e164, ZoneInfo(row.timezone), heard[row.e164]))
-    gone = {number for pool in by_pool.values() for number in leaked(pool)}
+    gone = {
+        number
+        for (site, name), pool in by_pool.items()
+        for number in leaked(
+            pool, [one for key in by_pool if key[0] == site and key[1] != name for one in by_pool[key]]
+        )
+    }
     strange = {one.number: one for pool in by_pool.values() for one in pool}
     items = [
         {
