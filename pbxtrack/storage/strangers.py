@@ -50,7 +50,7 @@ def pool_numbers(
     heard = _heard(connection, {row.id for row in listed}, since, until)
     by_pool: defaultdict[tuple[str, str], list[StrangersCalls]] = defaultdict(list)
     for row in listed:
-        by_pool[row.key, row.pool].append(_strangers(row.e164, ZoneInfo(row.timezone), heard[row.e164]))
+        by_pool[row.key, row.pool].append(_strangers(row.e164, ZoneInfo(row.timezone), heard[row.id, row.e164]))
     gone = {
         number
         for (site, name), pool in by_pool.items()
@@ -64,7 +64,7 @@ def pool_numbers(
             "site": row.key,
             "pool": row.pool,
             "number": row.e164,
-            "calls": len(heard[row.e164]),
+            "calls": len(heard[row.id, row.e164]),
             "strangers": strange[row.e164].calls,
             "strange_callers": strange[row.e164].callers,
             "days": strange[row.e164].days,
@@ -77,14 +77,20 @@ def pool_numbers(
 
 def _heard(
     connection: Connection, site_ids: set[int], since: datetime, until: datetime | None
-) -> defaultdict[str, list[_Heard]]:
+) -> defaultdict[tuple[int, str], list[_Heard]]:
+    """The calls of each site to each number: one that was another site's was called for other reasons then."""
     statement = select(
-        calls.c.dialled, calls.c.caller, calls.c.started_at, calls.c.method, calls.c.corrected_visit_id
+        calls.c.site_id,
+        calls.c.dialled,
+        calls.c.caller,
+        calls.c.started_at,
+        calls.c.method,
+        calls.c.corrected_visit_id,
     ).where(calls.c.site_id.in_(site_ids), *came_in(since, until))
-    heard: defaultdict[str, list[_Heard]] = defaultdict(list)
+    heard: defaultdict[tuple[int, str], list[_Heard]] = defaultdict(list)
     for row in connection.execute(statement):
         strange = row.method == Method.NONE.value and row.corrected_visit_id is None
-        heard[row.dialled].append(_Heard(row.started_at, row.caller, strange))
+        heard[row.site_id, row.dialled].append(_Heard(row.started_at, row.caller, strange))
     return heard
 
 

@@ -6,7 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 
+from pbxtrack.storage import tables
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.strangers import pool_numbers
 from tests.contract.api_client import T0, a_token, put_call, running
@@ -53,3 +55,19 @@ def test_a_number_alone_in_its_pool_is_compared_with_the_sites_others(database: 
     found = report(database)
     assert [key for key, item in found.items() if item["leaked"]] == [("demo", LISTED)]
     assert found["other", "+74951230200"]["strange_callers"] == 12, "with which no other can be compared"
+
+
+def test_a_number_that_changed_hands_has_the_calls_of_the_site_alone(database: Database) -> None:
+    with database.transaction() as connection:
+        a_site(connection, pool=[LISTED, QUIET])
+        other = a_site(connection, key="other", pool=["+74951230200"])
+    put_call(database, 0, dialled=LISTED)
+    with database.transaction() as connection:
+        pool = connection.scalar(select(tables.pools.c.id).where(tables.pools.c.site_id == other))
+        moved = update(tables.numbers).where(tables.numbers.c.e164 == LISTED)
+        connection.execute(moved.values(site_id=other, pool_id=pool))
+    put_call(database, DAY, dialled=LISTED)
+    put_call(database, DAY + 1, dialled=LISTED)
+    for keys in ((), ("other",)):
+        item = report(database, *keys)["other", LISTED]
+        assert (item["calls"], item["strangers"], item["days"]) == (2, 2, 1)
