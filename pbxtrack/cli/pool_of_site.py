@@ -80,7 +80,7 @@ def show(
 
 def _read(key: str, days: timedelta) -> tuple[Site, Traffic]:
     until = now()
-    with open_database(load()) as database, database.transaction() as connection:
+    with open_database(load()) as database, database.reading() as connection:
         sites = {site.key: site for site in read_sites(connection)}
         if key not in sites:
             raise no_site(key, sites)

@@ -50,7 +50,7 @@ def _as_data(command: _Command) -> _Command:
 @contextmanager
 def _opened(sites: Sequence[str]) -> Iterator[Connection]:
     """The database; PbxtrackError where one of the sites is not in it."""
-    with open_database(load()) as database, database.transaction() as connection:
+    with open_database(load()) as database, database.reading() as connection:
         there = time_zones(connection)
         if unknown := next((site for site in sites if site not in there), None):
             raise no_site(unknown, there)

@@ -43,7 +43,10 @@ log = structlog.get_logger(__name__)
 
 
 class Database:
-    """One database. Use :meth:`read` and :meth:`write` from asyncio, :meth:`transaction` from anywhere else."""
+    """One database.
+
+    Use :meth:`read` and :meth:`write` from asyncio, :meth:`reading` and :meth:`transaction` from anywhere else.
+    """
 
     def __init__(self, url: str, *, statement_timeout: float = 5.0, batches: bool = False) -> None:
         """``statement_timeout`` in seconds bounds every statement on PostgreSQL. ``batches``: to write very much."""
@@ -60,6 +63,15 @@ class Database:
         """A transaction that commits at the end; StorageUnavailable where the database does not answer."""
         with translated_errors(self.url.database if self.is_sqlite else None), self.engine.begin() as connection:
             yield connection
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection to read with, which keeps nobody from writing; on SQLite, on a snapshot of the data.
+
+        StorageUnavailable where the database does not answer.
+        """
+        with translated_errors(self.url.database if self.is_sqlite else None), self.engine.connect() as connection:
+            yield connection.execution_options(pbxtrack_reading=True)
 
     def look_again(self) -> None:
         """Let PostgreSQL look how large its tables are: while they grow quickly, its plans are for what they were.
@@ -119,9 +131,9 @@ class Database:
         self._write_threads.submit(run)
 
     def read_now(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` on a snapshot of the data, in the calling thread. Raises StorageUnavailable."""
-        with translated_errors(self.url.database if self.is_sqlite else None), self.engine.connect() as connection:
-            return work(connection.execution_options(pbxtrack_reading=True))
+        """Run ``work`` with :meth:`reading`, in the calling thread. Raises StorageUnavailable."""
+        with self.reading() as connection:
+            return work(connection)
 
     def _writing(self, work: Callable[[Connection], T]) -> T:
         with self.transaction() as connection:
