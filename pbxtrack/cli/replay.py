@@ -91,7 +91,7 @@ def _lines(trace: Path) -> Iterator[bytes]:
 
 
 def _same_file(out: Path, source: Path) -> bool:
-    if not out.is_file():  # a device, which nothing empties
+    if not os.path.isfile(out):  # a device, which nothing empties
         return False
     return os.path.samestat(out.stat(), os.fstat(0) if str(source) == "-" else source.stat())
 

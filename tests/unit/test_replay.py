@@ -207,6 +207,8 @@ def test_a_file_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) -
         assert result.exit_code == 2
         assert reason in result.output
     trace.write_bytes(b"\n".join(lines(DAY)))
+    named = CliRunner().invoke(replay, [str(trace), "--numbers", "5", "--out", str(tmp_path / ("x" * 300))])
+    assert "x cannot be written: File name too long" in str(named.exception)
     full = CliRunner().invoke(replay, [str(trace), "--numbers", "5", "--out", "/dev/full"])
     assert "/dev/full cannot be written: No space left on device" in str(full.exception)
 
