@@ -95,7 +95,7 @@ def _measure(database: Database, count: int, since: datetime, until: datetime) -
     period = Period(since + timedelta(hours=30), until)  # days that are not whole at both ends
     reports = {}
     for name, report in _REPORTS.items():
-        with database.snapshot() as connection:
+        with database.reading() as connection:
             times = [_seconds(lambda report=report, connection=connection: report(connection, period))  # type: ignore[misc]
                      for _ in range(_TIMES)]  # fmt: skip
             start = time.perf_counter()
@@ -103,14 +103,14 @@ def _measure(database: Database, count: int, since: datetime, until: datetime) -
             raw = time.perf_counter() - start
             assert report(connection, period) == of_rows, f"{name} is not what the rows say"
         reports[name] = {"seconds": round(statistics.median(times), 4), "raw": round(raw, 3)}
-    with database.snapshot() as connection:
+    with database.reading() as connection:
         plain = _seconds(lambda: connection.execute(_plain(period)).all())
     with database.transaction() as connection:
         for day in range(_DIRTY):
             at = until - timedelta(days=30 + day)
             near = select(calls.c.id).where(calls.c.started_at >= at).order_by(calls.c.started_at).limit(1)
             connection.execute(update(calls).where(calls.c.id == near.scalar_subquery()).values(qualified=True))
-    with database.snapshot() as connection:
+    with database.reading() as connection:
         dirty = _seconds(lambda: _REPORTS["channels"](connection, period))
     again = _seconds(lambda: list(fold_all(database)))
     return {

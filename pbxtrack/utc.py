@@ -1,13 +1,14 @@
-"""Times as text that sorts, many at once."""
+"""Times in UTC: as text that sorts, many at once; and moved, as far as there are times."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import orjson
 
 _WIDTH = len("2026-11-23 12:00:00.000000")
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 def texts(times: Sequence[datetime]) -> list[str]:
@@ -31,3 +32,14 @@ def text(at: datetime) -> str:
     if at.tzinfo is None:
         raise ValueError("a time without a time zone cannot be stored")
     return at.astimezone(UTC).isoformat(" ", "microseconds")[:_WIDTH]
+
+
+def moved(at: datetime, by: timedelta) -> datetime:
+    """The time so much later, or earlier; the last or the first that there is, where it would be beyond.
+
+    For times from outside: nobody means the year 1, but whoever asks for it means all that there is.
+    """
+    try:
+        return at + by
+    except OverflowError:
+        return _LAST if by > timedelta() else _FIRST

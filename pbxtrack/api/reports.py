@@ -32,7 +32,7 @@ from pbxtrack.reports.questions import CAMPAIGNS, CHANNELS, KEYWORDS, OPERATORS,
 from pbxtrack.storage import curves
 from pbxtrack.storage.accuracy import accuracy
 from pbxtrack.storage.reports import Period, answers, hours_of_week, totals, trend
-from pbxtrack.storage.strangers import PERIOD, pool_numbers
+from pbxtrack.storage.strangers import pool_numbers
 
 
 async def report_accuracy(request: web.Request, query: ReportQuery) -> web.Response:
@@ -44,8 +44,9 @@ async def report_accuracy(request: web.Request, query: ReportQuery) -> web.Respo
 
 async def report_numbers(request: web.Request, query: ReportQuery) -> web.Response:
     services = request.app[SERVICES]
-    since = query.since or (query.until or services.now()) - PERIOD
-    items = await services.database.read(lambda connection: pool_numbers(connection, since, query.until, query.site))
+    items = await services.database.read(
+        lambda connection: pool_numbers(connection, services.now(), query.since, query.until, query.site)
+    )
     return answer({"items": items, "next": None})
 
 

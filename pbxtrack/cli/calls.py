@@ -50,7 +50,7 @@ def calls(
     found = CallFilter(
         caller=read_caller(caller, region), withheld=withheld, dialled=read_caller(dialled, region), **which
     )
-    with open_database(settings) as database, database.transaction() as connection:
+    with open_database(settings) as database, database.reading() as connection:
         items, following = _pages(connection, found, limit)
         zones = time_zones(connection)
     unknown = next((site for site in found.sites if site not in zones), None)
@@ -70,7 +70,7 @@ def calls(
 @json_option
 def show(call_id: str, as_json: bool) -> None:
     """One call: what happened, when, and why it is attributed as it is."""
-    with open_database() as database, database.transaction() as connection:
+    with open_database() as database, database.reading() as connection:
         call = call_detail(connection, call_id)
         timeline = call_timeline(connection, call_id)
         zones = time_zones(connection)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import click
 
+from pbxtrack.errors import PbxtrackError
 from pbxtrack.sitefile import values
 from pbxtrack.storage.times import rfc3339
 
@@ -48,6 +53,33 @@ class Moment(click.ParamType[datetime]):
             self.fail(
                 f"{value!r} is no time: write 2026-11-22, 2026-11-22T15:04:05Z, or 2h for two hours ago", param, ctx
             )
+
+
+class OutFile(click.Path):
+    """A file to be written. That it can be is asked before the work whose result it is for."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, dir_okay=False, writable=True)
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        path = super().convert(value, param, ctx)
+        folder = os.path.dirname(path) or os.curdir
+        if not os.path.isdir(folder):
+            self.fail(f"there is no folder {os.fsdecode(folder)!r}", param, ctx)
+        if not os.path.exists(path) and not os.access(folder, os.W_OK):
+            self.fail(f"the folder {os.fsdecode(folder)!r} cannot be written", param, ctx)
+        return path
+
+
+@contextmanager
+def writing(path: Path | None) -> Iterator[None]:
+    """What is written is this file: PbxtrackError, which names it, where that fails."""
+    try:
+        yield
+    except OSError as error:
+        raise PbxtrackError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 def print_json(value: Any) -> None:

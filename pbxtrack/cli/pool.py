@@ -11,12 +11,13 @@ from typing import Any
 
 import click
 
-from pbxtrack.cli.options import Duration, json_option, print_json
+from pbxtrack.cli.options import Duration, OutFile, json_option, print_json
 from pbxtrack.cli.table import Column, print_table
 from pbxtrack.cli.text import count
 from pbxtrack.pool import sizing
 from pbxtrack.pool.policy import MAX_HOLD, MIN_HOLD
 
+_MAX_PRICE = 1e12  # of a number, in any currency
 _AROUND = 20  # sizes in the table differ by one number in so many of the answer
 
 
@@ -37,7 +38,7 @@ def pool() -> None:
 @pool.command()
 @click.option("--site", help="Reckon from this site's own traffic (its key): replay it at other sizes and holds.")
 @click.option("--days", type=click.IntRange(1, 90), help="Of the last so many days; 7 unless given.  [--site]")
-@click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Draw the curve into a file.  [--site]")
+@click.option("--svg", type=OutFile(), help="Draw the curve into a file.  [--site]")
 @click.option("--visits-per-hour", "visits", type=float, help="New visits in an hour, a busy one.")
 @click.option("--visit", type=Duration(), help="How long a visit lasts on average: 3m.")
 @click.option("--hold", type=Duration(), help="For how long numbers are held after it: 30m.")
@@ -62,8 +63,8 @@ def size(
     Who comes while every number is held for somebody else is shown the overflow number, and cannot be told from others
     who are. With --site, the site's own visits and calls are replayed besides. See `docs/pool-size.md`.
     """
-    if price is not None and not (math.isfinite(price) and price >= 0):
-        raise click.BadParameter("must be a price, 0 or more", param_hint="--price")
+    if price is not None and not 0 <= price <= _MAX_PRICE:
+        raise click.BadParameter(f"must be a price, 0 or more, {_MAX_PRICE:,.0f} at most", param_hint="--price")
     if not 0 < blocking < 1:
         raise click.BadParameter(
             "must be between 0 and 1; write 0.01 for one visitor in a hundred", param_hint="--blocking"

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 
 from pbxtrack.cli.common import no_site, now, open_database
-from pbxtrack.cli.options import print_json
+from pbxtrack.cli.options import print_json, writing
 from pbxtrack.cli.table import Column, print_table
 from pbxtrack.cli.text import count
 from pbxtrack.config import load
@@ -40,7 +40,10 @@ def show(
     site, traffic = _read(key, days)
     have = sum(len(pool.numbers) for pool in site.pools)
     held = hold or site.hold
-    load_ = sizing.offered_load(traffic.busiest, traffic.visit, held)
+    try:
+        load_ = sizing.offered_load(traffic.busiest, traffic.visit, held)
+    except ValueError as error:
+        raise PbxtrackError(str(error)) from None
     needed = sizing.numbers_needed(load_, blocking)
     holds = [hold] if hold else holds_around(site.hold)
     tune_for_batches()
@@ -49,7 +52,8 @@ def show(
     shown = track(tried, "replaying", console=Console(stderr=True), transient=True, disable=quiet)
     outcomes = [replayed(site, traffic, *one) for one in shown]
     if svg:
-        svg.write_text(picture(outcomes, site.name), encoding="utf-8")
+        with writing(svg):
+            svg.write_text(picture(outcomes, site.name), encoding="utf-8")
     if as_json:
         print_json(
             {
@@ -76,7 +80,7 @@ def show(
 
 def _read(key: str, days: timedelta) -> tuple[Site, Traffic]:
     until = now()
-    with open_database(load()) as database, database.transaction() as connection:
+    with open_database(load()) as database, database.reading() as connection:
         sites = {site.key: site for site in read_sites(connection)}
         if key not in sites:
             raise no_site(key, sites)

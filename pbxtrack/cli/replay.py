@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,14 @@ import click
 import orjson
 
 from pbxtrack.calls.scores import Scored, Scores, score
-from pbxtrack.cli.options import Duration, json_option, print_json
+from pbxtrack.cli.options import Duration, OutFile, json_option, print_json, writing
 from pbxtrack.cli.table import Column, print_table
 from pbxtrack.cli.text import count
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.pool.policy import MAX_HOLD, MIN_HOLD
 from pbxtrack.replay.engine import Engine, Replayed, accuracy, leased, run
 from pbxtrack.replay.site import Stage, bare, of_file
-from pbxtrack.replay.trace import read
+from pbxtrack.replay.trace import MAX_LINE, read
 from pbxtrack.sitefile.model import DEFAULT_GUARANTEED, DEFAULT_HOLD
 from pbxtrack.sitefile.parse import parse
 from pbxtrack.toml_lines import read_bytes
@@ -40,7 +42,7 @@ _MAX_NUMBERS = 1_000_000
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="A site file of one site: its channels, pools and static numbers.",
 )
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write a line of JSON for each call.")
+@click.option("--out", type=OutFile(), help="Write a line of JSON for each call.")
 @json_option
 def replay(
     trace: Path,
@@ -61,14 +63,14 @@ def replay(
     for span, option in ((hold, "--hold"), (hold_guaranteed, "--hold-guaranteed")):
         if span is not None and not MIN_HOLD <= span <= MAX_HOLD:
             raise click.BadParameter("must be between 1m and 30d", param_hint=option)
+    if out is not None and any(_same_file(out, source) for source in (trace, site_file) if source is not None):
+        raise click.BadParameter("is what is read, and would be emptied", param_hint="--out")
     stage = _stage(site_file, numbers, hold, hold_guaranteed)
     engine = Engine(stage.site, stage.pools, stage.static)
     tune_for_one_run()
     replayed: list[Replayed] = []
-    with ExitStack() as files:
-        lines = files.enter_context(click.open_file(str(trace), "rb"))
-        written = files.enter_context(out.open("wb")) if out else None
-        for call in run(engine, read(lines)):
+    with writing(out), out.open("wb") if out else nullcontext() as written:
+        for call in run(engine, read(_lines(trace))):
             replayed.append(call)
             if written:
                 written.write(orjson.dumps(_line(call), option=orjson.OPT_APPEND_NEWLINE))
@@ -77,6 +79,21 @@ def replay(
         print_json(summary)
     else:
         _print(summary)
+
+
+def _lines(trace: Path) -> Iterator[bytes]:
+    """The file's lines; of one that is too long, pieces that are. Raises PbxtrackError where it cannot be read."""
+    try:
+        with click.open_file(str(trace), "rb") as file:
+            yield from iter(partial(file.readline, MAX_LINE + 1), b"")
+    except OSError as error:
+        raise PbxtrackError(f"{trace} cannot be read: {error.strerror or error}") from None
+
+
+def _same_file(out: Path, source: Path) -> bool:
+    if not os.path.isfile(out):  # a device, which nothing empties
+        return False
+    return os.path.samestat(out.stat(), os.fstat(0) if str(source) == "-" else source.stat())
 
 
 def _stage(path: Path | None, numbers: int | None, hold: timedelta | None, guaranteed: timedelta | None) -> Stage:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -29,13 +27,14 @@ from pbxtrack.reports.questions import (
     By,
     Question,
 )
+from pbxtrack.spreadsheet import csv_line
 from pbxtrack.storage.accuracy import accuracy as accuracy_of
 from pbxtrack.storage.curves import shown as curves_shown
 from pbxtrack.storage.reports import MAX_ROWS, Period, answers, hours_of_week
 from pbxtrack.storage.reports import totals as totals_of
 from pbxtrack.storage.reports import trend as trend_of
 from pbxtrack.storage.sites import time_zones
-from pbxtrack.storage.strangers import PERIOD, pool_numbers
+from pbxtrack.storage.strangers import pool_numbers
 
 _BAR = 20  # characters for all of a share
 _MEASURES = ("site", "month", "calls", "attributed", "coverage", "expected_precision", "known", "precision",
@@ -64,7 +63,7 @@ def _as_data(command: _Command) -> _Command:
 @contextmanager
 def _opened(sites: Sequence[str]) -> Iterator[Connection]:
     """The database; PbxtrackError where one of the sites is not in it."""
-    with open_database(load()) as database, database.snapshot() as connection:
+    with open_database(load()) as database, database.reading() as connection:
         there = time_zones(connection)
         if unknown := next((site for site in sites if site not in there), None):
             raise no_site(unknown, there)
@@ -78,17 +77,8 @@ def _print_data(items: Sequence[Mapping[str, Any]], names: Sequence[str], *, as_
     if as_json:
         print_json(items)
     elif as_csv:
-        out = csv.writer(sys.stdout, lineterminator="\n")
-        out.writerow(names)
-        out.writerows([_cell(item[name]) for name in names] for item in items)
+        click.echo("".join(map(csv_line, (names, *([item[name] for name in names] for item in items)))), nl=False)
     return as_csv or as_json
-
-
-def _cell(value: object) -> object:
-    """A value that no spreadsheet takes for a formula: some of them come from visitors."""
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) and not value[1:].isdigit():
-        return f"'{value}"
-    return value
 
 
 @click.group()
@@ -241,7 +231,7 @@ def numbers(
     listing, or to robots. Take it out of the pool in the site file, and `pbxtrack apply` it.
     """
     with _opened(sites) as connection:
-        items = pool_numbers(connection, since or (until or now()) - PERIOD, until, sites)
+        items = pool_numbers(connection, now(), since, until, sites)
     names = ("site", "pool", "number", "calls", "strangers", "strange_callers", "days", "leaked")
     if not _print_data(items, names, as_csv=as_csv, as_json=as_json):
         heads = [Column("Site"), Column("Pool"), Column("Number"), Column("Calls", right=True)]

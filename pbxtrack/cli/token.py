@@ -54,7 +54,7 @@ def revoke(token_: str) -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """Every token, without its secret."""
-    with open_database() as database, database.transaction() as connection:
+    with open_database() as database, database.reading() as connection:
         found = list_tokens(connection)
     if as_json:
         print_json([asdict(known) for known in found])

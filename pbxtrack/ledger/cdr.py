@@ -45,6 +45,7 @@ _SAMPLE = (None, 16, 0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 13)  # the mapping in Asteri
 _LAYOUTS = ((_OURS, range(20, 21)), (_CSV, range(17, 19)), (_SAMPLE, range(17, 20)))
 _PLACEHOLDERS = frozenset({"0", "i", "s", "T", "h"})
 _CLID = re.compile(r'\s*"?(.*?)"?\s*<[^<>]*>\s*', re.DOTALL)
+_YEARS = range(1971, 5_138)  # as far as seconds since 1970 go, in any zone
 _SECOND = timedelta(seconds=1)  # times and ids are cut to whole ones
 _LATE = 5_000  # records after which no more is said of a call
 _MAX_ROWS = 1_000  # of a call
@@ -107,6 +108,8 @@ def _time(text: str, zone: tzinfo, uniqueid: str) -> datetime | None:
     try:
         local = datetime.fromisoformat(text)
     except ValueError:
+        return None
+    if local.year not in _YEARS:
         return None
     if local.tzinfo is not None:
         return local.astimezone(UTC)

@@ -38,7 +38,7 @@ def offered_load(visits_per_hour: float, visit: timedelta, hold: timedelta) -> f
     ``visits_per_hour`` of the busiest hours; ``visit``: the mean from a visit's first sign of life to its last;
     ``hold``: how long the number is kept after that.
     """
-    return _sound(visits_per_hour * (visit + hold).total_seconds() / 3_600)
+    return _sound(visits_per_hour * (visit.total_seconds() + hold.total_seconds()) / 3_600)
 
 
 def blocking(numbers: int, load: float) -> float:

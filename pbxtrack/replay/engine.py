@@ -244,3 +244,5 @@ def run(engine: Engine, events: Iterator[Visited | Renewed | Called]) -> Iterato
             engine.visit(event)
         else:
             yield engine.call(event)
+    if signs:
+        engine.renew(signs)

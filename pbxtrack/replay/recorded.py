@@ -1,26 +1,27 @@
 """A site's own traffic, as it was recorded, as the events of a trace; and what it is at its busiest.
 
-Whom a call came from is not known but by what attribution said: that is taken for true. Heartbeats are not kept, so a
-visit gives them once a minute until its last sign of life. A call that nobody was said to have made rings a number of
-the pool by turns.
+Whom a call came from is not known but by what people said, or else attribution: that is taken for true. Heartbeats are
+not kept, so a visit gives them once a minute until its last sign of life. A call that nobody was said to have made, or
+that people said a channel brought and no visit, rings a number of the pool by turns.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import attrgetter
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, select
 
+from pbxtrack.calls.attribution import Method
 from pbxtrack.calls.evidence import SURE_ENOUGH
-from pbxtrack.pool.model import EventKind, NumberKind
-from pbxtrack.pool.policy import HEARTBEAT
+from pbxtrack.pool.model import EventKind
+from pbxtrack.pool.policy import HEARTBEAT, VISIT_GAP
 from pbxtrack.replay.trace import Called, Event, Renewed, Visited
-from pbxtrack.storage.tables import calls, numbers, sites, visit_events, visits
+from pbxtrack.storage.tables import calls, sites, visit_events, visits
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,20 @@ class Traffic:
 
 
 def read_traffic(connection: Connection, site: str, since: datetime, until: datetime) -> Traffic:
-    """The traffic of a site (its key), of visits that began in that time."""
+    """The traffic of a site (its key), of visits that began in that time, and until its end."""
     began = [
         visits.c.site_id == select(sites.c.id).where(sites.c.key == site).scalar_subquery(),
         visits.c.started_at >= since,
         visits.c.started_at < until,
     ]
+    deeds: defaultdict[str, list[tuple[datetime, EventKind]]] = defaultdict(list)
+    for deed in connection.execute(
+        select(visit_events.c.visit_id, visit_events.c.at, visit_events.c.kind)
+        .join_from(visit_events, visits, visits.c.id == visit_events.c.visit_id)
+        .where(*began, visit_events.c.at < until)
+        .order_by(visit_events.c.visit_id, visit_events.c.id)
+    ):
+        deeds[deed.visit_id].append((deed.at, EventKind(deed.kind)))
     visited: dict[str, Visited] = {}
     signs: list[Renewed] = []
     hours: Counter[int] = Counter()
@@ -63,19 +72,14 @@ def read_traffic(connection: Connection, site: str, since: datetime, until: date
         ).where(*began).order_by(visits.c.started_at, visits.c.id)
     )  # fmt: skip
     for row in rows:
-        at, last = (row.started_at - since).total_seconds(), (row.seen_at - since).total_seconds()
+        did = deeds[row.id]
+        seen = _seen(row.seen_at, max([row.started_at, *(time for time, _ in did)]), until)
+        at, last = (row.started_at - since).total_seconds(), (seen - since).total_seconds()
         visited[row.id] = Visited(at, row.id, row.visitor_id, row.page, row.referrer, row.region)
         signs += _heartbeats(row.id, at, last)
+        signs += [Renewed(max((time - since).total_seconds(), at), row.id, event) for time, event in did]
         hours[int(at // 3_600)] += 1
         lasted += last - at
-    events = (
-        select(visit_events.c.visit_id, visit_events.c.at, visit_events.c.kind)
-        .join_from(visit_events, visits, visits.c.id == visit_events.c.visit_id)
-        .where(*began)
-    )
-    for event in connection.execute(events):
-        at = max((event.at - since).total_seconds(), visited[event.visit_id].at)
-        signs.append(Renewed(at, event.visit_id, EventKind(event.kind)))
     signs.sort(key=attrgetter("at"))
     known, strangers = _calls(connection, site, since, until, visited)
     return Traffic(
@@ -88,11 +92,20 @@ def read_traffic(connection: Connection, site: str, since: datetime, until: date
     )
 
 
+def _seen(seen: datetime, did: datetime, until: datetime) -> datetime:
+    """A visit's last sign of life in that time; where its own is much later, as long as one goes on after a deed.
+
+    Then a clock was wrong: signs a minute apart until that time could be millions.
+    """
+    return min(seen if seen <= until + VISIT_GAP else did + VISIT_GAP, until)
+
+
 def _heartbeats(visit: str, at: float, last: float) -> Iterator[Renewed]:
     every = HEARTBEAT.total_seconds()
-    for beat in range(1, int((last - at) // every) + 1):
+    beats = int((last - at) // every)
+    for beat in range(1, beats + 1):
         yield Renewed(at + beat * every, visit, None)
-    if last > at:
+    if last > at + beats * every:
         yield Renewed(last, visit, None)
 
 
@@ -102,17 +115,22 @@ def _calls(
     """(those of visits, those of strangers); calls of visits before ``since`` are neither."""
     known: list[Called] = []
     strangers: list[Called] = []
-    visit_id = func.coalesce(calls.c.corrected_visit_id, calls.c.visit_id).label("visit_id")
+    corrected = calls.c.corrected_channel.is_not(None)
     rows = connection.execute(
-        select(calls.c.id, calls.c.started_at, calls.c.caller, calls.c.confidence, visit_id)
-        .join_from(calls, numbers, numbers.c.e164 == calls.c.dialled)
-        .join(sites, sites.c.id == calls.c.site_id)
+        select(
+            calls.c.id,
+            calls.c.started_at,
+            calls.c.caller,
+            case((corrected, calls.c.corrected_visit_id), else_=calls.c.visit_id).label("visit_id"),
+            case((corrected, 1.0), else_=calls.c.confidence).label("confidence"),
+        )
+        .join_from(calls, sites, sites.c.id == calls.c.site_id)
         .where(
             sites.c.key == site,
             calls.c.started_at >= since,
             calls.c.started_at < until,
             calls.c.outbound.is_(None),
-            numbers.c.kind != NumberKind.STATIC.value,
+            calls.c.method != Method.STATIC.value,
         )
         .order_by(calls.c.started_at, calls.c.id)
     )

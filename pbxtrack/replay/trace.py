@@ -57,16 +57,26 @@ Event = Visited | Renewed | Called
 def read(lines: Iterable[bytes]) -> Iterator[Event]:
     """The events of a trace. Raises InvalidTrace, naming the line."""
     before = 0.0
+    visitors: dict[str, str] = {}  # by their visits
+    calls: set[str] = set()
     for index, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             event = _event(line)
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
+        except (KeyError, ValueError, TypeError) as error:
             raise InvalidTrace(f"line {index} is none of a trace: {_reason(error)}") from None
         if event.at < before:
             raise InvalidTrace(f"line {index} is earlier than the one before it: a trace is ordered by `t`")
         before = event.at
+        # What is told of a visit or a call names it: of two of one name, nobody could say of which.
+        if isinstance(event, Visited):
+            if visitors.setdefault(event.visit, event.visitor) != event.visitor:
+                raise InvalidTrace(f"line {index} says that the visit {event.visit!r} is of another visitor")
+        elif isinstance(event, Called):
+            if event.call in calls:
+                raise InvalidTrace(f"line {index} has the call {event.call!r} a second time")
+            calls.add(event.call)
         yield event
 
 
@@ -90,21 +100,29 @@ def _event(line: bytes) -> Event:
     match row["type"]:
         case "renew":
             event = row.get("event")
-            if event is not None and event not in _EVENTS:
+            if event is not None and not (isinstance(event, str) and event in _EVENTS):
                 raise ValueError(f"`event` must be one of {', '.join(_EVENTS)}")
-            return Renewed(at, _text(row, "visit"), None if event is None else _EVENTS[event])
+            return Renewed(at, _name(row, "visit"), None if event is None else _EVENTS[event])
         case "visit":
-            visit = _text(row, "visit")
+            visit = _name(row, "visit")
             page, referrer = _text(row, "page", "", MAX_LINE), _text(row, "referrer", "", MAX_LINE)
-            return Visited(at, visit, _text(row, "visitor", visit), page, referrer, _text(row, "region", ""))
+            return Visited(at, visit, _text(row, "visitor", "") or visit, page, referrer, _text(row, "region", ""))
         case "call":
-            dials = row["dials"]
-            visit, number = dials.get("visit"), dials.get("number")
-            if (visit is None) == (number is None) or not isinstance(visit or number, str):
+            dials = row["dials"] if isinstance(row["dials"], dict) else {}
+            shown, number = dials.get("visit"), dials.get("number")
+            if (shown is None) == (number is None) or not isinstance(shown or number, str):
                 raise ValueError("`dials` must name a visit or a number")
-            return Called(at, _text(row, "call"), _text(row, "from", None), visit, number)
+            return Called(at, _name(row, "call"), _text(row, "from", None), shown, number)
         case other:
-            raise ValueError(f"`type` must be visit, renew or call, not {shorten(str(other))!r}")
+            said = f", not {shorten(other)!r}" if isinstance(other, str) else ""
+            raise ValueError(f"`type` must be visit, renew or call{said}")
+
+
+def _name(row: dict[str, Any], name: str) -> str:
+    value: str = _text(row, name)
+    if not value:
+        raise ValueError(f"`{name}` must not be empty")
+    return value
 
 
 def _text(row: dict[str, Any], name: str, default: Any = ..., most: int = _MAX_ID) -> Any:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, and_, select
 
+from pbxtrack.calls.attribution import Method
+from pbxtrack.calls.evidence import CALLER_BINDING
 from pbxtrack.calls.scores import BANDS, Scored, score
-from pbxtrack.calls.truth import Made, Tap, ToldBy, Truth, truths
-from pbxtrack.pool.model import NumberKind
+from pbxtrack.calls.truth import TAP_TELLS, Made, Tap, ToldBy, Truth, truths
 from pbxtrack.storage.rows import LEASE_COLUMNS, lease_of
 from pbxtrack.storage.sites import live_sites
 from pbxtrack.storage.tables import calls, leases, numbers, visits
 from pbxtrack.storage.views import came_in
-
-_LONGEST_VISIT = timedelta(days=2)  # how long before a tap its lease may have begun
+from pbxtrack.utc import moved
 
 
 class _Said(NamedTuple):
@@ -34,19 +34,27 @@ def accuracy(
 ) -> list[dict[str, Any]]:
     """Of each site its calls to leased numbers from ``since`` on and before ``until``: as a whole, then by month.
 
-    ``keys``: only these sites. Months are of the site's own time zone. Static numbers are certain, and not in it.
+    ``keys``: only these sites. Months are of the site's own time zone. Calls to numbers that were static
+    then are certain, and not in it.
     """
+    # What tells of a call may be another of its caller, so long before or after it.
+    beyond = since and moved(since, -CALLER_BINDING), until and moved(until, CALLER_BINDING)
     listed = []
     for site in live_sites(connection, keys):
-        said = _said(connection, site.id, since, until)
-        known = truths([one.made for one in said], _taps(connection, site.id, since, until))
+        said = _said(connection, site.id, *beyond)
+        told = truths([one.made for one in said], _taps(connection, site.id, *beyond))
+        known = [(one, truth) for one, truth in zip(said, told, strict=True) if _within(one.made.at, since, until)]
         zone = ZoneInfo(site.timezone)
         by_month: defaultdict[str, list[tuple[_Said, Truth | None]]] = defaultdict(list)
-        for one, truth in zip(said, known, strict=True):
+        for one, truth in known:
             by_month[f"{one.made.at.astimezone(zone):%Y-%m}"].append((one, truth))
-        listed.append(_row(site.key, None, list(zip(said, known, strict=True))))
+        listed.append(_row(site.key, None, known))
         listed += [_row(site.key, month, by_month[month]) for month in sorted(by_month, reverse=True)]
     return listed
+
+
+def _within(at: datetime, since: datetime | None, until: datetime | None) -> bool:
+    return (since is None or at >= since) and (until is None or at < until)
 
 
 def _said(connection: Connection, site_id: int, since: datetime | None, until: datetime | None) -> list[_Said]:
@@ -60,10 +68,9 @@ def _said(connection: Connection, site_id: int, since: datetime | None, until: d
             said.c.visitor_id.label("visitor"),
             told.c.visitor_id.label("corrected"),
         )
-        .join_from(calls, numbers, numbers.c.e164 == calls.c.dialled)
-        .outerjoin(said, said.c.id == calls.c.visit_id)
+        .outerjoin_from(calls, said, said.c.id == calls.c.visit_id)
         .outerjoin(told, and_(told.c.id == calls.c.corrected_visit_id, calls.c.corrected_channel.is_not(None)))
-        .where(calls.c.site_id == site_id, *came_in(since, until), numbers.c.kind != NumberKind.STATIC.value)
+        .where(calls.c.site_id == site_id, *came_in(since, until), calls.c.method != Method.STATIC.value)
         .order_by(calls.c.started_at, calls.c.id)
     )
     return [
@@ -80,7 +87,7 @@ def _taps(connection: Connection, site_id: int, since: datetime | None, until: d
         .where(leases.c.site_id == site_id, leases.c.taps.is_not(None))
     )
     if since is not None:
-        statement = statement.where(leases.c.started_at >= since - _LONGEST_VISIT)
+        statement = statement.where(leases.c.seen_at >= moved(since, -TAP_TELLS))  # a tap is a sign of life
     if until is not None:
         statement = statement.where(leases.c.started_at < until)
     found: defaultdict[str, list[Tap]] = defaultdict(list)

@@ -43,7 +43,10 @@ log = structlog.get_logger(__name__)
 
 
 class Database:
-    """One database. Use :meth:`read` and :meth:`write` from asyncio, :meth:`transaction` from anywhere else."""
+    """One database.
+
+    Use :meth:`read` and :meth:`write` from asyncio, :meth:`reading` and :meth:`transaction` from anywhere else.
+    """
 
     def __init__(self, url: str, *, statement_timeout: float = 5.0, batches: bool = False) -> None:
         """``statement_timeout`` in seconds bounds every statement on PostgreSQL. ``batches``: to write very much."""
@@ -60,6 +63,15 @@ class Database:
         """A transaction that commits at the end; StorageUnavailable where the database does not answer."""
         with translated_errors(self.url.database if self.is_sqlite else None), self.engine.begin() as connection:
             yield connection
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection to read with, all of one moment, which keeps nobody from writing. Raises StorageUnavailable."""
+        options: dict[str, Any] = {"pbxtrack_reading": True}
+        if not self.is_sqlite:  # there, a transaction sees others' commits between its statements unless it says so
+            options["isolation_level"] = "REPEATABLE READ"
+        with translated_errors(self.url.database if self.is_sqlite else None), self.engine.connect() as connection:
+            yield connection.execution_options(**options)
 
     def look_again(self) -> None:
         """Let PostgreSQL look how large its tables are: while they grow quickly, its plans are for what they were.
@@ -119,18 +131,9 @@ class Database:
         self._write_threads.submit(run)
 
     def read_now(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` on a snapshot of the data, in the calling thread. Raises StorageUnavailable."""
-        with self.snapshot() as connection:
+        """Run ``work`` with :meth:`reading`, in the calling thread. Raises StorageUnavailable."""
+        with self.reading() as connection:
             return work(connection)
-
-    @contextlib.contextmanager
-    def snapshot(self) -> Iterator[Connection]:
-        """A connection to read from, all that it reads being of one moment. Raises StorageUnavailable."""
-        options: dict[str, Any] = {"pbxtrack_reading": True}
-        if not self.is_sqlite:  # there, a transaction sees others' commits between its statements unless it says so
-            options["isolation_level"] = "REPEATABLE READ"
-        with translated_errors(self.url.database if self.is_sqlite else None), self.engine.connect() as connection:
-            yield connection.execution_options(**options)
 
     def _writing(self, work: Callable[[Connection], T]) -> T:
         with self.transaction() as connection:

@@ -226,7 +226,7 @@ class _Fold:
     def _step(self) -> int:
         """Fold some days; how many, 0 where all are folded."""
         start = time.monotonic()
-        with self._database.snapshot() as connection:
+        with self._database.reading() as connection:
             state = connection.execute(_state, {"site": self._site_id}).one()
             chosen = self._choose(connection, state)
             if chosen is None:

@@ -15,9 +15,9 @@ from pbxtrack.pool.leaks import StrangersCalls, leaked
 from pbxtrack.pool.model import NumberKind
 from pbxtrack.storage.tables import calls, numbers, pools, sites
 from pbxtrack.storage.views import came_in
+from pbxtrack.utc import moved
 
-PERIOD = timedelta(days=30)
-"""Of how long back calls are looked at, where nothing else is asked for."""
+_PERIOD = timedelta(days=30)
 
 
 class _Heard(NamedTuple):
@@ -29,12 +29,14 @@ class _Heard(NamedTuple):
 
 
 def pool_numbers(
-    connection: Connection, since: datetime, until: datetime | None = None, keys: Sequence[str] = ()
+    connection: Connection, now: datetime, since: datetime | None, until: datetime | None, keys: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
     """Every number of the sites' pools with its calls, how many were strangers', and whether it seems to have leaked.
 
-    Those that leaked come first, then those with most calls. ``keys``: of these sites only.
+    Those that leaked come first, then those with most calls. Without ``since``, of the thirty days before ``until``,
+    or before ``now``. ``keys``: of these sites only.
     """
+    since = since or moved(until or now, -_PERIOD)
     wanted = (
         select(sites.c.id, sites.c.key, sites.c.timezone, pools.c.name.label("pool"), numbers.c.e164)
         .join_from(numbers, sites, sites.c.id == numbers.c.site_id)
@@ -48,15 +50,21 @@ def pool_numbers(
     heard = _heard(connection, {row.id for row in listed}, since, until)
     by_pool: defaultdict[tuple[str, str], list[StrangersCalls]] = defaultdict(list)
     for row in listed:
-        by_pool[row.key, row.pool].append(_strangers(row.e164, ZoneInfo(row.timezone), heard[row.e164]))
-    gone = {number for pool in by_pool.values() for number in leaked(pool)}
+        by_pool[row.key, row.pool].append(_strangers(row.e164, ZoneInfo(row.timezone), heard[row.id, row.e164]))
+    gone = {
+        number
+        for (site, name), pool in by_pool.items()
+        for number in leaked(
+            pool, [one for key in by_pool if key[0] == site and key[1] != name for one in by_pool[key]]
+        )
+    }
     strange = {one.number: one for pool in by_pool.values() for one in pool}
     items = [
         {
             "site": row.key,
             "pool": row.pool,
             "number": row.e164,
-            "calls": len(heard[row.e164]),
+            "calls": len(heard[row.id, row.e164]),
             "strangers": strange[row.e164].calls,
             "strange_callers": strange[row.e164].callers,
             "days": strange[row.e164].days,
@@ -69,14 +77,20 @@ def pool_numbers(
 
 def _heard(
     connection: Connection, site_ids: set[int], since: datetime, until: datetime | None
-) -> defaultdict[str, list[_Heard]]:
+) -> defaultdict[tuple[int, str], list[_Heard]]:
+    """The calls of each site to each number: one that was another site's was called for other reasons then."""
     statement = select(
-        calls.c.dialled, calls.c.caller, calls.c.started_at, calls.c.method, calls.c.corrected_visit_id
+        calls.c.site_id,
+        calls.c.dialled,
+        calls.c.caller,
+        calls.c.started_at,
+        calls.c.method,
+        calls.c.corrected_visit_id,
     ).where(calls.c.site_id.in_(site_ids), *came_in(since, until))
-    heard: defaultdict[str, list[_Heard]] = defaultdict(list)
+    heard: defaultdict[tuple[int, str], list[_Heard]] = defaultdict(list)
     for row in connection.execute(statement):
         strange = row.method == Method.NONE.value and row.corrected_visit_id is None
-        heard[row.dialled].append(_Heard(row.started_at, row.caller, strange))
+        heard[row.site_id, row.dialled].append(_Heard(row.started_at, row.caller, strange))
     return heard
 
 

@@ -6,9 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 
 from pbxtrack.pool import service
 from pbxtrack.pool.model import EventKind, LeaseGrant, LeaseRequest, Sign
+from pbxtrack.storage import tables
 from pbxtrack.storage.accuracy import accuracy
 from pbxtrack.storage.annotations import annotate_call
 from pbxtrack.storage.database import Database
@@ -93,6 +95,44 @@ def test_months_are_the_sites_own(site: Database) -> None:
     assert [found[key]["calls"] for key in found] == [2, 1, 1]
     assert [*report(site, since=T0 + MINUTE, keys=["demo"])] == [("demo", None), ("demo", "2026-04")]
     assert [*report(site, until=T0 + MINUTE, keys=["demo"])] == [("demo", None), ("demo", "2026-03")]
+
+
+def test_a_month_is_the_same_asked_for_alone_and_in_the_whole(site: Database) -> None:
+    """What tells of a call may have happened in the month after, or in the one before."""
+    day = 24 * 60
+    looked, tapped, last = shown(site, -1), shown(site, 29 * day, tap_after=50), shown(site, 200 * day, tap_after=50)
+    put_call(site, 0, dialled=str(looked.number))
+    put_call(site, 29 * day + 1, dialled=str(tapped.number))
+    put_call(site, 61 * day, dialled=str(looked.number))
+    put_call(site, 200 * day + 1, dialled=str(last.number))
+    months = {"2026-03": (None, 30 * day), "2026-05": (35 * day, 70 * day), "2026-09": (190 * day, None)}
+    whole = report(site)
+    assert [whole["demo", month]["known"]["caller"] for month in months] == [1, 1, 0]
+    for month, (since, until) in months.items():
+        alone = report(
+            site,
+            since=None if since is None else T0 + since * MINUTE,
+            until=None if until is None else T0 + until * MINUTE,
+            keys=["demo"],
+        )
+        assert list(alone) == [("demo", None), ("demo", month)]
+        assert alone["demo", month] == whole["demo", month]
+
+
+def test_a_number_that_is_moved_changes_nothing_of_the_past(site: Database) -> None:
+    number = shown(site, -1).number
+    put_call(site, 0, dialled=str(number))
+    put_call(site, 1, dialled=STATIC)
+    before = report(site)
+    assert before["demo", None]["calls"] == 1
+    with site.transaction() as connection:
+        pool, channel = (connection.scalar(select(table.c.id)) for table in (tables.pools, tables.channels))
+        of = update(tables.numbers)
+        connection.execute(
+            of.where(tables.numbers.c.e164 == number).values(kind="static", pool_id=None, channel_id=channel)
+        )
+        connection.execute(of.where(tables.numbers.c.e164 == STATIC).values(kind="pool", pool_id=pool, channel_id=None))
+    assert report(site) == before
 
 
 @pytest.mark.asyncio

@@ -40,7 +40,7 @@ def number(database: Database) -> str:
 
 
 def credited(database: Database, model: Model) -> dict[str | None, float]:
-    with database.snapshot() as connection:
+    with database.reading() as connection:
         return {item["channel"]: item["calls"] for item in answers(connection, CHANNELS, Period(), model)}
 
 

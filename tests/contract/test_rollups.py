@@ -91,7 +91,7 @@ class World:
         list(islice(fold(self.database, self.site_id), steps))
 
     def marks(self) -> int:
-        with self.database.snapshot() as connection:
+        with self.database.reading() as connection:
             marks = tables.rollup_marks
             statement = select(func.count()).select_from(marks).where(marks.c.site_id == self.site_id)
             return connection.scalar(statement) or 0
@@ -99,14 +99,14 @@ class World:
     def agree(self, since: datetime | None = None, until: datetime | None = None) -> None:
         """Every report, by every model, is as the rows say."""
         period = Period(since, until, (self.key,))
-        with self.database.snapshot() as connection:
+        with self.database.reading() as connection:
             for name, report in every_report().items():
                 assert report(connection, period) == report(connection, replace(period, raw=True)), name
 
     def reads_rows(self, since: datetime | None = None, until: datetime | None = None) -> list[tuple[Any, ...]]:
         """The times that a report reads the rows themselves of."""
         period = Period(since, until, (self.key,)).span
-        with self.database.snapshot() as connection:
+        with self.database.reading() as connection:
             (site,) = (site for site in live_sites(connection, [self.key]))
             known = rollups.known(connection, site.id, site.timezone)
             return [tuple(span) for span in known.parts(period, Zone(site.timezone)).rest] if known else [period]
@@ -264,7 +264,7 @@ def test_whole_days_are_read_from_roll_ups(database: Database) -> None:
     world = World(database)
     for day in range(9):
         world.call(day * 24 * 60 + 0.5)
-    with database.snapshot() as connection:
+    with database.reading() as connection:
         assert due(connection, NOW)
     world.fold()
     zone = Zone("Europe/Moscow")
@@ -275,12 +275,12 @@ def test_whole_days_are_read_from_roll_ups(database: Database) -> None:
         (first + MINUTE, zone.midnight(zone.day(START) + DAY)),
         (today, today + MINUTE),
     ]
-    with database.snapshot() as connection:
+    with database.reading() as connection:
         assert not due(connection, NOW)
     third = zone.day(START + 3 * DAY)
     world.change(world.calls[3], status="busy")
     assert world.reads_rows(first, today) == [(zone.midnight(third), zone.midnight(third + DAY))]
-    with database.snapshot() as connection:
+    with database.reading() as connection:
         assert due(connection, NOW)
     world.fold()
     assert world.reads_rows(first, today) == []
@@ -323,7 +323,7 @@ def test_a_visit_added_late_changes_what_calls_are_credited_to(database: Databas
 
 
 def channel(world: World) -> Any:
-    with world.database.snapshot() as connection:
+    with world.database.reading() as connection:
         (item,) = answers(connection, QUESTIONS[0], Period(keys=[world.key]), Model.LAST_NON_DIRECT)
         return item["channel"]
 
@@ -451,7 +451,7 @@ def test_real_calls_and_their_rebuilding(database: Database) -> None:
         connection.execute(update(tables.calls).values(talk_seconds=1))
     list(fold_all(database))
     list(rebuild(database, None, "RU"))
-    with database.snapshot() as connection:
+    with database.reading() as connection:
         for name, report in every_report().items():
             of_rows = report(connection, Period(keys=["real"], raw=True))
             assert report(connection, Period(keys=["real"])) == of_rows, name
@@ -467,7 +467,7 @@ def test_whole_months_are_kept_until_a_day_of_theirs_changes(database: Database)
     kept = select(func.count()).select_from(tables.rollup_months).where(tables.rollup_months.c.site_id == world.site_id)
 
     def months() -> int:
-        with database.snapshot() as connection:
+        with database.reading() as connection:
             return connection.scalar(kept) or 0
 
     everything = months()

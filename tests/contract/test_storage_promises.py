@@ -73,3 +73,14 @@ def test_the_schema_is_what_the_migrations_make(database: Database) -> None:
     with database.transaction() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, tables.metadata) == []
+
+
+def test_who_reads_keeps_nobody_from_writing(database: Database) -> None:
+    there = select(tables.sites.c.key)
+    with database.reading() as reader:
+        assert reader.scalars(there).all() == []
+        with database.transaction() as writer:
+            a_site(writer)
+        if database.is_sqlite:
+            assert reader.scalars(there).all() == [], "what is read is as it was when reading began"
+    assert database.read_now(lambda connection: connection.scalars(there).all()) == ["demo"]

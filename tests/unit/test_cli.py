@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -330,6 +331,21 @@ def test_what_is_exported_applies_to_the_same(ready: Cli, monkeypatch: pytest.Mo
     assert '"+74951230100..+74951230149"' in exported
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(exported.encode())))
     assert ready("apply", "-").out == "nothing to change\n"
+
+
+def test_who_only_reads_waits_for_no_writer_and_keeps_none_waiting(ready: Cli) -> None:
+    """SQLite has one writer at a time: whoever took that place to read would wait for this one, and then fail."""
+    at = datetime(2026, 11, 22, 21, 30, tzinfo=UTC)
+    ready.record(CallArrived(node="pbx1", linkedid="1.1", at=at, leg="1.1", dialled="84951230001", caller=None))
+    with closing(sqlite3.connect(f"{ready.folder}/data/pbxtrack.db", isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        for name in ("channels", "accuracy", "numbers", "curves"):
+            ready("report", name)
+        assert "+74951230001" in ready("calls").out
+        assert "+74951230001" in ready("calls", "show", "pbx1-1.1").out
+        assert "nobody visited" in ready.fails("pool", "size", "--site", "demo")
+        assert "moscow" in ready("export-config").out
+        assert "no tokens" in ready("token", "list").out
 
 
 def test_tokens(ready: Cli) -> None:

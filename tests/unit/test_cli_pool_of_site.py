@@ -7,13 +7,16 @@ from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree as ET
 
 import pytest
+from sqlalchemy import Update, update
 
 from pbxtrack.calls.events import CallArrived
 from pbxtrack.calls.service import record
-from pbxtrack.pool import service
+from pbxtrack.cli import pool_of_site
+from pbxtrack.pool import service, sizing
 from pbxtrack.pool.model import EventKind, LeaseRequest, Sign
-from pbxtrack.replay.recorded import read_traffic
+from pbxtrack.replay.recorded import Traffic, read_traffic
 from pbxtrack.replay.sizes import Outcome, best, replayed, sizes_around
+from pbxtrack.storage import tables
 from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.leases import SqlLeases
@@ -72,6 +75,62 @@ def test_what_was_recorded_is_what_is_replayed(busy: Cli) -> None:
     assert none_left.blocking > 0.2
 
 
+def traffic_of(busy: Cli, until: datetime = BEGIN + timedelta(days=1)) -> Traffic:
+    database = Database(f"sqlite:///{busy.folder}/data/pbxtrack.db")
+    traffic = database.read_now(lambda connection: read_traffic(connection, "demo", BEGIN, until))
+    database.close()
+    return traffic
+
+
+def change(busy: Cli, statement: Update) -> None:
+    database = Database(f"sqlite:///{busy.folder}/data/pbxtrack.db")
+    with database.transaction() as connection:
+        connection.execute(statement)
+    database.close()
+
+
+def test_what_people_said_of_calls_is_true(busy: Cli) -> None:
+    """A call corrected to a channel alone came from no visit; one corrected to a visit from that, however unsure."""
+    before = traffic_of(busy)
+    radio, other, unsure, *_ = before.calls
+    visit = before.visits[0].visit
+    calls = update(tables.calls)
+    change(busy, calls.where(tables.calls.c.id == radio.call).values(corrected_channel="Radio"))
+    corrected = calls.values(corrected_channel="Direct", corrected_visit_id=visit, confidence=0.1)
+    change(busy, corrected.where(tables.calls.c.id == other.call))
+    change(busy, calls.where(tables.calls.c.id == unsure.call).values(confidence=0.1))
+    traffic = traffic_of(busy)
+    found = {one.call: one.visit for one in (*traffic.calls, *traffic.strangers)}
+    expected = {one.call: one.visit for one in (*before.calls, *before.strangers) if one is not unsure}
+    assert found == expected | {radio.call: None, other.call: visit}
+
+
+def test_a_number_that_was_moved_since_keeps_its_calls(busy: Cli) -> None:
+    before = traffic_of(busy)
+    fewer = SITE.replace("+74951230149", "+74951230104")
+    moved = fewer.replace('["+74951230001"]', '["+74951230001", "+74951230105..+74951230109"]')
+    busy("apply", busy.site(moved), "--force")
+    assert traffic_of(busy) == before
+
+
+def test_a_visit_that_was_seen_in_years_to_come_lasts_no_longer_than_it_can(busy: Cli) -> None:
+    before = traffic_of(busy)
+    one = before.visits[1].visit
+    ahead = BEGIN + timedelta(days=3_650)
+    change(busy, update(tables.visits).where(tables.visits.c.id == one).values(seen_at=ahead))
+    tapped = before.visits[0].visit
+    change(busy, update(tables.visits).where(tables.visits.c.id == tapped).values(seen_at=ahead))
+    change(busy, update(tables.visit_events).where(tables.visit_events.c.visit_id == tapped).values(at=ahead))
+    traffic = traffic_of(busy)
+    signs = [sign for sign in traffic.signs if sign.visit in (one, tapped)]
+    assert len(signs) == 2 * 30, "half an hour each, a sign a minute"
+    assert not any(sign.event for sign in signs)
+    assert max(sign.at for sign in traffic.signs) < timedelta(days=1).total_seconds()
+    assert traffic.visit < before.visit + timedelta(minutes=1)
+    going_on = traffic_of(busy, BEGIN + timedelta(seconds=60))
+    assert [sign.at for sign in going_on.signs if sign.visit == tapped] == [60.0]
+
+
 def test_the_command_says_what_each_size_is_worth(busy: Cli) -> None:
     shown = busy("pool", "size", "--site", "demo", "--price", "100", "--svg", "curve.svg").out
     assert shown.startswith("Demo: 120 visits, in the busiest hour 30, of 1.5 minutes on average; 30 calls\n")
@@ -93,6 +152,17 @@ def test_what_hinders_it_is_said_in_a_line(ready: Cli) -> None:  # noqa: F811
     assert "leave them out" in ready("pool", "size", "--site", "demo", "--visit", "3m", status=2).err
     assert "are for --site" in ready("pool", "size", "--days", "3", status=2).err
     assert "--site" in ready("pool", "size", "--visit", "3m", status=2).err
+
+
+def test_what_cannot_be_drawn_or_reckoned_is_told_before_the_work(busy: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def replays(*_: object) -> Outcome:
+        raise AssertionError("that was the work")
+
+    monkeypatch.setattr(pool_of_site, "replayed", replays)
+    told = busy.fails("pool", "size", "--site", "demo", "--svg", "none/x.svg", status=2)
+    assert "there is no folder 'none'" in told
+    monkeypatch.setattr(sizing, "MAX_LOAD", 10.0)
+    assert "a load of 15" in busy.fails("pool", "size", "--site", "demo", "--hold", "30m")
 
 
 def outcome(numbers: int, accuracy: float | None, blocking: float) -> Outcome:

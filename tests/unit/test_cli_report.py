@@ -114,3 +114,13 @@ def test_what_hinders_it_is_said_in_a_line(ready: Cli) -> None:  # noqa: F811
 def test_times_are_given_in_any_zone(ready: Cli) -> None:  # noqa: F811
     now = datetime.now(UTC).isoformat(timespec="seconds")
     assert ready("report", "accuracy", "--until", now).err == ""
+
+
+@pytest.mark.parametrize("at", ["0001-01-05", "0001-01-02T00:00Z", "9999-12-30T23:59Z"])
+def test_every_time_that_there_is_may_be_asked_for(ready: Cli, at: str) -> None:  # noqa: F811
+    ready.record(*an_answered_call("+74951230100"))
+    for option in ("--since", "--until"):
+        for name in ("channels", "accuracy", "numbers"):
+            assert ready("report", name, option, at).err == ""
+        assert ready("calls", option, at).err == ""
+    assert ready("rebuild", "--since", at).err == ""

@@ -267,6 +267,16 @@ def test_an_hour_that_comes_twice_is_told_apart_by_the_calls_id(fold: int) -> No
     assert project(the(CdrReader("pbx1", berlin), [line])).started_at == start
 
 
+@pytest.mark.parametrize("year", ["0001", "1969", "9999"])
+@pytest.mark.parametrize("zone", ["Europe/Moscow", "America/New_York"])
+def test_a_year_in_which_there_was_no_asterisk_is_no_time(year: str, zone: str) -> None:
+    times = [f"{year}-01-01 00:00:00", f"{year}-12-31 23:59:59"]
+    for start, end in zip(times, reversed(times), strict=True):
+        reader = CdrReader("pbx1", ZoneInfo(zone))
+        assert not calls(reader, [csv_record(start, "", end, "1782896400.5")])
+        assert reader.malformed == 1
+
+
 @pytest.mark.parametrize(
     "line",
     ["", '"', "x", '"CHAN_START","1"', ",".join(['""'] * 19), ",".join(['"x"'] * 20), "\0" * 50, '"a""', "a\rb,c"],

@@ -134,7 +134,19 @@ def test_a_visit_that_was_silent_for_too_long_is_leased_a_number_again(tmp_path:
         (b'{"t": 1, "type": "visit", "visit": 7}', "`visit` must be a text"),
         (b'{"t": 1, "type": "renew", "visit": "s1", "event": "jump"}', "`event` must be one of view, tap, copy, leave"),
         (b'{"t": 1, "type": "call", "call": "c1", "from": null, "dials": {}}', "`dials` must name a visit or a number"),
-        (b'{"t": 1, "type": "call", "call": "c1", "from": null, "dials": 5}', "line 2 is none of a trace"),
+        (
+            b'{"t": 1, "type": "call", "call": "c1", "from": null, "dials": 5}',
+            "`dials` must name a visit or a number",
+        ),
+        (b'{"t": 1, "type": "call", "call": "c1", "dials": "x"}', "`dials` must name a visit or a number"),
+        (b'{"t": 1, "type": "call", "call": "c1", "dials": {"visit": []}}', "`dials` must name a visit or a number"),
+        (b'{"t": 1, "type": "call", "call": "", "dials": {"visit": "s1"}}', "`call` must not be empty"),
+        (b'{"t": 1, "type": "renew", "visit": "s1", "event": []}', "`event` must be one of view, tap, copy, leave"),
+        (b'{"t": 1, "type": "renew", "visit": ""}', "`visit` must not be empty"),
+        (b'{"t": 1, "type": "visit", "visit": ""}', "`visit` must not be empty"),
+        (b'{"t": 1, "type": "visit", "visit": "s2", "visitor": 7}', "`visitor` must be a text"),
+        (b'{"t": 1, "type": ' + b"[" * 1_020 + b"]" * 1_020 + b"}", "`type` must be visit, renew or call"),
+        (b'{"t": 1, "type": "visit", "visit": "s1", "visitor": "v"}', "the visit 's1' is of another visitor"),
         (b'{"t": 1, "type": "visit", "visit": "' + b"x" * 65 + b'"}', "`visit` is longer than 64 characters"),
         (b'{"t": 1, "x": "' + b"x" * 70_000 + b'"}', "it is longer than 65536 bytes"),
         (b'{"t": -1, "type": "visit"}', "`t` must be seconds"),
@@ -146,6 +158,18 @@ def test_what_is_none_of_a_trace_is_said_with_its_line(line: bytes, reason: str)
     assert reason in str(raised.value)
 
 
+def test_a_call_comes_once() -> None:
+    with pytest.raises(InvalidTrace, match="line 3 has the call 'c1' a second time"):
+        list(read(lines([visit(0, "s1"), call(1, "c1", None, visit="s1"), call(2, "c1", None, number="1")])))
+
+
+@pytest.mark.parametrize("visitor", [{"visitor": ""}, {"visitor": None}, {}])
+def test_a_visit_without_a_visitor_is_its_own(visitor: dict[str, Any]) -> None:
+    (found,) = read(lines([{"t": 0, "type": "visit", "visit": "s1", **visitor}]))
+    assert isinstance(found, Visited)
+    assert found.visitor == "s1"
+
+
 def test_a_trace_is_ordered_by_time() -> None:
     with pytest.raises(InvalidTrace, match="line 2 is earlier"):
         list(read(lines([visit(5, "s1"), visit(4, "s2")])))
@@ -154,8 +178,46 @@ def test_a_trace_is_ordered_by_time() -> None:
 def test_a_sign_of_life_and_a_call_need_their_visit(tmp_path: Path) -> None:
     silent, _ = run(tmp_path, [{"t": 0, "type": "renew", "visit": "s9"}, visit(1, "s1")], "--numbers", "1")
     assert "no visit 's9' began before its sign of life" in str(silent.exception)
+    last, _ = run(tmp_path, [visit(0, "s1"), {"t": 1, "type": "renew", "visit": "s9"}], "--numbers", "1")
+    assert "no visit 's9' began before its sign of life" in str(last.exception)
     called, _ = run(tmp_path, [call(0, "c1", None, visit="s9")], "--numbers", "1")
     assert "no visit 's9' began before the call 'c1'" in str(called.exception)
+
+
+@pytest.mark.parametrize("name", ["trace.jsonl", "link.jsonl", "site.toml"])
+def test_what_is_read_is_not_written_over(tmp_path: Path, name: str) -> None:
+    trace, site = tmp_path / "trace.jsonl", tmp_path / "site.toml"
+    trace.write_bytes(b"\n".join(lines(DAY)))
+    site.write_text(SITE)
+    (tmp_path / "link.jsonl").symlink_to(trace)
+    before = trace.read_bytes(), site.read_text()
+    result = CliRunner().invoke(replay, [str(trace), "--site", str(site), "--out", str(tmp_path / name)])
+    assert result.exit_code == 2
+    assert "would be emptied" in result.output
+    assert (trace.read_bytes(), site.read_text()) == before
+    nowhere = CliRunner().invoke(replay, ["/dev/null", "--numbers", "5", "--out", "/dev/null"])
+    assert nowhere.exit_code == 0, nowhere.output
+
+
+def test_a_file_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.jsonl"
+    trace.write_bytes(b"no trace")
+    for out, reason in ((tmp_path / "none" / "x", "there is no folder"), (tmp_path, "is a directory")):
+        result = CliRunner().invoke(replay, [str(trace), "--numbers", "5", "--out", str(out)])
+        assert result.exit_code == 2
+        assert reason in result.output
+    trace.write_bytes(b"\n".join(lines(DAY)))
+    named = CliRunner().invoke(replay, [str(trace), "--numbers", "5", "--out", str(tmp_path / ("x" * 300))])
+    assert "x cannot be written: File name too long" in str(named.exception)
+    full = CliRunner().invoke(replay, [str(trace), "--numbers", "5", "--out", "/dev/full"])
+    assert "/dev/full cannot be written: No space left on device" in str(full.exception)
+
+
+def test_a_file_that_cannot_be_read_is_told_in_a_line() -> None:
+    result = CliRunner().invoke(replay, ["/proc/self/mem", "--numbers", "5"])
+    assert "/proc/self/mem cannot be read: Input/output error" in str(result.exception)
+    endless = CliRunner().invoke(replay, ["/dev/zero", "--numbers", "5"])
+    assert "line 1 is none of a trace: it is longer than 65536 bytes" in str(endless.exception)
 
 
 def test_reading_makes_typed_events() -> None:

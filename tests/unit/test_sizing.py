@@ -100,6 +100,9 @@ def test_programs_are_told_the_same(capsys: pytest.CaptureFixture[str]) -> None:
         (["--visit", "0s", "--hold", "0s"], "a load of 0 erlangs cannot be reckoned with"),
         (["--blocking", "1"], "Invalid value for --blocking: must be between 0 and 1; write 0.01 for one"),
         (["--blocking", "nan"], "Invalid value for --blocking: must be between 0 and 1"),
+        (["--visit", "999999999d", "--hold", "999999999d"], "a load of 4.8e+12 erlangs cannot be reckoned with"),
+        (["--price", "1e307", "--json"], "Invalid value for --price: must be a price, 0 or more"),
+        (["--price", "nan"], "Invalid value for --price: must be a price"),
         (["--price", "-1"], "Invalid value for --price: must be a price, 0 or more"),
     ],
 )
