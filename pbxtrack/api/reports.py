@@ -175,7 +175,7 @@ ROUTES = (
         description="Of calls to leased numbers: what the attributions expect of themselves; and, of those calls whose "
         "visitor became known otherwise, how often they were right: the reliability diagram. A call's visitor is known "
         "where people corrected it, where one visitor tapped the number in the half minute before it, or where one of "
-        "these tells of another call of the same caller.",
+        "these tells of a later call of the same caller.",
         audience=Audience.MANAGER,
         query=ReportQuery,
         answer=Answer(200, "Of each site, its whole (`month` null), then its months, the latest first.", AccuracyPage),

@@ -466,6 +466,14 @@ class KnownAnswer(BaseModel):
     caller: int
 
 
+class RightAnswer(BaseModel):
+    """Of calls whose visitor became known, the share that is right, by what told."""
+
+    corrected: Share | None
+    tap: Share | None
+    caller: Share | None
+
+
 class BandAnswer(BaseModel):
     """A point of the reliability diagram: calls that were said to be so sure."""
 
@@ -488,6 +496,7 @@ class AccuracyAnswer(BaseModel):
     coverage: Annotated[Share | None, Field(description="The share that is attributed.")]
     expected_precision: Annotated[Share | None, Field(description="The mean confidence of those.")]
     known: KnownAnswer
+    right: RightAnswer
     precision: Annotated[Share | None, Field(description="Of known calls that are attributed, those that are right.")]
     accuracy: Annotated[Share | None, Field(description="Of all known calls.")]
     brier: Share | None

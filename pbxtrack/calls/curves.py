@@ -16,8 +16,8 @@ from enum import IntEnum
 from functools import cached_property
 
 EDGES: tuple[float, ...] = (
-    0, 10, 30, 60, 90, 180, 300, 600, 1_200, 1_800, 3_600, 7_200, 14_400, 28_800, 57_600,
-    86_400, 172_800, 345_600, 691_200, 2_592_000, 7_776_000,
+    0, 10, 30, 60, 90, 180, 300, 450, 600, 900, 1_200, 1_800, 2_700, 3_600, 5_400, 7_200, 10_800, 14_400, 21_600,
+    28_800, 43_200, 57_600, 86_400, 172_800, 345_600, 691_200, 2_592_000, 7_776_000,
 )  # fmt: skip
 """Where the steps of a curve begin, and the last one ends: seconds, up to 90 days."""
 
@@ -41,6 +41,9 @@ PLACES = CURVES * STEPS
 
 HEARTBEAT_STEPS = EDGES.index(60)
 """Steps of a silence in which a page may be open still: it is heard once a minute."""
+
+LATE = EDGES.index(600)
+"""The step from which on it makes no difference whether the page was closed or just not heard of again."""
 
 LENGTHS: tuple[float, ...] = (0, 20, 60, 180, 600)
 """Where the classes of visits by their length begin: seconds between the first and the last sign of life."""

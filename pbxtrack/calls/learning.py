@@ -23,6 +23,7 @@ from pbxtrack.calls.curves import (
     CURVES,
     EDGES,
     HEARTBEAT_STEPS,
+    LATE,
     LENGTHS,
     PLACES,
     PRIOR,
@@ -51,7 +52,7 @@ _BELIEF = {State.SEEN: 20.0, State.LEFT: 5.0, State.KEEN: 5.0, State.AGAIN: 10.0
 """How many calls the prior counts for, by curve."""
 
 _LEAST_BELIEF = 0.05  # calls, in each step
-_STRANGERS = 0.1 / 86_400  # calls per second to a number of the pool
+_STRANGERS = 0.3 / 86_400  # calls per second to a number of the pool; too few of them make late callers look sure
 _STRANGERS_BELIEF = 2.0  # calls
 _TRAIT_BELIEF = 10.0  # calls of a channel, or of visits of a length, that are expected of it without it
 _REGION_BELIEF = 20.0  # calls from landlines
@@ -275,7 +276,7 @@ def _maximise(counts: _Counts, lessons: Lessons, curves: Curves) -> Curves:
         factor = curves.factor(*trait)
         for place in range(len(spent)):
             spent[place] += factor * by_place[place]
-    rates = _rates(calls, [*spent, *exposure.callers])
+    rates = _rates(_alike_later(calls), _alike_later([*spent, *exposure.callers]))
     foreseen = {  # calls, were all traits alike
         trait: sum(rate * seconds for rate, seconds in zip(rates, by_place, strict=False))
         for trait, by_place in exposure.visitors.items()
@@ -297,6 +298,15 @@ def _maximise(counts: _Counts, lessons: Lessons, curves: Curves) -> Curves:
         same_region=_by_chance(counts.same_region, counts.same_by_chance),
         other_region=_by_chance(counts.known_region - counts.same_region, counts.known_region - counts.same_by_chance),
     )
+
+
+def _alike_later(by_place: Sequence[float]) -> list[float]:
+    """With the late steps of visitors who closed the page, and of those who were not heard of again, taken together."""
+    together = list(by_place)
+    for step in range(LATE, STEPS):
+        seen, left = State.SEEN * STEPS + step, State.LEFT * STEPS + step
+        together[seen] = together[left] = by_place[seen] + by_place[left]
+    return together
 
 
 def _rates(calls: Sequence[float], spent: Sequence[float]) -> tuple[float, ...]:

@@ -1,8 +1,7 @@
 """Whose calls were, as far as that became known beside the attribution: to compare with what was said of them.
 
 Three things tell: people who corrected the call; a tap on the number moments before it; and another call of the same
-caller of which one of these tells, mostly a later one, of which the attribution could not know. What it surely knew
-does not count: a correction tells nothing of the caller's later calls.
+caller, a later one, of which one of these tells. What an earlier one tells does not count: attribution went by it.
 """
 
 from __future__ import annotations
@@ -76,11 +75,7 @@ def _of_itself(call: Made, taps: Sequence[Tap]) -> Truth | None:
 
 def _of_caller(call: Made, told: Iterable[tuple[datetime, Truth]]) -> Truth | None:
     return _only(
-        {
-            truth.visitor
-            for at, truth in told
-            if abs(at - call.at) <= CALLER_BINDING and (at > call.at or truth.by is not ToldBy.CORRECTED)
-        },
+        {truth.visitor for at, truth in told if call.at < at <= call.at + CALLER_BINDING},
         ToldBy.CALLER,
     )
 

@@ -36,6 +36,8 @@ from pbxtrack.storage.reports import trend as trend_of
 from pbxtrack.storage.sites import time_zones
 from pbxtrack.storage.strangers import pool_numbers
 
+_TOLD = (("corrected", "by a correction"), ("tap", "by a tap"), ("caller", "by a later call of the caller"))
+_UNFAIR = "They are no fair sample of all calls: those that a tap tells of are the easiest."
 _BAR = 20  # characters for all of a share
 _MEASURES = ("site", "month", "calls", "attributed", "coverage", "expected_precision", "known", "precision",
              "accuracy", "brier", "calibration_error")  # fmt: skip
@@ -209,7 +211,7 @@ def accuracy(
     """How good attributions of calls to leased numbers are, by site and month.
 
     Expected: how sure they are on average. Right: of the calls whose visitor became known otherwise (people corrected
-    the call, the number was tapped just before it, or one of these tells of another call of the caller), how many.
+    the call, the number was tapped just before it, or one of these tells of a later call of the caller), how many.
     """
     with _opened(sites) as connection:
         items = accuracy_of(connection, since, until, sites)
@@ -288,6 +290,13 @@ def _print(items: Sequence[Mapping[str, Any]]) -> None:
     )]  # fmt: skip
     print_table(columns, [_line(item) for item in items])
     for item in items:
+        if item["month"] is None and any(item["known"].values()):
+            told = [
+                f"{item['known'][by]:,} {how}, {_share(item['right'][by])} right"
+                for by, how in _TOLD
+                if item["known"][by]
+            ]
+            click.echo(f"\n{item['site']}: known are {'; '.join(told)}.\n{_UNFAIR}")
         bands = [band for band in item["bands"] if band["calls"]]
         if item["month"] is None and bands:
             click.echo(f"\n{item['site']}: how sure attributions were, and how often they were right")

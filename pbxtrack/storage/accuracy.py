@@ -105,7 +105,10 @@ def _row(site: str, month: str | None, calls_of: Sequence[tuple[_Said, Truth | N
         if truth is not None
     ]
     scores = score(checked)
-    told_by = [truth.by for _, truth in calls_of if truth is not None]
+    right_of = {
+        by: [one.visitor == truth.visitor for one, truth in calls_of if truth is not None and truth.by is by]
+        for by in ToldBy
+    }
     return {
         "site": site,
         "month": month,
@@ -113,7 +116,8 @@ def _row(site: str, month: str | None, calls_of: Sequence[tuple[_Said, Truth | N
         "attributed": len(named),
         "coverage": round(len(named) / len(calls_of), 4) if calls_of else None,
         "expected_precision": round(sum(named) / len(named), 4) if named else None,
-        "known": {by.value: told_by.count(by) for by in ToldBy},
+        "known": {by.value: len(right) for by, right in right_of.items()},
+        "right": {by.value: round(sum(right) / len(right), 4) if right else None for by, right in right_of.items()},
         "precision": round(scores.precision, 4) if any(one.named for one in checked) else None,
         "accuracy": round(scores.accuracy, 4) if checked else None,
         "brier": round(scores.brier, 4) if checked else None,

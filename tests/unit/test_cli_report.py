@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pbxtrack.calls.curves import PRIOR
+from pbxtrack.calls.curves import PRIOR, STEPS
 from pbxtrack.pool import service
 from pbxtrack.pool.model import EventKind, LeaseRequest, Sign
 from pbxtrack.storage.curves import keep
@@ -65,7 +65,7 @@ def test_it_shows_what_attribution_weighs_by(ready: Cli) -> None:  # noqa: F811
     assert shown.startswith("demo: what is usual\n")
     assert "strangers: 0.90 a month to each number" in shown
     (item,) = json.loads(ready("report", "curves", "--json").out)
-    assert (item["version"], item["learned_at"], len(item["steps"])) == (0, None, 20)
+    assert (item["version"], item["learned_at"], len(item["steps"])) == (0, None, STEPS)
     assert sum(step["seen"] for step in item["steps"]) == pytest.approx(60, abs=0.1), "six visitors in a hundred call"
     learned = replace(PRIOR, version=1, calls=50, channels={"Paid [red]": 1.5})
     database = Database(f"sqlite:///{ready.folder}/data/pbxtrack.db")

@@ -43,16 +43,11 @@ def test_what_people_say_counts_before_a_tap() -> None:
     assert truths([call(corrected="v2")], taps) == [Truth("v2", ToldBy.CORRECTED)]
 
 
-def test_a_caller_is_known_from_their_other_calls() -> None:
-    calls = [call(NOW - timedelta(days=1)), call(), call(NOW + timedelta(days=2), number=OTHER), call(caller=BOB)]
-    of_ann = Truth("v1", ToldBy.CALLER)
+def test_a_caller_is_known_from_their_later_calls() -> None:
+    calls = [call(NOW - timedelta(days=1), number=OTHER), call(), call(NOW + timedelta(days=2)), call(caller=BOB)]
     taps = {NUMBER: [Tap(NOW - SECOND, "v1")]}
-    assert truths(calls, taps) == [of_ann, Truth("v1", ToldBy.TAP), of_ann, Truth("v1", ToldBy.TAP)]
-
-
-def test_a_correction_tells_of_earlier_calls_alone_for_later_ones_are_attributed_by_it() -> None:
-    calls = [call(NOW - timedelta(days=1)), call(corrected="v1"), call(NOW + timedelta(days=2))]
-    assert truths(calls, {}) == [Truth("v1", ToldBy.CALLER), Truth("v1", ToldBy.CORRECTED), None]
+    by_tap = Truth("v1", ToldBy.TAP)
+    assert truths(calls, taps) == [Truth("v1", ToldBy.CALLER), by_tap, None, by_tap], "later ones were attributed by it"
 
 
 def test_calls_that_name_two_visitors_tell_nothing_of_a_third() -> None:
