@@ -86,8 +86,8 @@ def test_curves_are_found_though_nobody_says_who_called() -> None:
     spent[often], spent[seldom] = 2_000 / 1e-3, 1_000 / 1e-3
     curves = PRIOR
     for _ in range(20):
-        curves = learn(Lessons(calls, [], Exposure({("Direct", None): spent}, [0.0] * STEPS, 1e6)), curves)
-    assert curves.rates[often] > 10 * curves.rates[seldom]  # as many calls came when nobody was in the other silence
+        curves = learn(Lessons(calls, [], Exposure({("Direct", None): spent}, [0.0] * STEPS, 1e8)), curves)
+    assert curves.rates[often] > 20 * curves.rates[seldom]  # as many calls came when nobody was in the other silence
     assert curves.rates[often] == pytest.approx(1e-3, rel=0.1)
 
 
@@ -135,7 +135,7 @@ def test_late_on_it_is_all_the_same_how_the_page_was_left() -> None:
         spent[place] = 1e6
     curves = learn(
         Lessons(
-            [_weighing(late)] * 100 + [_weighing(early)] * 100, [], Exposure({("", None): spent}, [0.0] * STEPS, 1e6)
+            [_weighing(late)] * 100 + [_weighing(early)] * 100, [], Exposure({("", None): spent}, [0.0] * STEPS, 1e9)
         )
     )
     assert curves.rates[late - STEPS] == pytest.approx(curves.rates[late], rel=0.2)
