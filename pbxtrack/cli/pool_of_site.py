@@ -132,7 +132,7 @@ def _print(
             for one in outcomes
         ],
     )
-    click.echo("\nRight: of the calls of visitors, if what attribution said of them is true.")
+    click.echo("\nRight: of visitors' calls. Who made them is drawn by lot, each as probably as attribution said.")
 
 
 def _plain(one: Outcome) -> dict[str, float | None]:

@@ -1,7 +1,8 @@
 """A site's own traffic, as it was recorded, as the events of a trace; and what it is at its busiest.
 
-Whom a call came from is not known but by what people said, or else attribution: that is taken for true. Heartbeats are
-not kept, so a visit gives them once a minute until its last sign of life. A call that nobody was said to have made, or
+Whom a call came from is not known but by what people said. Else it is drawn by lot, each as probably as attribution
+said: were the likeliest taken, those who call late, whom it is hardest to tell, would be too few. Heartbeats are not
+kept, so a visit gives them once a minute until its last sign of life. A call that nobody was said to have made, or
 that people said a channel brought and no visit, rings a number of the pool by turns.
 """
 
@@ -13,11 +14,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import attrgetter
+from random import Random
+from typing import Any
 
-from sqlalchemy import Connection, case, select
+from sqlalchemy import Connection, select
 
 from pbxtrack.calls.attribution import Method
-from pbxtrack.calls.evidence import SURE_ENOUGH
 from pbxtrack.pool.model import EventKind
 from pbxtrack.pool.policy import HEARTBEAT, VISIT_GAP
 from pbxtrack.replay.trace import Called, Event, Renewed, Visited
@@ -121,8 +123,9 @@ def _calls(
             calls.c.id,
             calls.c.started_at,
             calls.c.caller,
-            case((corrected, calls.c.corrected_visit_id), else_=calls.c.visit_id).label("visit_id"),
-            case((corrected, 1.0), else_=calls.c.confidence).label("confidence"),
+            calls.c.candidates,
+            calls.c.corrected_visit_id,
+            corrected.label("corrected"),
         )
         .join_from(calls, sites, sites.c.id == calls.c.site_id)
         .where(
@@ -134,10 +137,27 @@ def _calls(
         )
         .order_by(calls.c.started_at, calls.c.id)
     )
+    drawn: dict[str, str] = {}  # the visitors that callers are
     for row in rows:
         at = (row.started_at - since).total_seconds()
-        if row.visit_id is None:
+        visit = row.corrected_visit_id if row.corrected else _drawn(row, drawn)
+        if visit is None:
             strangers.append(Called(at, row.id, row.caller, None, None))
-        elif row.visit_id in visited and row.confidence >= SURE_ENOUGH and at >= visited[row.visit_id].at:
-            known.append(Called(at, row.id, row.caller, row.visit_id, None))
+        elif visit in visited and at >= visited[visit].at:
+            known.append(Called(at, row.id, row.caller, visit, None))
     return known, strangers
+
+
+def _drawn(call: Any, drawn: dict[str, str]) -> str | None:
+    """The visit of one of those who may have made a call, the same each time; None for nobody who is known."""
+    candidates = call.candidates
+    if found := next((one for one in candidates if one["visitor"] == drawn.get(call.caller)), None):
+        return str(found["visit"])
+    lot = Random(call.id).random()  # noqa: S311
+    for one in candidates:
+        lot -= one["confidence"]
+        if lot < 0:
+            if call.caller:
+                drawn[call.caller] = one["visitor"]
+            return str(one["visit"])
+    return None

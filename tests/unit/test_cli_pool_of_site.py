@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree as ET
 
@@ -92,17 +93,35 @@ def change(busy: Cli, statement: Update) -> None:
 def test_what_people_said_of_calls_is_true(busy: Cli) -> None:
     """A call corrected to a channel alone came from no visit; one corrected to a visit from that, however unsure."""
     before = traffic_of(busy)
-    radio, other, unsure, *_ = before.calls
+    radio, other, *_ = before.calls
     visit = before.visits[0].visit
     calls = update(tables.calls)
     change(busy, calls.where(tables.calls.c.id == radio.call).values(corrected_channel="Radio"))
     corrected = calls.values(corrected_channel="Direct", corrected_visit_id=visit, confidence=0.1)
     change(busy, corrected.where(tables.calls.c.id == other.call))
-    change(busy, calls.where(tables.calls.c.id == unsure.call).values(confidence=0.1))
     traffic = traffic_of(busy)
     found = {one.call: one.visit for one in (*traffic.calls, *traffic.strangers)}
-    expected = {one.call: one.visit for one in (*before.calls, *before.strangers) if one is not unsure}
+    expected = {one.call: one.visit for one in (*before.calls, *before.strangers)}
     assert found == expected | {radio.call: None, other.call: visit}
+
+
+def test_who_called_is_drawn_as_probably_as_attribution_said(busy: Cli) -> None:
+    before = traffic_of(busy)
+    first, second = before.visits[0], before.visits[1]
+    likely = [
+        {"visit": visit.visit, "visitor": visit.visitor, "lease": "x", "channel": "Direct", "confidence": share}
+        for visit, share in ((first, 0.5), (second, 0.3))
+    ]
+    change(busy, update(tables.calls).values(candidates=likely, caller=None))
+    traffic = traffic_of(busy)
+    calls = len(traffic.calls) + len(traffic.strangers)
+    by_visit = Counter(one.visit for one in traffic.calls)
+    assert by_visit[first.visit] > by_visit[second.visit] > 0 < len(traffic.strangers) < calls / 2
+    again = traffic_of(busy)
+    assert (again.calls, again.strangers) == (traffic.calls, traffic.strangers), "by the same lot"
+    change(busy, update(tables.calls).values(caller="+79160000000"))
+    known = {one.visit for one in traffic_of(busy).calls}
+    assert len(known) == 1, "who called once is who calls again"
 
 
 def test_a_number_that_was_moved_since_keeps_its_calls(busy: Cli) -> None:
