@@ -79,10 +79,12 @@ def renew(store: LeaseStore, signs: Sequence[Sign], now: datetime) -> list[Lease
             grants[-1] = ForeignSite(f"the lease is the site {site.key!r}'s")
         else:
             renewed[lease_id] = lease = policy.renewed(lease, site, at, event, call=call)
-            _tell(changes, before, lease)
             if call is None:
                 _see(changes, visit, at, event, page)
             grants[-1] = LeaseGrant(lease, site, visit, lease.number or site.overflow_number, True, pool)
+    for lease_id, lease in renewed.items():
+        if (before := known[lease_id].lease) is not None:
+            _tell(changes, before, lease)
     changes.renewed += renewed.values()
     store.save(changes)
     return grants

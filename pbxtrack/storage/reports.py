@@ -1,6 +1,6 @@
 """Reports: sums of roll-ups where they are up to date, and of the rows themselves where they are not.
 
-What is read must be of one moment: a snapshot (:meth:`pbxtrack.storage.database.Database.snapshot`).
+What is read must be of one moment: a snapshot (:meth:`pbxtrack.storage.database.Database.reading`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pbxtrack.storage.rollups import by_hour, known, parts_of_call, rollup
 from pbxtrack.storage.sites import live_sites
 from pbxtrack.storage.tables import rollup_hours, rollup_months
 from pbxtrack.storage.times import rfc3339
+from pbxtrack.utc import moved
 
 MAX_ROWS = 1_000
 """Rows of a site's report that are told unless another limit is asked for."""
@@ -46,7 +47,7 @@ class Period:
         """As long a time just before this one. Only of one that begins and ends."""
         assert self.since is not None
         assert self.until is not None
-        return Period(self.since - (self.until - self.since), self.since, self.keys, raw=self.raw)
+        return Period(moved(self.since, self.since - self.until), self.since, self.keys, raw=self.raw)
 
 
 def answers(

@@ -255,7 +255,7 @@ class Model:
                 if sign.sites is not None and lease.visit.visitor.site not in sign.sites:
                     answers.append("foreign")
                     continue
-                lease.tapped |= sign.event in ("tap", "copy")
+                lease.tapped |= sign.call is None and sign.event in ("tap", "copy")
                 lease.called |= bool(sign.call)
                 self._hold_on(lease, at, call=sign.call is not None)
                 if sign.call is None:

@@ -88,3 +88,14 @@ async def test_the_api_counts_what_matters(database: Database, number: str) -> N
         assert (await none.json())["items"] == []
         wrong = await client.get(REPORT, params={"model": "best"}, headers=manager)
         assert_problem(wrong, 400, await wrong.json())
+
+
+@pytest.mark.asyncio
+async def test_totals_are_compared_with_as_much_time_as_there_is_before(database: Database, number: str) -> None:
+    put_call(database, 0, dialled=number)
+    manager = a_token(database)
+    period = {"since": "0001-06-01T00:00:00Z", "until": "9999-01-01T00:00:00Z", "compare": "true"}
+    async with running(database) as client:
+        response = await client.get("/api/v1/reports/totals", params=period, headers=manager)
+        (item,) = (await response.json())["items"]
+    assert (item["calls"], item["before"]["calls"]) == (1, 0)

@@ -141,3 +141,13 @@ def test_who_withholds_is_forgotten_though_it_is_told_late(shop: Database) -> No
         row = connection.execute(select(tables.calls)).one()
         assert (row.caller, row.contact_id, row.first) == (None, None, False)
         assert connection.scalar(select(func.count()).select_from(tables.calls)) == 1
+
+
+def test_who_comes_back_at_once_has_not_left(shop: Database) -> None:
+    """A page that was put away and taken out again: both are told in one breath."""
+    lease = visit(shop).lease
+    with shop.transaction() as connection:
+        signs = [Sign(lease.id, EventKind.LEAVE, at=NOW + MINUTE), Sign(lease.id, at=NOW + MINUTE)]
+        renew(SqlLeases(connection), signs, NOW + MINUTE)
+        row = connection.execute(select(tables.leases)).one()
+    assert (row.seen_at, row.left_at) == (NOW + MINUTE, None)
