@@ -22,6 +22,7 @@ MAX_CANDIDATES = 8
 """How many of those who may have called are kept with a call, the likeliest."""
 
 _NEGLIGIBLE = 0.005  # a candidate that is less likely is not kept
+_SURE = 0.9  # from which probability on something is said without a doubt
 _SHARED_PHONE = 0.02  # how often another person calls from a phone that is known
 _SECOND_PHONE = 0.02  # how often somebody who called calls from another phone
 
@@ -266,6 +267,8 @@ def _why(known: Resolution, weighing: Weighing, holder: Holder) -> str:
     if weighing.told is not None:
         return _why_told(weighing.told)
     if weighing.again:
+        if (share := weighing.shares[holder.visit.visitor]) < _SURE:
+            return f"The same caller called before, and is the likeliest to have come from this visit ({share:.0%})."
         return "The same caller called before and belongs to the visit in which this number was shown to them."
     sign = _sign(holder, known.at)
     others = sum(1 for share in weighing.shares.values() if share >= _NEGLIGIBLE) - 1

@@ -134,3 +134,36 @@ def test_shares_are_probabilities() -> None:
     assert 0 <= weighing.nobody <= 1
     assert sum(weighing.shares.values()) + weighing.nobody == pytest.approx(1)
     assert len(PRIOR.rates) == len(PRIOR.expected) == PLACES
+
+
+def test_a_doubtful_tie_to_another_number_is_no_certainty_for_this_one() -> None:
+    present, other = holder("present", MINUTE, MINUTE / 6), holder("other", 2 * DAY)
+    first = weigh(known(present, other))
+    calls = [earlier(DAY, CALLER, ("other", 0.04), number="+74951230199")]
+    found = weigh(known(present, other, calls=calls))
+    assert not found.again
+    assert found.possible == first.possible, "there is something to learn from it"
+    assert 0.03 < found.shares["other"] < 0.06
+    assert found.shares["present"] == pytest.approx(first.shares["present"], rel=0.06)
+
+
+def test_what_is_said_of_a_known_caller_is_as_sure_as_it_is() -> None:
+    calls = [earlier(DAY, CALLER, ("first", 0.6), ("second", 0.4))]
+    found = attribute(
+        known(holder("present", MINUTE), holder("first", 2 * DAY), holder("second", 3 * DAY), calls=calls)
+    )
+    assert (found.method, visitor(found)) == (Method.CALLER, "first")
+    assert found.why == "The same caller called before, and is the likeliest to have come from this visit (59%)."
+    sure = [earlier(DAY, CALLER, ("first", 0.97))]
+    found = attribute(known(holder("present", MINUTE), holder("first", 2 * DAY), calls=sure))
+    assert found.why == "The same caller called before and belongs to the visit in which this number was shown to them."
+
+
+def test_of_a_callers_calls_the_latest_to_this_number_tells_most() -> None:
+    holders = holder("present", MINUTE), holder("first", 2 * DAY), holder("second", 3 * DAY)
+    calls = [
+        earlier(HOUR, CALLER, ("second", 0.9), number="+74951230199"),
+        earlier(DAY, CALLER, ("first", 0.9)),
+        earlier(2 * DAY, CALLER, ("second", 0.9)),
+    ]
+    assert visitor(attribute(known(*holders, calls=calls))) == "first"
