@@ -23,7 +23,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 
 
 class Duration(click.ParamType[timedelta]):
-    """A duration as the site file has it: 90s, 30m, 1h or 2d."""
+    """A duration as the site file has it: 90s, 2.5m, 1h30m or 2d."""
 
     name = "duration"
 

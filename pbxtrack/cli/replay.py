@@ -19,7 +19,7 @@ from pbxtrack.cli.options import Duration, OutFile, json_option, print_json, wri
 from pbxtrack.cli.table import Column, print_table
 from pbxtrack.cli.text import count
 from pbxtrack.errors import PbxtrackError
-from pbxtrack.pool.policy import MAX_HOLD, MIN_HOLD
+from pbxtrack.pool.policy import MAX_HOLD, MIN_GUARANTEED, MIN_HOLD
 from pbxtrack.replay.engine import Engine, Replayed, accuracy, leased, run
 from pbxtrack.replay.site import Stage, bare, of_file
 from pbxtrack.replay.trace import MAX_LINE, read
@@ -60,9 +60,10 @@ def replay(
     """
     if numbers is None and site_file is None:
         raise click.UsageError("say how many --numbers the pool has, or name a --site file")
-    for span, option in ((hold, "--hold"), (hold_guaranteed, "--hold-guaranteed")):
-        if span is not None and not MIN_HOLD <= span <= MAX_HOLD:
-            raise click.BadParameter("must be between 1m and 30d", param_hint=option)
+    if hold is not None and not MIN_HOLD <= hold <= MAX_HOLD:
+        raise click.BadParameter("must be between 1m and 30d", param_hint="--hold")
+    if hold_guaranteed is not None and not MIN_GUARANTEED <= hold_guaranteed <= MAX_HOLD:
+        raise click.BadParameter("must be between 1s and 30d", param_hint="--hold-guaranteed")
     if out is not None and any(_same_file(out, source) for source in (trace, site_file) if source is not None):
         raise click.BadParameter("is what is read, and would be emptied", param_hint="--out")
     stage = _stage(site_file, numbers, hold, hold_guaranteed)

@@ -35,6 +35,7 @@ MAX_EVENT_PAGE = 2_048
 """Characters kept of the address of a page seen during a visit; the first page is kept whole."""
 
 MIN_HOLD, MAX_HOLD = timedelta(minutes=1), timedelta(days=30)
+MIN_GUARANTEED = timedelta(seconds=1)
 
 
 def same_visit(visit: Visit, touch: Touch, now: datetime) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import timedelta
 
 from pbxtrack import toml_lines
-from pbxtrack.pool.policy import MAX_HOLD, MIN_HOLD
+from pbxtrack.pool.policy import MAX_HOLD, MIN_GUARANTEED, MIN_HOLD
 from pbxtrack.sitefile import values
 from pbxtrack.sitefile.model import (
     DEFAULT_GUARANTEED,
@@ -157,7 +157,7 @@ def _unique_name(table: Table, others: list[str], limit: int) -> str:
 
 def _holds(table: Table) -> tuple[timedelta, timedelta]:
     hold = _duration(table, "hold", DEFAULT_HOLD, MIN_HOLD, MAX_HOLD)
-    guaranteed = _duration(table, "hold_guaranteed", min(DEFAULT_GUARANTEED, hold), timedelta(seconds=1), MAX_HOLD)
+    guaranteed = _duration(table, "hold_guaranteed", min(DEFAULT_GUARANTEED, hold), MIN_GUARANTEED, MAX_HOLD)
     if guaranteed > hold:
         text = f"{duration_text(guaranteed)} is longer than hold, which is {duration_text(hold)}"
         raise table.error(text, "hold_guaranteed")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from pbxtrack.numbers import InvalidNumber, Number, shorten
 from pbxtrack.sitefile.model import MAX_RANGE
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_PART = re.compile(r"(\d{1,9}(?:\.\d{1,4})?)([smhd])", re.ASCII)
 _LINE = re.compile(r"[A-Za-z][A-Za-z0-9_]*/[A-Za-z0-9@:._+=?*#~%/-]+", re.ASCII)
 _EMAIL = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
@@ -46,11 +48,12 @@ def line(text: str) -> str:
 
 
 def duration(text: str) -> timedelta:
-    """A duration such as 30m, 90s, 1h or 2d."""
-    match = re.fullmatch(r"(\d{1,9})([smhd])", text, re.ASCII)
-    if match is None:
-        raise ValueError(f"{_quote(text)} is not a duration; write 90s, 30m, 1h or 2d")
-    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+    """A duration such as 30m, 90s, 2.5m, 1h30m or 2d: whole seconds."""
+    parts = _PART.findall(text) if re.fullmatch(f"(?:{_PART.pattern}){{1,4}}", text, re.ASCII) else []
+    seconds = sum(Decimal(count) * _UNITS[unit] for count, unit in parts)
+    if not parts or seconds != int(seconds):
+        raise ValueError(f"{_quote(text)} is not a duration; write 90s, 30m, 1h30m or 2d")
+    return timedelta(seconds=int(seconds))
 
 
 def timezone(text: str) -> str:

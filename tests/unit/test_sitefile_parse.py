@@ -3,6 +3,7 @@ from datetime import timedelta
 import pytest
 
 from pbxtrack.errors import ConfigError
+from pbxtrack.sitefile import values
 from pbxtrack.sitefile.model import Channel, Pool, Site
 from pbxtrack.sitefile.parse import parse
 
@@ -108,7 +109,7 @@ def test_a_number_may_be_on_the_page_and_tracked_but_not_leased() -> None:
         ('timezone = "../../etc/passwd"', "timezone: '../../etc/passwd' is not a time zone"),
         ('timezone = "Europe"', "timezone: 'Europe' is not a time zone"),
         ('timezone = ""', "timezone: '' is not a time zone"),
-        ('hold = "30"', "hold: '30' is not a duration; write 90s, 30m, 1h or 2d"),
+        ('hold = "30"', "hold: '30' is not a duration; write 90s, 30m, 1h30m or 2d"),
         ('hold = "1 h"', "hold: '1 h' is not a duration"),
         ("hold = 30", "hold: must be a text in quotes"),
         ('hold = "59s"', "hold: must be 1m to 30d"),
@@ -257,3 +258,16 @@ def test_there_is_an_end_to_how_many_numbers_a_file_names() -> None:
     ranges.append('"+74961000000..+74961099999"')
     text = SITE + POOL + "numbers = [\n" + ",\n".join(ranges) + "]"
     assert message(text) == "shop.toml:18: site.pool.numbers: makes it more than 1,000,000 numbers"
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"), [("90s", 90), ("2.5m", 150), ("2m30s", 150), ("1h30m", 5_400), ("0.5d", 43_200), ("0s", 0)]
+)
+def test_durations_are_read_as_people_write_them(written: str, seconds: int) -> None:
+    assert values.duration(written) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("written", ["", "30", "m", "-1m", "1.5s", "2.m", "1m 30s", "1" * 10 + "s", "٣m", "1s" * 5])
+def test_what_is_no_duration_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match="is not a duration"):
+        values.duration(written)

@@ -96,7 +96,7 @@ def test_programs_are_told_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["--visits-per-hour", "inf"], "Invalid value for --visits-per-hour: must be a number above 0"),
         (["--visits-per-hour", "1e9"], "a load of 5.5e+08 erlangs cannot be reckoned with"),
-        (["--visit", "2.5m"], "Invalid value for '--visit': '2.5m' is not a duration; write 90s, 30m, 1h or 2d"),
+        (["--visit", "2.55m5"], "Invalid value for '--visit': '2.55m5' is not a duration; write 90s, 30m, 1h30m or 2d"),
         (["--visit", "0s", "--hold", "0s"], "a load of 0 erlangs cannot be reckoned with"),
         (["--blocking", "1"], "Invalid value for --blocking: must be between 0 and 1; write 0.01 for one"),
         (["--blocking", "nan"], "Invalid value for --blocking: must be between 0 and 1"),
