@@ -63,11 +63,10 @@ class Batch:
     told: Mapping[str, Told]
     calls: Mapping[str, CallRecord]
 
-    def of(self, keys: Sequence[Key]) -> Batch:
-        """Some of the calls."""
-        ids = [call_id_of(*key) for key in keys]
-        calls = {call_id: self.calls[call_id] for call_id in ids if call_id in self.calls}
-        return Batch(keys, {call_id: self.told[call_id] for call_id in ids}, calls)
+    @property
+    def strange(self) -> int:
+        """How many calls have facts that this version does not understand."""
+        return len(self.told) - len(self.calls)
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,17 +201,15 @@ class _Rebuild:
             at, after = rows[-1].started_at, rows[-1].id
 
     def _batch(self, keys: Sequence[Key], *, first: bool) -> Changes:
-        found, right = self._database.read_now(lambda connection: self._look(connection, keys))
         if first:
             self._done.looked_at += len(keys)
-            self._done.strange += len(found.told) - len(found.calls)
-        if right:
+        if self._trusting and self._as_kept(keys, first=first):
             return Changes()
         moved: list[CallRecord] = []
         changed: set[str] = set()
         while keys:
             some, keys = keys[: self._size], keys[self._size :]
-            changes = self._put_right(found.of(some))
+            changes = self._put_right(self._gathered(some, first=first))
             changed |= set(changes.calls)
             moved += changes.moved
             self._done.attributions += changes.attributions
@@ -219,11 +217,27 @@ class _Rebuild:
         self._trusting = not changed
         return Changes(changed, moved=moved)
 
-    def _look(self, connection: Connection, keys: Sequence[Key]) -> tuple[Batch, bool]:
-        """The calls, and whether they are known to be kept so; where much is to be put right, nobody compares first."""
-        store = SqlRebuild(connection, self._sites, self._seen, reading=True)
-        found = gather(store, keys, self._region)
-        return found, self._trusting and as_kept(store, found, self._region)
+    def _as_kept(self, keys: Sequence[Key], *, first: bool) -> bool:
+        """Whether the calls are kept as they are to be; where much is to be put right, nobody asks."""
+
+        def look(connection: Connection) -> tuple[Batch, bool]:
+            store = SqlRebuild(connection, self._sites, self._seen, reading=True)
+            found = gather(store, keys, self._region)
+            return found, as_kept(store, found, self._region)
+
+        found, right = self._database.read_now(look)
+        if first and right:
+            self._done.strange += found.strange
+        return right
+
+    def _gathered(self, keys: Sequence[Key], *, first: bool) -> Batch:
+        """The calls, read while others may write."""
+        found = self._database.read_now(
+            lambda connection: gather(SqlRebuild(connection, self._sites, self._seen, reading=True), keys, self._region)
+        )
+        if first:
+            self._done.strange += found.strange
+        return found
 
     def _put_right(self, found: Batch) -> Changes:
         def work(connection: Connection) -> Changes:
