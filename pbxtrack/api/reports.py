@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 from aiohttp import web
+from sqlalchemy import Connection
 
 from pbxtrack.api.problems import Problem
 from pbxtrack.api.routing import Answer, Audience, Route, answer
@@ -36,33 +38,26 @@ from pbxtrack.storage.strangers import pool_numbers
 
 
 async def report_accuracy(request: web.Request, query: ReportQuery) -> web.Response:
-    items = await request.app[SERVICES].database.read(
-        lambda connection: accuracy(connection, query.since, query.until, query.site)
-    )
-    return answer({"items": items, "next": None})
+    return await _listed(request, lambda connection: accuracy(connection, query.since, query.until, query.site))
 
 
 async def report_numbers(request: web.Request, query: ReportQuery) -> web.Response:
     services = request.app[SERVICES]
-    items = await services.database.read(
-        lambda connection: pool_numbers(connection, services.now(), query.since, query.until, query.site)
+    return await _listed(
+        request, lambda connection: pool_numbers(connection, services.now(), query.since, query.until, query.site)
     )
-    return answer({"items": items, "next": None})
 
 
 async def report_curves(request: web.Request, query: SitesQuery) -> web.Response:
-    items = await request.app[SERVICES].database.read(lambda connection: curves.shown(connection, query.site))
-    return answer({"items": items, "next": None})
+    return await _listed(request, lambda connection: curves.shown(connection, query.site))
 
 
 async def report_hours(request: web.Request, query: ModelQuery) -> web.Response:
-    items = await request.app[SERVICES].database.read(lambda connection: hours_of_week(connection, _period(query)))
-    return answer({"items": items, "next": None})
+    return await _listed(request, lambda connection: hours_of_week(connection, _period(query)))
 
 
 async def report_trend(request: web.Request, query: TrendQuery) -> web.Response:
-    items = await request.app[SERVICES].database.read(lambda connection: trend(connection, _period(query), query.by))
-    return answer({"items": items, "next": None})
+    return await _listed(request, lambda connection: trend(connection, _period(query), query.by))
 
 
 async def report_totals(request: web.Request, query: TotalsQuery) -> web.Response:
@@ -70,7 +65,12 @@ async def report_totals(request: web.Request, query: TotalsQuery) -> web.Respons
     if query.compare and query.since is None:
         raise Problem("bad-parameter", "The parameter compare needs since.", parameter="compare")
     period = Period(query.since, query.until or (services.now() if query.compare else None), query.site)
-    items = await services.database.read(lambda connection: totals(connection, period, compare=query.compare))
+    return await _listed(request, lambda connection: totals(connection, period, compare=query.compare))
+
+
+async def _listed(request: web.Request, read: Callable[[Connection], Sequence[Mapping[str, Any]]]) -> web.Response:
+    """All that a report reads, in one page."""
+    items = await request.app[SERVICES].database.read(read)
     return answer({"items": items, "next": None})
 
 
@@ -80,10 +80,9 @@ def _period(query: ReportQuery) -> Period:
 
 def _answering(question: Question) -> Callable[[web.Request, ModelQuery], Awaitable[web.Response]]:
     async def report(request: web.Request, query: ModelQuery) -> web.Response:
-        items = await request.app[SERVICES].database.read(
-            lambda connection: answers(connection, question, _period(query), query.model, query.limit)
+        return await _listed(
+            request, lambda connection: answers(connection, question, _period(query), query.model, query.limit)
         )
-        return answer({"items": items, "next": None})
 
     report.__name__ = f"report_{question.name}"
     return report

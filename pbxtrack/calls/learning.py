@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from operator import mul
 from typing import NamedTuple, TypeVar
 
@@ -125,6 +125,39 @@ def silence(lease: Lease, channel: str, begin: datetime, end: datetime, called_a
         age=max(0.0, (until - since).total_seconds()),
         skipped=max(0.0, (begin - since).total_seconds()),
     )
+
+
+class Heard(NamedTuple):
+    """A call that is learned from. ``caller``: None if withheld; ``lease``: of whoever is taken to have made it."""
+
+    at: datetime
+    caller: str | None
+    lease: str | None
+
+
+def silences(
+    shown: Iterable[tuple[Lease, str]], heard: Iterable[Heard], begin: datetime, end: datetime
+) -> Iterator[Silence]:
+    """The :func:`silence` of each lease, given with its visit's channel. ``heard``: calls of that time, by time."""
+    first_calls: dict[str, datetime] = {}
+    for call in heard:
+        if call.lease is not None:
+            first_calls.setdefault(call.lease, call.at)
+    for lease, channel in shown:
+        called_at = first_calls.get(lease.id)
+        if called_at is None and lease.called:  # earlier than the calls that are looked at
+            called_at = lease.started_at
+        yield silence(lease, channel, begin, end, called_at)
+
+
+def gaps(heard: Iterable[Heard], end: datetime) -> tuple[list[float], list[float]]:
+    """Seconds between a caller's calls, and since each caller's last; ``heard`` are by time."""
+    times: defaultdict[str, list[datetime]] = defaultdict(list)
+    for call in heard:
+        if call.caller:
+            times[call.caller].append(call.at)
+    between = [(later - earlier).total_seconds() for listed in times.values() for earlier, later in pairwise(listed)]
+    return between, [(end - listed[-1]).total_seconds() for listed in times.values()]
 
 
 def visitors_exposure(silences: Iterable[Silence]) -> dict[Trait, list[float]]:
@@ -282,7 +315,8 @@ def _maximise(counts: _Counts, lessons: Lessons, curves: Curves) -> Curves:
         for trait, by_place in exposure.visitors.items()
     }
     channels = _factors(
-        counts.channels, ((channel, n * curves.factor("", length)) for (channel, length), n in foreseen.items())
+        counts.channels,
+        ((channel, n * curves.factor(OTHER_CHANNELS, length)) for (channel, length), n in foreseen.items()),
     )
     lengths = _factors(
         counts.lengths,

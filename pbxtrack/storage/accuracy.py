@@ -37,13 +37,12 @@ def accuracy(
     ``keys``: only these sites. Months are of the site's own time zone. Calls to numbers that were static
     then are certain, and not in it.
     """
-    # What tells of a call may be another of its caller, so long before or after it.
-    beyond = since and moved(since, -CALLER_BINDING), until and moved(until, CALLER_BINDING)
+    looked_at = since, until and moved(until, CALLER_BINDING)  # so much later another call may tell of one
     listed = []
     for site in live_sites(connection, keys):
-        said = _said(connection, site.id, *beyond)
-        told = truths([one.made for one in said], _taps(connection, site.id, *beyond))
-        known = [(one, truth) for one, truth in zip(said, told, strict=True) if _within(one.made.at, since, until)]
+        said = _said(connection, site.id, *looked_at)
+        told = truths([one.made for one in said], _taps(connection, site.id, *looked_at))
+        known = [(one, truth) for one, truth in zip(said, told, strict=True) if until is None or one.made.at < until]
         zone = ZoneInfo(site.timezone)
         by_month: defaultdict[str, list[tuple[_Said, Truth | None]]] = defaultdict(list)
         for one, truth in known:
@@ -51,10 +50,6 @@ def accuracy(
         listed.append(_row(site.key, None, known))
         listed += [_row(site.key, month, by_month[month]) for month in sorted(by_month, reverse=True)]
     return listed
-
-
-def _within(at: datetime, since: datetime | None, until: datetime | None) -> bool:
-    return (since is None or at >= since) and (until is None or at < until)
 
 
 def _said(connection: Connection, site_id: int, since: datetime | None, until: datetime | None) -> list[_Said]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select
@@ -17,9 +15,10 @@ from pbxtrack.calls.evidence import SURE_ENOUGH
 from pbxtrack.calls.held import as_it_was
 from pbxtrack.calls.learning import (
     Exposure,
+    Heard,
     Lessons,
-    Silence,
-    silence,
+    gaps,
+    silences,
     steps_exposure,
     visitors_exposure,
     worth_learning,
@@ -175,14 +174,17 @@ def lessons(connection: Connection, site_id: int, now: datetime) -> Lessons:
     if len(shown) == MAX_LEASES:
         begin = max(begin, shown[0].started_at)
     called = [row for row in called if row.started_at >= begin]
-    gaps, since_last = _gaps(called, now)
+    heard = [
+        Heard(row.started_at, row.caller, row.lease_id if row.confidence >= SURE_ENOUGH else None) for row in called
+    ]
+    again, since_last = gaps(heard, now)
     seconds = (now - begin).total_seconds()
     return Lessons(
         _weighings(connection, called),
-        gaps,
+        again,
         Exposure(
-            visitors=visitors_exposure(_silences(shown, called, begin, now)),
-            callers=steps_exposure([*gaps, *since_last]),
+            visitors=visitors_exposure(silences(((lease_of(row), row.channel) for row in shown), heard, begin, now)),
+            callers=steps_exposure([*again, *since_last]),
             numbers=seconds * _numbers(connection, site_id),
             overflow=seconds,
         ),
@@ -201,29 +203,6 @@ def _weighings(connection: Connection, called: Sequence[Any]) -> list[Weighing]:
                 correction = correction_of(row)
                 weighings.append(as_told(weighing, correction) if correction else weighing)
     return weighings
-
-
-def _silences(shown: Sequence[Any], called: Sequence[Any], begin: datetime, now: datetime) -> Iterator[Silence]:
-    first_calls: dict[str, datetime] = {}
-    for row in called:
-        if row.lease_id and row.confidence >= SURE_ENOUGH:
-            first_calls.setdefault(row.lease_id, row.started_at)
-    for row in shown:
-        lease = lease_of(row)
-        at = first_calls.get(lease.id)
-        if at is None and lease.called:  # earlier than the calls that are looked at
-            at = lease.started_at
-        yield silence(lease, row.channel, begin, now, at)
-
-
-def _gaps(called: Sequence[Any], now: datetime) -> tuple[list[float], list[float]]:
-    """Seconds between a caller's calls, and since each caller's last."""
-    times: defaultdict[str, list[datetime]] = defaultdict(list)
-    for row in called:
-        if row.caller:
-            times[row.caller].append(row.started_at)
-    gaps = [(later - earlier).total_seconds() for listed in times.values() for earlier, later in pairwise(listed)]
-    return gaps, [(now - listed[-1]).total_seconds() for listed in times.values()]
 
 
 def _numbers(connection: Connection, site_id: int) -> int:

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import pairwise
 
 from pbxtrack.calls.attribution import attribute, earlier_call
 from pbxtrack.calls.curves import Curves
@@ -22,7 +21,7 @@ from pbxtrack.calls.evidence import (
     recent,
 )
 from pbxtrack.calls.held import as_it_was, held_in
-from pbxtrack.calls.learning import Exposure, Lessons, learn, silence, steps_exposure, visitors_exposure
+from pbxtrack.calls.learning import Exposure, Heard, Lessons, gaps, learn, silences, steps_exposure, visitors_exposure
 from pbxtrack.calls.ports import CallRecord
 from pbxtrack.demo.data.year import Made, Memory, Year
 from pbxtrack.pool.model import NumberKind
@@ -36,29 +35,24 @@ def learned(year: Year, until: datetime) -> Curves:
     since = until - MEMORY
     calls = [made.record for made in year.lived.calls if made.record.call.started_at >= since and _leased(memory, made)]
     calls = calls[-MAX_CALLS:]
-    times: defaultdict[str, list[datetime]] = defaultdict(list)
-    for record in calls:
-        if record.caller:
-            times[record.caller].append(record.call.started_at)
-    gaps = [(later - earlier).total_seconds() for listed in times.values() for earlier, later in pairwise(listed)]
-    since_last = [(until - listed[-1]).total_seconds() for listed in times.values()]
-    shown = [(lease, visit) for lease, visit in memory.shown() if lease.started_at >= since][-MAX_LEASES:]
+    heard = [Heard(record.call.started_at, record.caller, _lease(record)) for record in calls]
+    again, since_last = gaps(heard, until)
+    shown = [(lease, visit.channel) for lease, visit in memory.shown() if lease.started_at >= since][-MAX_LEASES:]
     begin = min([calls[0].call.started_at] if calls else [until])
     seconds = (until - begin).total_seconds()
-    first_calls: dict[str, datetime] = {}
-    for record in calls:
-        if (tie := record.attribution) and tie.lease and tie.confidence >= SURE_ENOUGH:
-            first_calls.setdefault(tie.lease, record.call.started_at)
     exposure = Exposure(
-        visitors=visitors_exposure(
-            silence(lease, visit.channel, begin, until, first_calls.get(lease.id)) for lease, visit in shown
-        ),
-        callers=steps_exposure([*gaps, *since_last]),
+        visitors=visitors_exposure(silences(shown, heard, begin, until)),
+        callers=steps_exposure([*again, *since_last]),
         numbers=seconds * sum(len(numbers) for numbers in year.pools.values()),
         overflow=seconds,
     )
     weighings = list(year.lived.weighings)[-len(calls) :] if calls else []
-    return learn(Lessons(weighings, gaps, exposure))
+    return learn(Lessons(weighings, again, exposure))
+
+
+def _lease(record: CallRecord) -> str | None:
+    tie = record.attribution
+    return tie.lease if tie and tie.confidence >= SURE_ENOUGH else None
 
 
 def _leased(memory: Memory, made: Made) -> bool:
