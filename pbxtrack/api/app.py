@@ -8,14 +8,11 @@ from collections.abc import Mapping
 from aiohttp import hdrs, web
 from multidict import istr
 
-from pbxtrack.api import calls, cors, leases, openapi, problems, reports, routing, status
-from pbxtrack.api.client_address import ClientAddresses
+from pbxtrack.api import calls, cors, leases, openapi, reports, routing, status
 from pbxtrack.api.kept import Kept
-from pbxtrack.api.limits import Limiter
 from pbxtrack.api.origins import Origins
 from pbxtrack.api.page import PAGE, render
 from pbxtrack.api.routing import Audience
-from pbxtrack.api.server import HEAD_SECONDS, Runner, room_for_connections
 from pbxtrack.api.services import (
     ADDRESS_LIMITER,
     ADDRESSES,
@@ -29,6 +26,10 @@ from pbxtrack.api.services import (
 )
 from pbxtrack.api.shares import Shares
 from pbxtrack.api.snippet import route as snippet
+from pbxtrack.web import problems
+from pbxtrack.web.client_address import ClientAddresses
+from pbxtrack.web.limits import Limiter
+from pbxtrack.web.server import HEAD_SECONDS, Runner, room_for_connections
 
 ROUTES = (*snippet.ROUTES, *leases.ROUTES, *calls.ROUTES, *reports.ROUTES, *status.ROUTES)
 

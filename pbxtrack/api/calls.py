@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 from aiohttp import web
 
-from pbxtrack.api.managers import TOKEN
-from pbxtrack.api.problems import Problem
+from pbxtrack.access import Right
+from pbxtrack.api.managers import ACCESS, sites_asked
 from pbxtrack.api.routing import Answer, Audience, Route, answer
 from pbxtrack.api.schemas import CallChanges, CallDetail, CallPage, CallQuery
 from pbxtrack.api.services import SERVICES
 from pbxtrack.numbers import MAX_LENGTH, InvalidNumber, Number, read_caller
 from pbxtrack.storage.annotations import InvalidCorrection, annotate_call
 from pbxtrack.storage.views import CallFilter, InvalidCursor, call_detail, calls_page
+from pbxtrack.web.problems import Problem
 
 log = structlog.get_logger(__name__)
 
 
 async def list_calls(request: web.Request, query: CallQuery) -> web.Response:
     services = request.app[SERVICES]
-    which = _filter(query, services.default_region)
+    which = _filter(query, sites_asked(request, query.site), services.default_region)
     try:
         items, following = await services.database.read(
             lambda connection: calls_page(connection, which, query.cursor, query.limit)
@@ -32,33 +35,33 @@ async def list_calls(request: web.Request, query: CallQuery) -> web.Response:
 async def show_call(request: web.Request) -> web.Response:
     call_id = request.match_info["call"]
     call = await request.app[SERVICES].database.read(lambda connection: call_detail(connection, call_id))
-    if call is None:
+    if call is None or not request[ACCESS].sees(call["site"]):
         raise Problem("not-found", "There is no such call.")
     return answer(call)
 
 
 async def change_call(request: web.Request, body: CallChanges) -> web.Response:
     services = request.app[SERVICES]
-    call_id, who, now = request.match_info["call"], request[TOKEN].name, services.now()
+    call_id, access, now = request.match_info["call"], request[ACCESS], services.now()
     changes = body.model_dump(include=body.model_fields_set)
     try:
         call = await services.database.write(
-            lambda connection: annotate_call(connection, call_id, changes, who, now, services.default_region)
+            lambda connection: annotate_call(connection, call_id, changes, access, now, services.default_region)
         )
     except InvalidCorrection as error:
         raise Problem("invalid-body", f"attribution/visit: {error}.") from None
     if call is None:
         raise Problem("not-found", "There is no such call.")
-    log.info("call_changed", call=call["id"], changed=sorted(changes), token=who)
+    log.info("call_changed", call=call["id"], changed=sorted(changes), who=access.name)
     return answer(call)
 
 
-def _filter(query: CallQuery, region: str) -> CallFilter:
+def _filter(query: CallQuery, sites: Sequence[str], region: str) -> CallFilter:
     caller = read_caller(_typed(query.caller), region) if query.caller else None
     return CallFilter(
         since=query.since,
         until=query.until,
-        sites=query.site,
+        sites=sites,
         channels=query.channel,
         campaigns=query.campaign,
         statuses=[status.value for status in query.status],
@@ -117,6 +120,7 @@ ROUTES = (
         description="Who changed what is kept for good, and shown as `history`. A correction tells "
         "of the caller's later calls, too: they are attributed once more. `pbxtrack rebuild` heeds corrections.",
         audience=Audience.MANAGER,
+        right=Right.WRITE,
         body=CallChanges,
         path_parameters=_CALL,
         answer=Answer(200, "The call as it is now.", CallDetail),

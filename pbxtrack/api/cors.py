@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 from aiohttp import hdrs, web
 
-from pbxtrack.api.problems import Problem
 from pbxtrack.api.services import ORIGINS
+from pbxtrack.web.problems import Problem
 
 _ALLOWED = web.RequestKey("ALLOWED", str)
 _ASKED = web.RequestKey("ASKED", bool)

@@ -11,9 +11,6 @@ import structlog
 from aiohttp import hdrs, web
 
 from pbxtrack.api import cors
-from pbxtrack.api.client_address import is_local
-from pbxtrack.api.limits import Limiter
-from pbxtrack.api.problems import Problem
 from pbxtrack.api.routing import Answer, Audience, Route, answer
 from pbxtrack.api.schemas import LeaseAnswer, LeaseBody, RenewBody
 from pbxtrack.api.services import (
@@ -32,6 +29,9 @@ from pbxtrack.pool.policy import HEARTBEAT
 from pbxtrack.pool.service import ForeignSite, UnknownSite
 from pbxtrack.sources.bots import is_bot
 from pbxtrack.storage.times import rfc3339
+from pbxtrack.web.client_address import is_local
+from pbxtrack.web.limits import Limiter
+from pbxtrack.web.problems import Problem
 
 log = structlog.get_logger(__name__)
 

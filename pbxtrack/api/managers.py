@@ -1,23 +1,60 @@
-"""Who may read and change calls: programs with an API token."""
+"""Who may read and change calls: programs with an API token, and people with the dashboard's session."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import structlog
 from aiohttp import hdrs, web
 
-from pbxtrack.api.problems import Problem
+from pbxtrack.access import Access, NotAllowed, NotTheirs, Right
 from pbxtrack.api.services import SERVICES
 from pbxtrack.errors import StorageUnavailable
-from pbxtrack.storage.tokens import Token, find_token, note_use
+from pbxtrack.storage.tokens import find_token, note_use
+from pbxtrack.web.problems import Problem
+from pbxtrack.web.sessions import COOKIE, CSRF_HEADER, read_session
 
-TOKEN = web.RequestKey("TOKEN", Token)
+ACCESS = web.RequestKey("ACCESS", Access)
 _MAX_TOKEN = 200  # characters
+_SAFE = frozenset({"GET", "HEAD"})
 
 log = structlog.get_logger(__name__)
 
 
-async def authenticate(request: web.Request) -> None:
-    """Take ``Authorization: Bearer TOKEN``; Problem without one that is valid."""
+async def authenticate(request: web.Request, right: Right) -> None:
+    """Take ``Authorization: Bearer TOKEN`` or the dashboard's session; Problem without one that may do this."""
+    if hdrs.AUTHORIZATION not in request.headers and COOKIE in request.cookies:
+        access = await _by_session(request)
+    else:
+        access = await _by_token(request)
+    try:
+        access.require(right)
+    except NotAllowed as error:
+        raise Problem("not-allowed", _sentence(error)) from None
+    request[ACCESS] = access
+
+
+def sites_asked(request: web.Request, asked: Sequence[str]) -> Sequence[str]:
+    """The sites that a question is about, of those that whoever asks may see; empty: all that there are."""
+    try:
+        return request[ACCESS].among(asked)
+    except NotTheirs as error:
+        raise Problem("unknown-site", _sentence(error)) from None
+    except NotAllowed as error:
+        raise Problem("not-allowed", _sentence(error)) from None
+
+
+async def _by_session(request: web.Request) -> Access:
+    services = request.app[SERVICES]
+    session = await read_session(request, services.database, services.now())
+    if session is None:
+        raise _refused("The session is over; log in again, or send an API token.")
+    if request.method not in _SAFE and not session.is_ours(request.headers.get(CSRF_HEADER)):
+        raise Problem("not-allowed", f"A browser must send the header {CSRF_HEADER}, as our own pages do.")
+    return session.person.access
+
+
+async def _by_token(request: web.Request) -> Access:
     services = request.app[SERVICES]
     given = request.headers.getall(hdrs.AUTHORIZATION, [])
     if not given:
@@ -29,15 +66,20 @@ async def authenticate(request: web.Request) -> None:
     token = await services.database.read(lambda connection: find_token(connection, secret))
     if token is None:
         raise _refused("The token is unknown or was revoked.", "invalid_token")
-    request[TOKEN] = token
     now = services.now()
     if token.stale(now):
         try:
             await services.database.write(lambda connection: note_use(connection, token.id, now))
         except StorageUnavailable as error:  # reading may still work, and is what was asked for
             log.warning("token_use_not_noted", token=token.name, reason=str(error))
+    return token.access
 
 
 def _refused(detail: str, error: str | None = None) -> Problem:
     challenge = 'Bearer realm="pbxtrack"' + (f', error="{error}"' if error else "")
     return Problem("not-authenticated", detail, headers={hdrs.WWW_AUTHENTICATE: challenge})
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."

@@ -10,10 +10,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from pbxtrack import __version__
-from pbxtrack.api import problems
 from pbxtrack.api.routing import MAX_BODY, Answer, Audience, Route
 from pbxtrack.api.schemas import ProblemAnswer
-from pbxtrack.api.server import HEAD_SECONDS
+from pbxtrack.web import problems
+from pbxtrack.web.server import HEAD_SECONDS
 
 DOCUMENT = web.AppKey("DOCUMENT", dict[str, Any])
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from pbxtrack.api.problems import KINDS
+from pbxtrack.web.problems import KINDS
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8885; --soft: #8882; }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 from sqlalchemy import Connection
 
-from pbxtrack.api.problems import Problem
+from pbxtrack.api.managers import sites_asked
 from pbxtrack.api.routing import Answer, Audience, Route, answer
 from pbxtrack.api.schemas import (
     AccuracyPage,
@@ -35,36 +36,40 @@ from pbxtrack.storage import curves
 from pbxtrack.storage.accuracy import accuracy
 from pbxtrack.storage.reports import Period, answers, hours_of_week, totals, trend
 from pbxtrack.storage.strangers import pool_numbers
+from pbxtrack.web.problems import Problem
 
 
 async def report_accuracy(request: web.Request, query: ReportQuery) -> web.Response:
-    return await _listed(request, lambda connection: accuracy(connection, query.since, query.until, query.site))
+    sites = sites_asked(request, query.site)
+    return await _listed(request, lambda connection: accuracy(connection, query.since, query.until, sites))
 
 
 async def report_numbers(request: web.Request, query: ReportQuery) -> web.Response:
-    services = request.app[SERVICES]
-    return await _listed(
-        request, lambda connection: pool_numbers(connection, services.now(), query.since, query.until, query.site)
-    )
+    now, sites = request.app[SERVICES].now(), sites_asked(request, query.site)
+    return await _listed(request, lambda connection: pool_numbers(connection, now, query.since, query.until, sites))
 
 
 async def report_curves(request: web.Request, query: SitesQuery) -> web.Response:
-    return await _listed(request, lambda connection: curves.shown(connection, query.site))
+    sites = sites_asked(request, query.site)
+    return await _listed(request, lambda connection: curves.shown(connection, sites))
 
 
 async def report_hours(request: web.Request, query: ModelQuery) -> web.Response:
-    return await _listed(request, lambda connection: hours_of_week(connection, _period(query)))
+    period = _period(request, query)
+    return await _listed(request, lambda connection: hours_of_week(connection, period))
 
 
 async def report_trend(request: web.Request, query: TrendQuery) -> web.Response:
-    return await _listed(request, lambda connection: trend(connection, _period(query), query.by))
+    period = _period(request, query)
+    return await _listed(request, lambda connection: trend(connection, period, query.by))
 
 
 async def report_totals(request: web.Request, query: TotalsQuery) -> web.Response:
-    services = request.app[SERVICES]
     if query.compare and query.since is None:
         raise Problem("bad-parameter", "The parameter compare needs since.", parameter="compare")
-    period = Period(query.since, query.until or (services.now() if query.compare else None), query.site)
+    period = _period(request, query)
+    if query.compare and period.until is None:
+        period = replace(period, until=request.app[SERVICES].now())
     return await _listed(request, lambda connection: totals(connection, period, compare=query.compare))
 
 
@@ -74,14 +79,15 @@ async def _listed(request: web.Request, read: Callable[[Connection], Sequence[Ma
     return answer({"items": items, "next": None})
 
 
-def _period(query: ReportQuery) -> Period:
-    return Period(query.since, query.until, query.site)
+def _period(request: web.Request, query: ReportQuery) -> Period:
+    return Period(query.since, query.until, sites_asked(request, query.site))
 
 
 def _answering(question: Question) -> Callable[[web.Request, ModelQuery], Awaitable[web.Response]]:
     async def report(request: web.Request, query: ModelQuery) -> web.Response:
+        period = _period(request, query)
         return await _listed(
-            request, lambda connection: answers(connection, question, _period(query), query.model, query.limit)
+            request, lambda connection: answers(connection, question, period, query.model, query.limit)
         )
 
     report.__name__ = f"report_{question.name}"

@@ -12,8 +12,9 @@ import orjson
 from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
 
+from pbxtrack.access import Right
 from pbxtrack.api import cors, managers
-from pbxtrack.api.problems import Problem
+from pbxtrack.web.problems import Problem
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -26,7 +27,7 @@ class Audience(Enum):
     """Who may ask."""
 
     WEBSITE = "Websites"  # from a site's own origins, or from no browser at all
-    MANAGER = "Managers and programs"  # with a token
+    MANAGER = "Managers and programs"  # with a token, or the dashboard's session
     ANYONE = "Service"
 
 
@@ -45,7 +46,7 @@ class Route:
     """One method of one address.
 
     ``handler`` is called with the request, and with ``body=`` and ``query=`` where the route declares their models.
-    ``problems`` are the kinds (see :mod:`pbxtrack.api.problems`) that are the route's own; those that come with its
+    ``problems`` are the kinds (see :mod:`pbxtrack.web.problems`) that are the route's own; those that come with its
     audience, its body and its query are known without saying.
     """
 
@@ -55,6 +56,7 @@ class Route:
     summary: str
     answer: Answer
     audience: Audience
+    right: Right = Right.READ  # that a manager needs
     description: str = ""
     also: tuple[Answer, ...] = ()  # other good answers
     body: type[BaseModel] | None = None
@@ -71,7 +73,7 @@ class Route:
             case Audience.WEBSITE:
                 kinds += ["foreign-origin", "unavailable"]
             case Audience.MANAGER:
-                kinds += ["not-authenticated", "bad-parameter", "unavailable"]
+                kinds += ["not-authenticated", "not-allowed", "bad-parameter", "unavailable"]
         if self.query:
             kinds.append("bad-parameter")
         if self.body:
@@ -84,7 +86,7 @@ def add(app: web.Application, route: Route) -> None:
 
     async def serve(request: web.Request) -> web.StreamResponse:
         if route.audience is Audience.MANAGER:
-            await managers.authenticate(request)
+            await managers.authenticate(request, route.right)
         elif route.audience is Audience.WEBSITE:
             await cors.admit(request)
         inputs: dict[str, Any] = {}

@@ -9,13 +9,13 @@ from ipaddress import IPv4Network, IPv6Network
 
 from aiohttp import web
 
-from pbxtrack.api.client_address import ClientAddresses
-from pbxtrack.api.limits import Limiter, Rate
 from pbxtrack.api.origins import Origins
 from pbxtrack.api.shares import Shares
 from pbxtrack.health import Readiness
 from pbxtrack.pool.model import LeaseGrant, LeaseRequest, Sign, SiteSettings
 from pbxtrack.storage.database import Database
+from pbxtrack.web.client_address import ClientAddresses
+from pbxtrack.web.limits import Limiter, Rate
 
 ADDRESS_RATE = Rate(120, 60.0)
 SITE_RATE = Rate(6_000, 60.0)

@@ -25,6 +25,7 @@ COMMANDS = {
     "asterisk-conf": "Write the dialplan and manager snippets.",
     "config": "Check the settings.",
     "db": "Upgrade or check the database's schema.",
+    "user": "People who log in to the dashboard.",
     "token": "API tokens of programs.",
     "lab": "A real Asterisk with SIP phones and callers, to try pbxtrack on.",
     "demo": "The whole of it on this machine, with calls.",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 
+from pbxtrack.access import Role
+from pbxtrack.cli.access import require_sites, role_option, sites_option, told_access, told_sites
 from pbxtrack.cli.common import now, open_database
 from pbxtrack.cli.options import json_option, print_json
 from pbxtrack.cli.text import visible
@@ -21,8 +24,10 @@ def token() -> None:
 
 @token.command()
 @click.argument("name")
+@role_option(Role.OWNER)
+@sites_option
 @json_option
-def add(name: str, as_json: bool) -> None:
+def add(name: str, role: Role, sites: frozenset[str] | None, as_json: bool) -> None:
     """Make a token and print it. It is shown this once: the database keeps a hash of it."""
     name = name.strip()
     if not name or len(name) > MAX_NAME or not name.isprintable() or name.isdecimal():
@@ -30,9 +35,10 @@ def add(name: str, as_json: bool) -> None:
     with open_database() as database, database.transaction() as connection:
         if any(known.name == name for known in _live(list_tokens(connection))):
             raise PbxtrackError(f"there is a token {name!r} already; revoke it first, or choose another name")
-        made, secret = add_token(connection, name, now())
+        require_sites(connection, sites)
+        made, secret = add_token(connection, name, now(), role, sites)
     if as_json:
-        print_json({"id": made.id, "name": made.name, "token": secret})
+        print_json({"id": made.id, "name": made.name, **told_access(made.access), "token": secret})
         return
     click.echo(secret)
     click.echo(f"Token {made.id} ({name}): keep it now, it is not shown again.", err=True)
@@ -57,7 +63,7 @@ def list_(as_json: bool) -> None:
     with open_database() as database, database.reading() as connection:
         found = list_tokens(connection)
     if as_json:
-        print_json([asdict(known) for known in found])
+        print_json([_json(known) for known in found])
         return
     if not found:
         click.echo("there are no tokens; make one with `pbxtrack token add NAME`")
@@ -68,14 +74,27 @@ def list_(as_json: bool) -> None:
         [
             str(known.id),
             known.name,
+            known.role.value,
+            told_sites(known.sites),
             _second(known.created_at),
             _second(known.used_at) if known.used_at else "never",
             f"revoked {_second(known.revoked_at)}" if known.revoked_at else "in use",
         ]
         for known in found
     ]
-    columns = [Column("Id", right=True), Column("Name", least=12), Column("Made (UTC)"), Column("Last used (UTC)")]
+    columns = [
+        Column("Id", right=True),
+        Column("Name", least=12),
+        Column("Role"),
+        Column("Sites"),
+        Column("Made (UTC)"),
+        Column("Last used (UTC)"),
+    ]
     print_table([*columns, Column("State")], rows)
+
+
+def _json(known: Token) -> dict[str, Any]:
+    return {**asdict(known), **told_access(known.access)}
 
 
 def _second(at: datetime) -> str:

@@ -7,11 +7,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
+from pbxtrack.access import Access
 from pbxtrack.calls.evidence import Tie
 from pbxtrack.calls.service import attribute_one_by_one, later
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.ids import earliest_id
 from pbxtrack.storage.calls import SqlCalls
+from pbxtrack.storage.sites import site_key
 from pbxtrack.storage.tables import audit, calls, leases, visits
 from pbxtrack.storage.views import MAX_CALL_ID, call_detail, storable
 
@@ -24,13 +26,13 @@ class InvalidCorrection(PbxtrackError):
 
 
 def annotate_call(
-    connection: Connection, call_id: str, changes: dict[str, Any], who: str, now: datetime, region: str
+    connection: Connection, call_id: str, changes: dict[str, Any], access: Access, now: datetime, region: str
 ) -> dict[str, Any] | None:
-    """Change what people say of a call; the call as it is then, None if there is none.
+    """Change what people say of a call; the call as it is then, None if there is none that whoever asks may see.
 
     ``note`` and ``tags``; ``qualified``: whether it was a lead, None where nobody said; ``attribution``: a ``channel``,
     or a ``visit`` of the call's site by its id, None to take a correction back. What is changed indeed is noted for
-    good as done by ``who``. A correction tells of the caller's later calls, too: those are attributed once more;
+    good as done by them. A correction tells of the caller's later calls, too: those are attributed once more;
     ``region`` says how numbers without a country are read. Raises InvalidCorrection.
     """
     assert changes.keys() <= {"note", "tags", "qualified", "attribution"}
@@ -40,7 +42,7 @@ def annotate_call(
     told_of = later(store, list(store.load([call_id]).values()))[:_MOST_LATER] if "attribution" in changes else []
     store.lock([call_id, *told_of])
     row = connection.execute(select(calls).where(calls.c.id == call_id).with_for_update()).one_or_none()
-    if row is None:
+    if row is None or not access.sees(site_key(connection, row.site_id)):
         return None
     before = {"note": row.note, "tags": row.tags, "qualified": row.qualified, "attribution": _correction(row)}
     after = dict(changes)
@@ -54,7 +56,7 @@ def annotate_call(
             "corrected_channel": to.get("channel"),
             "corrected_visit_id": to.get("visit"),
             "corrected_tie": _tie(connection, to["visit"], row) if to.get("visit") else None,
-            "corrected_by": who if to else None,
+            "corrected_by": access.name if to else None,
             "corrected_at": now if to else None,
         }
     if values:
@@ -62,7 +64,14 @@ def annotate_call(
         connection.execute(
             audit.insert(),
             [
-                {"call_id": call_id, "at": now, "who": who, "field": field, "before": before[field], "after": value}
+                {
+                    "call_id": call_id,
+                    "at": now,
+                    "who": access.name,
+                    "field": field,
+                    "before": before[field],
+                    "after": value,
+                }
                 for field, value in after.items()
             ],
         )

@@ -58,6 +58,11 @@ def live_sites(connection: Connection, keys: Sequence[str] = ()) -> Sequence[Row
     return connection.execute(wanted).all()
 
 
+def site_key(connection: Connection, site_id: int | None) -> str | None:
+    """The key of a site, removed ones too; None for none."""
+    return connection.scalar(select(sites.c.key).where(sites.c.id == site_id)) if site_id is not None else None
+
+
 def read_sites(connection: Connection) -> list[Site]:
     """Every site that was not removed, whole, in order."""
     pool_numbers = _grouped(connection, numbers, numbers.c.e164, numbers.c.pool_id)

@@ -494,4 +494,42 @@ tokens = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("used_at", UtcTime),
     Column("revoked_at", UtcTime),
+    Column("role", String(16), nullable=False, server_default="owner"),
+    Column("sites", JSON(none_as_null=True)),  # keys of those that it is for; none: all
+)
+
+people = Table(
+    "people",
+    metadata,
+    _id(),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("password", String(200), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("sites", JSON(none_as_null=True)),  # as a token's
+    Column("language", String(8)),
+    Column("choices", JSON, nullable=False),  # how they like their pages
+    Column("created_at", UtcTime, nullable=False),
+    Column("seen_at", UtcTime),
+    Column("failures", Integer, nullable=False, server_default=text("0")),  # wrong passwords since the last right one
+    Column("locked_until", UtcTime),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("started_at", UtcTime, nullable=False),
+    Column("seen_at", UtcTime, nullable=False),
+)
+
+saved_views = Table(
+    "saved_views",
+    metadata,
+    _id(),
+    Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    Column("site_id", ForeignKey("sites.id"), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("query", Text, nullable=False),
+    UniqueConstraint("person_id", "site_id", "name"),
 )

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.sql import ColumnElement
 
+from pbxtrack.access import Access, Role
 from pbxtrack.storage.tables import tokens
 
 PREFIX = "pbx_"  # lets secret scanners, and people, see what a leaked text is
@@ -24,28 +25,48 @@ _COLUMNS: Sequence[ColumnElement[Any]] = (
     tokens.c.created_at,
     tokens.c.used_at,
     tokens.c.revoked_at,
+    tokens.c.role,
+    tokens.c.sites,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An API token as it is kept. ``used_at`` is true to a minute."""
+    """An API token as it is kept. ``used_at`` is true to a minute; ``sites`` (keys) are those it is for; None: all."""
 
     id: int
     name: str
     created_at: datetime
     used_at: datetime | None
     revoked_at: datetime | None
+    role: Role = Role.OWNER
+    sites: frozenset[str] | None = None
+
+    @property
+    def access(self) -> Access:
+        return Access(self.name, self.role, self.sites)
 
     def stale(self, now: datetime) -> bool:
         """Whether the note of its last use is old enough to be worth a write."""
         return self.used_at is None or now - self.used_at >= NOTE_USE_EVERY
 
 
-def add_token(connection: Connection, name: str, now: datetime) -> tuple[Token, str]:
+def add_token(
+    connection: Connection,
+    name: str,
+    now: datetime,
+    role: Role = Role.OWNER,
+    sites: frozenset[str] | None = None,
+) -> tuple[Token, str]:
     """Make a token; (what is kept, the secret), of which the second is never to be had again."""
     secret = PREFIX + secrets.token_urlsafe(32)
-    values = {"name": name[:MAX_NAME], "sha256": _hash(secret), "created_at": now}
+    values = {
+        "name": name[:MAX_NAME],
+        "sha256": _hash(secret),
+        "created_at": now,
+        "role": role.value,
+        "sites": None if sites is None else sorted(sites),
+    }
     row = connection.execute(tokens.insert().values(values).returning(*_COLUMNS)).one()
     return _token(row), secret
 
@@ -82,4 +103,5 @@ def _hash(secret: str) -> str:
 
 
 def _token(row: Row[Any]) -> Token:
-    return Token(row.id, row.name, row.created_at, row.used_at, row.revoked_at)
+    sites = None if row.sites is None else frozenset(row.sites)
+    return Token(row.id, row.name, row.created_at, row.used_at, row.revoked_at, Role(row.role), sites)

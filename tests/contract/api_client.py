@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import BaseRunner
 from sqlalchemy import func, select
 
+from pbxtrack.access import Access, Role
 from pbxtrack.api.app import create_app, create_runner
 from pbxtrack.api.services import Services
 from pbxtrack.calls.events import CallArrived, Fact, LegEnded, LineAnswered, LineDialled, LineRang
@@ -31,6 +32,7 @@ PAGE = "https://shop.example/?utm_source=yandex&utm_medium=cpc&utm_campaign=spri
 T0 = datetime(2026, 3, 1, 9, 0, 0, 250_000, tzinfo=UTC)
 STATIC, OTHER_STATIC = "+74951230001", "+74951230002"
 CALLER = "+79161234567"
+TESTS = Access("tests", Role.OWNER)
 
 
 def services(database: Database, **changes: Any) -> Services:

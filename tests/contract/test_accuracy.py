@@ -15,7 +15,7 @@ from pbxtrack.storage.accuracy import accuracy
 from pbxtrack.storage.annotations import annotate_call
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.leases import SqlLeases
-from tests.contract.api_client import CALLER, PAGE, STATIC, T0, a_token, assert_problem, put_call, running
+from tests.contract.api_client import CALLER, PAGE, STATIC, T0, TESTS, a_token, assert_problem, put_call, running
 from tests.contract.leasing import one
 from tests.contract.site import a_site
 
@@ -78,8 +78,8 @@ def test_a_correction_tells(site: Database) -> None:
     call = put_call(site, 0, dialled=looked.number, caller=None)
     unknown = put_call(site, 1, dialled=looked.number, caller=None)
     with site.transaction() as connection:
-        annotate_call(connection, call, {"attribution": {"visit": other.visit.id}}, "tests", T0, "RU")
-        annotate_call(connection, unknown, {"attribution": {"channel": "Radio"}}, "tests", T0, "RU")  # names no visitor
+        annotate_call(connection, call, {"attribution": {"visit": other.visit.id}}, TESTS, T0, "RU")
+        annotate_call(connection, unknown, {"attribution": {"channel": "Radio"}}, TESTS, T0, "RU")  # names no visitor
     whole = report(site)["demo", None]
     assert (whole["known"]["corrected"], whole["accuracy"]) == (1, 0.0)
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from pbxtrack.api.limits import Rate
 from pbxtrack.storage import tables
 from pbxtrack.storage.database import Database
+from pbxtrack.web.limits import Rate
 from tests.contract.api_client import ORIGIN, PAGE, assert_problem, leased, running
 from tests.contract.site import a_site
 

@@ -13,7 +13,7 @@ from pbxtrack.storage.annotations import annotate_call
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.leases import SqlLeases
 from pbxtrack.storage.reports import Period, answers
-from tests.contract.api_client import PAGE, STATIC, T0, a_token, assert_problem, put_call, running
+from tests.contract.api_client import PAGE, STATIC, T0, TESTS, a_token, assert_problem, put_call, running
 from tests.contract.leasing import one
 from tests.contract.site import a_site
 
@@ -60,7 +60,7 @@ def test_a_channels_own_number_and_a_correction_need_no_model(database: Database
     told = put_call(database, 1, dialled=number)
     put_call(database, 2, dialled="+74959999999")  # not ours: of no site
     with database.transaction() as connection:
-        annotate_call(connection, told, {"attribution": {"channel": "Radio"}}, "tests", T0, "RU")
+        annotate_call(connection, told, {"attribution": {"channel": "Radio"}}, TESTS, T0, "RU")
     assert credited(database, model) == {"Billboard": 1, "Radio": 1}
 
 

@@ -15,6 +15,7 @@ from pbxtrack.storage.annotations import annotate_call
 from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.rebuild import rebuild
+from tests.contract.api_client import TESTS
 from tests.contract.site import a_site
 from tests.contract.test_recording import IVAN, MINUTE, NOW, POOL, arrival, visit, write
 
@@ -45,7 +46,7 @@ def call(shop: Database, n: int, after: timedelta, dialled: str = POOL, caller: 
 
 def correct(shop: Database, call_id: str, **to: str) -> None:
     with shop.transaction() as connection:
-        assert annotate_call(connection, call_id, {"attribution": to or None}, "tests", NOW + DAY, "RU")
+        assert annotate_call(connection, call_id, {"attribution": to or None}, TESTS, NOW + DAY, "RU")
 
 
 def tie(shop: Database, call_id: str) -> Attribution:

@@ -28,6 +28,7 @@ from pbxtrack.storage.rebuild import rebuild
 from pbxtrack.storage.reports import Period, answers, hours_of_week, totals, trend
 from pbxtrack.storage.rollups import due, fold, fold_all
 from pbxtrack.storage.sites import live_sites
+from tests.contract.api_client import TESTS
 from tests.contract.site import a_site
 from tests.contract.test_recording import an_answered_call
 
@@ -195,7 +196,7 @@ def perform(world: World, what: str, *how: Any) -> None:
         if call is not None:
             # A visit that began after the call cannot have brought it.
             with suppress(InvalidCorrection), world.database.transaction() as connection:
-                annotate_call(connection, call, {"attribution": attribution}, "tests", NOW, "RU")
+                annotate_call(connection, call, {"attribution": attribution}, TESTS, NOW, "RU")
 
     match what, *how:
         case "visit", values:

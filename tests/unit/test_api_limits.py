@@ -7,11 +7,11 @@ from ipaddress import ip_network
 
 import pytest
 
-from pbxtrack.api.client_address import ClientAddresses
-from pbxtrack.api.limits import Limiter, Rate
 from pbxtrack.api.origins import normal_origin
 from pbxtrack.api.shares import Shares
 from pbxtrack.pool.model import Others
+from pbxtrack.web.client_address import ClientAddresses
+from pbxtrack.web.limits import Limiter, Rate
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("::1/128")]

@@ -10,8 +10,8 @@ import pytest
 from pbxtrack.api.app import ROUTES
 from pbxtrack.api.openapi import describe
 from pbxtrack.api.page import render
-from pbxtrack.api.problems import KINDS
 from pbxtrack.api.schemas import CallQuery
+from pbxtrack.web.problems import KINDS
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
+from pbxtrack.access import Access, Role
 from pbxtrack.calls.events import LineAnswered
 from pbxtrack.storage.annotations import annotate_call
 from pbxtrack.storage.database import Database
@@ -23,7 +24,7 @@ def missed(linkedid: str, minutes: int, caller: str = "+79161234567") -> list[An
 def say(ready: Cli, **changes: Any) -> None:  # noqa: F811
     database = Database(f"sqlite:///{ready.folder}/data/pbxtrack.db")
     with database.transaction() as connection:
-        assert annotate_call(connection, "pbx1-1.1", changes, "Ann", NOW, "RU")
+        assert annotate_call(connection, "pbx1-1.1", changes, Access("Ann", Role.MANAGER), NOW, "RU")
     database.close()
 
 

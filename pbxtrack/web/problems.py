@@ -41,7 +41,8 @@ def _kinds(*kinds: tuple[str, int, str]) -> Mapping[str, Kind]:
 KINDS = _kinds(
     ("bad-request", 400, "The request cannot be read"),
     ("bad-parameter", 400, "A parameter of the address is unknown or does not fit"),
-    ("not-authenticated", 401, "A valid API token is needed"),
+    ("not-authenticated", 401, "A valid API token, or a session, is needed"),
+    ("not-allowed", 403, "Whoever asks may not do this"),
     ("foreign-origin", 403, "This website is not one of the site's origins"),
     ("not-found", 404, "There is nothing here"),
     ("unknown-site", 404, "No site has this key"),

@@ -14,8 +14,8 @@ from typing import Any, cast
 import structlog
 from aiohttp import hdrs, web
 
-from pbxtrack.api import problems
-from pbxtrack.api.problems import Problem
+from pbxtrack.web import problems
+from pbxtrack.web.problems import Problem
 
 HEAD_SECONDS = 10.0  # from the first byte of a request until its headers are whole
 MOST_CONNECTIONS = 10_000
