@@ -22,6 +22,7 @@ from pbxtrack.numbers import InvalidNumber, Number
 LANGUAGES: Mapping[str, str] = {"en": "English", "ru": "Русский"}
 DEFAULT = "en"
 _LOCALES = {"en": "en_GB", "ru": "ru_RU"}  # days before months, 24 hours
+_MANY = 10  # times as much is told so
 _MAX_HEADER = 500  # characters
 
 
@@ -93,12 +94,14 @@ class Format:
         )
 
     def change(self, now: float | None, before: float | None) -> str:
-        """By how much it is more or less than before: ``+12 %``; empty where that says nothing."""
+        """By how much it is more or less than before: ``+12 %``, ``×14``; empty where that says nothing."""
         if now is None or not before:
             return ""
+        if now / before >= _MANY:
+            return f"×{self.number(round(now / before))}"
         share = now / before - 1
         sign = "+" if share > 0 else "−" if share < 0 else "±"
-        return sign + self.percent(min(abs(share), 99.99))
+        return sign + self.percent(abs(share))
 
     def duration(self, seconds: float | None) -> str:
         """As clocks count: ``4:05``, ``1:04:05``; a dash for None."""
