@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from aiohttp import web
@@ -13,6 +13,7 @@ from pbxtrack.dashboard.asked import Asked
 from pbxtrack.health import Readiness
 from pbxtrack.storage.database import Database
 from pbxtrack.web.client_address import ClientAddresses
+from pbxtrack.web.limits import Limiter, Rate
 
 MAX_BODY = 64 * 1024  # bytes of a form
 
@@ -41,6 +42,7 @@ class Desk:
     now: Callable[[], datetime]
     ready: Callable[[], Awaitable[Readiness]]
     default_region: str
+    log_ins: Limiter = field(default_factory=lambda: Limiter(Rate(20, 60.0)))  # tries by address
 
 
 DESK = web.AppKey("DESK", Desk)

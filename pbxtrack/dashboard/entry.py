@@ -13,10 +13,8 @@ from pbxtrack.dashboard.languages import LANGUAGES, marked
 from pbxtrack.passwords import PoorPassword, fits, hash_password
 from pbxtrack.storage import people
 from pbxtrack.storage.people import Locked
-from pbxtrack.web.limits import Limiter, Rate
 from pbxtrack.web.sessions import begin, end, from_elsewhere, is_our_log_in, log_in_token, offer_log_in
 
-_LOG_INS = Limiter(Rate(20, 60.0))
 _HASHING = asyncio.Semaphore(2)  # each takes 64 MiB
 _LANGUAGE_COOKIE = "pbxtrack_language"
 _YEAR = 31_536_000  # s
@@ -39,10 +37,9 @@ async def log_in(asked: Asked) -> web.StreamResponse:
     name, password = str(form.get("name", "")).strip().casefold()[:200], str(form.get("password", ""))[:1_000]
     if from_elsewhere(asked.request) or not is_our_log_in(asked.request, form.get("token")):
         return await _log_in_page(asked, asked.text(_STALE), name, status=400)
-    address = asked.request.app[DESK].addresses.of(
-        asked.request.remote, tuple(asked.request.headers.getall(hdrs.X_FORWARDED_FOR, []))
-    )
-    verdict = _LOG_INS.take(address)
+    desk = asked.request.app[DESK]
+    address = desk.addresses.of(asked.request.remote, tuple(asked.request.headers.getall(hdrs.X_FORWARDED_FOR, [])))
+    verdict = desk.log_ins.take(address)
     if not verdict.allowed:
         response = await _log_in_page(asked, asked.text(_TOO_MANY), name, status=429)
         response.headers.update(verdict.headers)
