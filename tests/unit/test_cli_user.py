@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
+
+import pytest
 
 from tests.unit.test_cli import Cli, cli, ready  # noqa: F401 (fixtures)
 
@@ -21,7 +24,8 @@ def test_the_first_one_is_an_owner_and_others_what_is_said(ready: Cli) -> None: 
     assert "never" in ready("user", "list").out
 
 
-def test_what_cannot_be(ready: Cli) -> None:  # noqa: F811
+def test_what_cannot_be(ready: Cli, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.setattr("sys.stdin", StringIO("short\n"))
     ready("user", "add", "ann", "--generate")
     assert ready.fails("user", "add", "ANN", "--generate").startswith("pbxtrack: there is a user 'ann' already")
     assert "there is no site 'nowhere'; there is demo" in ready.fails("user", "add", "x", "--site", "nowhere")
