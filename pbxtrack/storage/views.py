@@ -131,6 +131,16 @@ def call_detail(connection: Connection, call_id: str) -> dict[str, Any] | None:
     return {**_call(row), "visit": visit, "history": _history(connection, call_id)}
 
 
+def calls_of(connection: Connection, call_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """The calls of these ids that there are, as the call log lists them, and the missed calls that they settled."""
+    rows = connection.execute(
+        _select_calls.where(or_(calls.c.id.in_(call_ids), calls.c.settled_by.in_(call_ids))).order_by(
+            calls.c.started_at, calls.c.id
+        )
+    )
+    return [_call(row) for row in rows]
+
+
 def _history(connection: Connection, call_id: str) -> list[dict[str, Any]]:
     newest = audit.c.id.desc()
     rows = connection.execute(select(audit).where(audit.c.call_id == call_id).order_by(newest).limit(MAX_HISTORY))
