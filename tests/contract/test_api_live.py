@@ -240,12 +240,11 @@ async def test_who_does_not_read_is_let_go() -> None:
 
 @pytest.mark.asyncio
 async def test_streams_end_at_once_when_the_service_stops(database: Database, manager: dict[str, str]) -> None:
-    async with running(database) as client:
-        async with listening(client, manager) as stream:
-            async with asyncio.timeout(2):
-                await client.server.close()
-            with pytest.raises(EOFError):
-                await stream.next()
+    async with running(database) as client, listening(client, manager) as stream:
+        async with asyncio.timeout(2):
+            await client.server.close()
+        with pytest.raises(EOFError):
+            await stream.next()
 
 
 @pytest.mark.asyncio
