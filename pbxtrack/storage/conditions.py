@@ -72,7 +72,7 @@ def in_hour(at: ColumnElement[Any], zone: ColumnElement[Any], hour: int) -> Colu
 
 def last_digits(number: ColumnElement[Any]) -> ColumnElement[str]:
     """The last INDEXED_DIGITS characters of a number, as the index has them."""
-    before = literal_column(str(INDEXED_DIGITS - 1))
+    before: ColumnElement[int] = literal_column(str(INDEXED_DIGITS - 1))
     return func.substr(number, func.length(number) - before)
 
 
@@ -81,7 +81,7 @@ def ends_with(number: ColumnElement[Any], digits: str) -> ColumnElement[bool]:
     ends: ColumnElement[bool] = number.like(f"%{digits}")
     if len(digits) < INDEXED_DIGITS:
         return ends
-    return and_(last_digits(number) == digits[-INDEXED_DIGITS:], ends)
+    return and_(number.is_not(None), last_digits(number) == digits[-INDEXED_DIGITS:], ends)
 
 
 def add_functions(connection: sqlite3.Connection) -> None:

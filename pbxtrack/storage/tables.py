@@ -341,6 +341,7 @@ _known = calls.c.caller.is_not(None)
 Index(
     "ix_calls_last_digits",
     last_digits(calls.c.caller),
+    calls.c.site_id,
     calls.c.started_at,
     postgresql_where=_known,
     sqlite_where=_known,

@@ -17,7 +17,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_calls_last_digits",
         "calls",
-        [sa.text("substr(caller, length(caller) - 3)"), "started_at"],
+        [sa.text("substr(caller, length(caller) - 3)"), "site_id", "started_at"],
         postgresql_where=_KNOWN,
         sqlite_where=_KNOWN,
     )
