@@ -13,7 +13,7 @@ from aiohttp.typedefs import Handler
 from multidict import MultiDict, MultiMapping
 
 from pbxtrack.access import NotAllowed
-from pbxtrack.dashboard import entry, languages, overview, static
+from pbxtrack.dashboard import entry, languages, overview, reports, static
 from pbxtrack.dashboard.asked import Asked, NoSuchPage
 from pbxtrack.dashboard.desk import DESK, Desk, Page
 from pbxtrack.errors import StorageUnavailable
@@ -21,7 +21,7 @@ from pbxtrack.storage.sites import live_sites
 from pbxtrack.storage.views import storable
 from pbxtrack.web.sessions import CSRF_FIELD, CSRF_HEADER, from_elsewhere, read_session
 
-PAGES: tuple[Page, ...] = (*entry.PAGES, *overview.PAGES)
+PAGES: tuple[Page, ...] = (*entry.PAGES, *overview.PAGES, *reports.PAGES)
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "
