@@ -11,14 +11,30 @@ from aiohttp import hdrs, web
 from multidict import MultiDict
 
 from pbxtrack.access import NotAllowed
-from pbxtrack.dashboard import entry, languages, overview, static
+from pbxtrack.dashboard import (
+    entry,
+    languages,
+    overview,
+    settings_channels,
+    settings_numbers,
+    settings_script,
+    settings_site,
+    static,
+)
 from pbxtrack.dashboard.asked import Asked, NoSuchPage
 from pbxtrack.dashboard.desk import DESK, Desk, Page
 from pbxtrack.errors import StorageUnavailable
 from pbxtrack.storage.sites import live_sites
 from pbxtrack.web.sessions import CSRF_FIELD, CSRF_HEADER, from_elsewhere, read_session
 
-PAGES: tuple[Page, ...] = (*entry.PAGES, *overview.PAGES)
+PAGES: tuple[Page, ...] = (
+    *entry.PAGES,
+    *settings_site.PAGES,  # before others of a site: it has /sites/new
+    *settings_channels.PAGES,
+    *settings_numbers.PAGES,
+    *settings_script.PAGES,
+    *overview.PAGES,
+)
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "

@@ -48,7 +48,8 @@ class Table:
         self._document = document
         self.path = path
         if not isinstance(values, dict):
-            raise document.error(path, Wrong("must be written [[%(name)s]]", name=".".join(str(key) for key in path[::2])))
+            name = ".".join(str(key) for key in path[::2])
+            raise document.error(path, Wrong("must be written [[%(name)s]]", name=name))
         self._values: dict[str, Any] = values
         names = list(known)
         for key in values:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +32,15 @@ class Changed:
         """A short text that is another one for other changes: what people agreed to is what is done."""
         told = "\n".join(change.render(with_site=True) for change in self.plan.changes)
         return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+    @property
+    def summary(self) -> Sequence[str]:
+        """The changes for a log, without telephone numbers."""
+        signs = Counter(
+            f"{change.sign} {change.kind}" + (f" {change.name}" if change.kind in ("pool", "channel") else "")
+            for change in self.plan.changes
+        )
+        return [what if count == 1 else f"{what} ({count})" for what, count in signs.items()]
 
     @property
     def takes(self) -> bool:
@@ -93,9 +103,7 @@ def remove_site(connection: Connection, key: str, access: Access, now: datetime,
     return _make(connection, [site for site in before if site.key != key], None, now, consent)
 
 
-def _make(
-    connection: Connection, wanted: Sequence[Site], new: Site | None, now: datetime, consent: Consent
-) -> Changed:
+def _make(connection: Connection, wanted: Sequence[Site], new: Site | None, now: datetime, consent: Consent) -> Changed:
     changed = Changed(plan(connection, wanted, now), False, new)
     if not changed.plan.changes or not consent(changed):
         return changed
