@@ -13,7 +13,17 @@ from aiohttp.typedefs import Handler
 from multidict import MultiDict, MultiMapping
 
 from pbxtrack.access import NotAllowed
-from pbxtrack.dashboard import entry, languages, overview, reports, static
+from pbxtrack.dashboard import (
+    entry,
+    languages,
+    overview,
+    reports,
+    settings_channels,
+    settings_numbers,
+    settings_script,
+    settings_site,
+    static,
+)
 from pbxtrack.dashboard.asked import Asked, NoSuchPage
 from pbxtrack.dashboard.desk import DESK, Desk, Page
 from pbxtrack.errors import StorageUnavailable
@@ -21,7 +31,15 @@ from pbxtrack.storage.sites import live_sites
 from pbxtrack.storage.views import storable
 from pbxtrack.web.sessions import CSRF_FIELD, CSRF_HEADER, from_elsewhere, read_session
 
-PAGES: tuple[Page, ...] = (*entry.PAGES, *overview.PAGES, *reports.PAGES)
+PAGES: tuple[Page, ...] = (
+    *entry.PAGES,
+    *settings_site.PAGES,  # before others of a site: it has /sites/new
+    *settings_channels.PAGES,
+    *settings_numbers.PAGES,
+    *settings_script.PAGES,
+    *overview.PAGES,
+    *reports.PAGES,
+)
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "
