@@ -141,6 +141,28 @@ def calls_of(connection: Connection, call_ids: Sequence[str]) -> list[dict[str, 
     return [_call(row) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Where a call's recording is to be: ``file`` as its node's Asterisk named it, None if there was to be none."""
+
+    site: str | None
+    node: str
+    file: str | None
+    answered: bool
+
+
+def recorded_call(connection: Connection, call_id: str) -> Recorded | None:
+    """What is known of a call's recording; None if there is no such call."""
+    if not storable(call_id) or len(call_id) > MAX_CALL_ID:
+        return None
+    row = connection.execute(
+        select(sites.c.key, calls.c.node, calls.c.recording, calls.c.answered_at)
+        .outerjoin_from(calls, sites, sites.c.id == calls.c.site_id)
+        .where(calls.c.id == call_id)
+    ).one_or_none()
+    return Recorded(row.key, row.node, row.recording, row.answered_at is not None) if row else None
+
+
 def _history(connection: Connection, call_id: str) -> list[dict[str, Any]]:
     newest = audit.c.id.desc()
     rows = connection.execute(select(audit).where(audit.c.call_id == call_id).order_by(newest).limit(MAX_HISTORY))
