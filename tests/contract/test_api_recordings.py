@@ -112,7 +112,8 @@ async def test_raw_samples_are_a_wav_file_to_browsers(
                 assert (read.getframerate(), read.getnchannels(), read.getnframes()) == (RATE, 1, 100_000)
         for asked_for, first, end in (
             ("0-", 0, len(expected)), ("0-9", 0, 10), ("10-60", 10, 61), ("50-100000", 50, 100_001),
-            ("199000-", 199_000, len(expected)), ("-5", len(expected) - 5, len(expected)), ("9-9999999", 9, len(expected)),
+            ("199000-", 199_000, len(expected)), ("-5", len(expected) - 5, len(expected)),
+            ("9-9999999", 9, len(expected)),
         ):  # fmt: skip
             status, part, headers = await asked(Range=f"bytes={asked_for}")
             assert (status, part) == (206, expected[first:end]), asked_for
