@@ -22,13 +22,15 @@ from pbxtrack.agi.worker import Setup
 from pbxtrack.ami.link import Phase
 from pbxtrack.ami.listener import AmiListener
 from pbxtrack.api.app import create_app, create_runner
-from pbxtrack.api.services import Services
+from pbxtrack.api.services import ADDRESSES, Services
 from pbxtrack.calls import service as recording
 from pbxtrack.calls.events import CallArrived, Fact
 from pbxtrack.calls.lifecycle import Call
 from pbxtrack.calls.reconcile import Reconciled, reconcile
 from pbxtrack.calls.reported import ReportedCall
 from pbxtrack.config import Settings
+from pbxtrack.dashboard import app as dashboard
+from pbxtrack.dashboard.desk import Desk
 from pbxtrack.duty import Duty, this_process
 from pbxtrack.errors import PbxtrackError, StorageUnavailable
 from pbxtrack.folder import Folder
@@ -270,6 +272,16 @@ class Application:
                     ip_network(proxy, strict=False) for proxy in (*_LOCAL, *self.settings.api.trusted_proxies)
                 ],
             )
+        )
+        dashboard.add(
+            app,
+            Desk(
+                database=self.database,
+                addresses=app[ADDRESSES],
+                now=lambda: datetime.now(UTC),
+                ready=self.ready,
+                default_region=self._region,
+            ),
         )
         self._api = create_runner(app)
         await self._api.setup()

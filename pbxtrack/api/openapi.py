@@ -14,6 +14,7 @@ from pbxtrack.api.routing import MAX_BODY, Answer, Audience, Route
 from pbxtrack.api.schemas import ProblemAnswer
 from pbxtrack.web import problems
 from pbxtrack.web.server import HEAD_SECONDS
+from pbxtrack.web.sessions import COOKIE, CSRF_HEADER
 
 DOCUMENT = web.AppKey("DOCUMENT", dict[str, Any])
 
@@ -51,7 +52,13 @@ def describe(routes: Sequence[Route]) -> dict[str, Any]:
         "components": {
             "schemas": schemas,
             "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer", "description": "Made by `pbxtrack token add`."}
+                "token": {"type": "http", "scheme": "bearer", "description": "Made by `pbxtrack token add`."},
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": COOKIE,
+                    "description": f"The dashboard's; what changes something needs the header `{CSRF_HEADER}`, too.",
+                },
             },
         },
     }
@@ -107,7 +114,7 @@ def _operation(route: Route, query: dict[str, Any] | None) -> dict[str, Any]:
             },
         }
     if route.audience is Audience.MANAGER:
-        operation["security"] = [{"token": []}]
+        operation["security"] = [{"token": []}, {"session": []}]
     operation["responses"] = _responses(route)
     return operation
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Table, bindparam, case, func, select, text, update
 
@@ -40,6 +40,15 @@ class Plan:
     removes_all: bool = False
 
 
+class LiveSite(NamedTuple):
+    """A site that is not removed."""
+
+    id: int
+    key: str
+    name: str
+    timezone: str
+
+
 def line_directory(connection: Connection) -> dict[str, str]:
     """The line, as Dial() takes it, of each number in use, by the number's digits."""
     return {Number(row.e164).digits: row.line for row in connection.execute(_line_directory)}
@@ -50,12 +59,16 @@ def time_zones(connection: Connection) -> dict[str, str]:
     return {row.key: row.timezone for row in connection.execute(select(sites.c.key, sites.c.timezone))}
 
 
-def live_sites(connection: Connection, keys: Sequence[str] = ()) -> Sequence[Row[Any, Any, Any]]:
-    """``id``, ``key`` and ``timezone`` of the sites that are not removed, by key; ``keys``: of these only."""
-    wanted = select(sites.c.id, sites.c.key, sites.c.timezone).where(sites.c.removed_at.is_(None)).order_by(sites.c.key)
+def live_sites(connection: Connection, keys: Sequence[str] = ()) -> list[LiveSite]:
+    """The sites that are not removed, by key; ``keys``: of these only."""
+    wanted = (
+        select(sites.c.id, sites.c.key, sites.c.name, sites.c.timezone)
+        .where(sites.c.removed_at.is_(None))
+        .order_by(sites.c.key)
+    )
     if keys:
         wanted = wanted.where(sites.c.key.in_(list(keys)))
-    return connection.execute(wanted).all()
+    return [LiveSite._make(row) for row in connection.execute(wanted)]
 
 
 def site_key(connection: Connection, site_id: int | None) -> str | None:

@@ -68,11 +68,11 @@ def services(database: Database, **changes: Any) -> Services:
 async def running(database: Database, **changes: Any) -> AsyncIterator[TestClient[Any, Any]]:
     """A client of a running API."""
     app = create_app(services(database, **changes))
-    async with TestClient(_Server(app)) as client:
+    async with TestClient(Served(app)) as client:
         yield client
 
 
-class _Server(TestServer):
+class Served(TestServer):
     """On the runner that serves."""
 
     async def _make_runner(self, **_: Any) -> BaseRunner:

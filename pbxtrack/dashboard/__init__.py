@@ -1,0 +1,1 @@
+"""The manager's desk: pages for people, made on the server."""

@@ -1,0 +1,165 @@
+"""The pages as routes of the service's application: who may ask, which site it is about, what goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+from multidict import MultiDict, MultiMapping
+
+from pbxtrack.access import NotAllowed
+from pbxtrack.dashboard import entry, languages, overview, static
+from pbxtrack.dashboard.asked import Asked, NoSuchPage
+from pbxtrack.dashboard.desk import DESK, Desk, Page
+from pbxtrack.errors import StorageUnavailable
+from pbxtrack.storage.sites import live_sites
+from pbxtrack.storage.views import storable
+from pbxtrack.web.sessions import CSRF_FIELD, CSRF_HEADER, from_elsewhere, read_session
+
+PAGES: tuple[Page, ...] = (*entry.PAGES, *overview.PAGES)
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "
+    "connect-src 'self'; font-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+_SAFE = frozenset({"GET", "HEAD"})
+_LANGUAGE_COOKIE = "pbxtrack_language"
+_BODY_SECONDS = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+class Unreadable(Exception):
+    """A request of which nothing can be made."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+def add(app: web.Application, desk: Desk) -> None:
+    """Serve the pages."""
+    app[DESK] = desk
+    app.middlewares.insert(0, _lost)
+    app.router.add_get("/static/{digest}/{name}", static.serve)
+    for page in PAGES:
+        serve = _serving(page)
+        if page.method == "GET":
+            app.router.add_get(page.path, serve)
+        else:
+            app.router.add_route(page.method, page.path, serve)
+
+
+@web.middleware
+async def _lost(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Who follows a wrong address with a browser is told so in words."""
+    response = await handler(request)
+    nowhere = response.status == 404 and request.match_info.http_exception is not None
+    if nowhere and "text/html" in request.headers.get(hdrs.ACCEPT, ""):
+        return _guarded(_failed(_nobody(request), 404))
+    return response
+
+
+def _serving(page: Page) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def serve(request: web.Request) -> web.StreamResponse:
+        asked = _nobody(request)
+        try:
+            response = await _answer(page, asked)
+        except NoSuchPage:
+            response = _failed(asked, 404)
+        except NotAllowed:
+            response = _failed(asked, 403)
+        except Unreadable as error:
+            response = _failed(asked, error.status)
+        except StorageUnavailable as error:
+            log.warning("storage_unavailable", page=page.path, reason=str(error))
+            response = _failed(asked, 503)
+            response.headers[hdrs.RETRY_AFTER] = "2"
+        except web.HTTPException:
+            raise
+        except Exception:
+            error_id = secrets.token_hex(4)
+            log.exception("internal_error", error_id=error_id, method=request.method, page=page.path)
+            response = _failed(asked, 500, error_id)
+        return _guarded(response)
+
+    return serve
+
+
+async def _answer(page: Page, asked: Asked) -> web.StreamResponse:
+    request, desk = asked.request, asked.request.app[DESK]
+    _require_text(request.query)
+    asked.session = await read_session(request, desk.database, asked.now)
+    if asked.session is not None and asked.person.language in languages.LANGUAGES:
+        asked.language = str(asked.person.language)
+    if request.method not in _SAFE:
+        asked.form = await _form(request, page.max_body)
+    if page.open:
+        return await page.handler(asked)
+    if asked.session is None:
+        if request.method not in _SAFE:
+            return asked.redirect("/login")
+        return asked.redirect("/login", next=request.rel_url.path_qs if request.path != "/" else None)
+    if request.method not in _SAFE:
+        token = request.headers.get(CSRF_HEADER) or asked.form.get(CSRF_FIELD)
+        if from_elsewhere(request) or not asked.session.is_ours(token):
+            return _failed(asked, 403)
+    asked.access.require(page.right)
+    asked.sites = [row for row in await asked.read(live_sites) if asked.access.sees(row.key)]
+    if "site" in request.match_info:
+        asked.site = next((row for row in asked.sites if row.key == request.match_info["site"]), None)
+        if asked.site is None:
+            raise NoSuchPage
+    return await page.handler(asked)
+
+
+def _nobody(request: web.Request) -> Asked:
+    desk = request.app[DESK]
+    language = request.cookies.get(_LANGUAGE_COOKIE, "")
+    if language not in languages.LANGUAGES:
+        language = languages.negotiated(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
+    return Asked(
+        request=request,
+        database=desk.database,
+        region=desk.default_region,
+        now=desk.now(),
+        language=language,
+        session=None,
+        sites=[],
+    )
+
+
+async def _form(request: web.Request, max_body: int) -> MultiDict[Any]:
+    """The fields of a form, files too."""
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            fields = MultiDict(await request.clone(client_max_size=max_body).post())
+    except web.HTTPRequestEntityTooLarge:
+        raise Unreadable(413) from None
+    except TimeoutError:
+        raise Unreadable(408) from None
+    except (ValueError, LookupError, web.RequestPayloadError, ConnectionError):
+        raise Unreadable(400) from None
+    _require_text(fields)
+    return fields
+
+
+def _require_text(fields: MultiMapping[Any]) -> None:
+    """Unreadable where a field is none that a database could hold."""
+    if not all(storable(name) and (not isinstance(value, str) or storable(value)) for name, value in fields.items()):
+        raise Unreadable(400)
+
+
+def _guarded(response: web.StreamResponse) -> web.StreamResponse:
+    response.headers.setdefault("Content-Security-Policy", _POLICY)
+    return response
+
+
+def _failed(asked: Asked, status: int, error_id: str | None = None) -> web.Response:
+    return asked.render("failed.html", status=status, error_id=error_id, code=status)

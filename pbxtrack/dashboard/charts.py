@@ -1,0 +1,71 @@
+"""Pictures of figures, as SVG that scales with the page: no script, no styles of their own. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+_WIDE = 10  # units of a bar with its gap
+_TALL = 100
+_PLAIN = 'preserveAspectRatio="none" aria-hidden="true" focusable="false"'
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One step of a trend: how many, how many of them are dark, what was before, what it says and where it leads."""
+
+    value: float
+    dark: float = 0
+    before: float | None = None
+    tip: str = ""
+    href: str | None = None
+
+
+def scale(most: float) -> Sequence[int]:
+    """Where lines are drawn for values up to ``most``: whole numbers, three or four of them besides nought."""
+    most = max(most, 1)
+    step = max(1, 10 ** math.floor(math.log10(most)))
+    while most / step > 4:
+        step *= 2 if str(step)[0] in "15" else 2.5 if str(step)[0] == "2" else 2
+        step = int(step)
+    while most / step < 2 and step > 1 and step % 2 == 0:
+        step //= 2
+    return [step * n for n in range(math.ceil(most / step) + 1)]
+
+
+def bars(of: Sequence[Bar], top: float) -> Markup:
+    """Bars side by side, up to ``top``, with the time before as a line."""
+    width = max(len(of), 1) * _WIDE
+    gap = 1.5 if len(of) <= 62 else 0.6
+    parts = [f'<svg class="chart" viewBox="0 0 {width} {_TALL}" {_PLAIN}>']
+    for index, bar in enumerate(of):
+        x = index * _WIDE
+        parts.append(f'<a href="{escape(bar.href)}" tabindex="-1">' if bar.href else "<g>")
+        parts.append(f'<rect class="hit" x="{x}" y="0" width="{_WIDE}" height="{_TALL}" data-tip="{escape(bar.tip)}"/>')
+        for value, kind in ((bar.value, "light"), (bar.dark, "dark")):
+            if value > 0:
+                high = value / top * _TALL
+                parts.append(
+                    f'<rect class="{kind}" x="{x + gap:g}" y="{_TALL - high:.2f}" width="{_WIDE - 2 * gap:g}" '
+                    f'height="{high:.2f}"/>'
+                )
+        parts.append("</a>" if bar.href else "</g>")
+    before = [
+        f"{index * _WIDE + _WIDE / 2:g},{_TALL - min(bar.before / top, 1) * _TALL:.2f}"
+        for index, bar in enumerate(of)
+        if bar.before is not None
+    ]
+    if len(before) > 1:
+        parts.append(f'<polyline class="before" points="{" ".join(before)}"/>')
+    parts.append("</svg>")
+    return Markup("".join(parts))  # noqa: S704 - every text in it is escaped above
+
+
+def share(value: float | None) -> Markup:
+    """A bar that is so much of its cell; ``value`` of one."""
+    width = max(0.0, min(value or 0.0, 1.0)) * 100
+    rest, part = '<rect class="rest" width="100" height="4"/>', f'<rect class="part" width="{width:.2f}" height="4"/>'
+    return Markup(f'<svg class="share" viewBox="0 0 100 4" {_PLAIN}>{rest}{part}</svg>')  # noqa: S704 - numbers

@@ -1,0 +1,48 @@
+"""What the pages are declared as, and what they work with."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from aiohttp import web
+
+from pbxtrack.access import Right
+from pbxtrack.dashboard.asked import Asked
+from pbxtrack.health import Readiness
+from pbxtrack.storage.database import Database
+from pbxtrack.web.client_address import ClientAddresses
+from pbxtrack.web.limits import Limiter, Rate
+
+MAX_BODY = 64 * 1024  # bytes of a form
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One method of one address. A path with ``{site}`` is of a site that whoever asks must see.
+
+    ``right`` is what they need; an ``open`` page needs no log-in. ``max_body``: bytes of a form.
+    """
+
+    path: str
+    handler: Callable[[Asked], Awaitable[web.StreamResponse]]
+    method: str = "GET"
+    right: Right = Right.READ
+    open: bool = False
+    max_body: int = MAX_BODY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What the pages need of the service. ``default_region`` (ISO 3166) says how numbers are read and shown."""
+
+    database: Database
+    addresses: ClientAddresses
+    now: Callable[[], datetime]
+    ready: Callable[[], Awaitable[Readiness]]
+    default_region: str
+    log_ins: Limiter = field(default_factory=lambda: Limiter(Rate(20, 60.0)))  # tries by address
+
+
+DESK = web.AppKey("DESK", Desk)

@@ -1,0 +1,190 @@
+"""The languages of the pages: texts from gettext catalogues; times and numbers as people of the language write them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from functools import cache, lru_cache
+from gettext import GNUTranslations, NullTranslations
+from importlib.resources import files
+from io import BytesIO
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.core import UnknownLocaleError, negotiate_locale
+from babel.dates import format_date, format_datetime, format_time
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_currency, format_decimal, format_percent
+
+from pbxtrack.numbers import InvalidNumber, Number
+
+LANGUAGES: Mapping[str, str] = {"en": "English", "ru": "Русский"}
+DEFAULT = "en"
+_LOCALES = {"en": "en_GB", "ru": "ru_RU"}  # days before months, 24 hours
+_MANY = 10  # times as much is told so
+_MAX_HEADER = 500  # characters
+
+
+def negotiated(header: str) -> str:
+    """The language that a browser asks for in Accept-Language, as far as we have it."""
+    wanted = []
+    for part in header[:_MAX_HEADER].split(","):
+        tag, _, quality = part.strip().partition(";q=")
+        try:
+            wanted.append((-float(quality or 1), tag.strip().replace("-", "_")))
+        except ValueError:
+            continue
+    wanted.sort(key=lambda one: one[0])
+    return (negotiate_locale([tag for _, tag in wanted if tag], list(LANGUAGES)) or DEFAULT)[:2]
+
+
+@cache
+def translations(language: str) -> NullTranslations:
+    """The texts of a language; those of the code itself where it has none. The catalogues are read as they are kept."""
+    file = files("pbxtrack.dashboard").joinpath("locales", language, "messages.po")
+    if not file.is_file():
+        return NullTranslations()
+    compiled = BytesIO()
+    with file.open("rb") as source:
+        write_mo(compiled, read_po(source))
+    compiled.seek(0)
+    return GNUTranslations(compiled)
+
+
+def marked(text: str) -> str:
+    """A text that is translated later, where it is shown."""
+    return text
+
+
+class Format:
+    """Times, numbers and durations as people write them who speak a language and live in a time zone."""
+
+    def __init__(self, language: str, zone: str, region: str) -> None:
+        self._locale = _locale(language)
+        self.zone = ZoneInfo(zone)
+        self._region = region
+        self._text = translations(language).gettext
+
+    def number(self, value: float | None, digits: int = 0) -> str:
+        """Grouped by thousands; a dash for None."""
+        if value is None:
+            return "–"
+        if digits == 0 and value != int(value):
+            digits = 1
+        return format_decimal(round(value, digits), format="#,##0.###", locale=self._locale)
+
+    def percent(self, share: float | None, digits: int = 0) -> str:
+        """A share of one."""
+        if share is None:
+            return "–"
+        return format_percent(share, format="#,##0." + "0" * digits + "%" if digits else "#,##0%", locale=self._locale)
+
+    def money(self, amount: float | None, currency: str) -> str:
+        """An amount in its main unit, without what is less than that from a hundred on."""
+        if amount is None:
+            return "–"
+        whole = abs(amount) >= 100
+        return format_currency(
+            round(amount) if whole else amount,
+            currency,
+            locale=self._locale,
+            currency_digits=not whole,
+            decimal_quantization=not whole,
+        )
+
+    def change(self, now: float | None, before: float | None) -> str:
+        """By how much it is more or less than before: ``+12 %``, ``×14``; empty where that says nothing."""
+        if now is None or not before:
+            return ""
+        if now / before >= _MANY:
+            return f"×{self.number(round(now / before))}"
+        share = now / before - 1
+        sign = "+" if share > 0 else "−" if share < 0 else "±"
+        return sign + self.percent(abs(share))
+
+    def duration(self, seconds: float | None) -> str:
+        """As clocks count: ``4:05``, ``1:04:05``; a dash for None."""
+        if seconds is None:
+            return "–"
+        minutes, rest = divmod(round(seconds), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+    def spell(self, seconds: float | None) -> str:
+        """A length of time in words: ``40 s``, ``35 min``, ``12 h``; a dash for None."""
+        if seconds is None:
+            return "–"
+        if seconds < 60:
+            return self._text("%s s") % self.number(seconds, 1 if seconds < 10 else 0)
+        if seconds < 3600:
+            return self._text("%s min") % self.number(round(seconds / 60))
+        if seconds < 172_800:
+            return self._text("%s h") % self.number(round(seconds / 3600))
+        return self._text("%s days") % self.number(round(seconds / 86_400))
+
+    def when(self, at: datetime | str | None, *, seconds: bool = False) -> str:
+        """A day and a time: ``22 Nov, 14:05``."""
+        if at is None:
+            return "–"
+        at = _read(at)
+        pattern = "d MMM, HH:mm:ss" if seconds else "d MMM, HH:mm"
+        return format_datetime(at, pattern, tzinfo=self.zone, locale=self._locale)
+
+    def whole(self, at: datetime | str | None) -> str:
+        """Day, year and time to the second."""
+        return (
+            "–"
+            if at is None
+            else format_datetime(_read(at), "d MMM y, HH:mm:ss", tzinfo=self.zone, locale=self._locale)
+        )
+
+    def clock(self, at: datetime | str, *, seconds: bool = False) -> str:
+        """The time of the day."""
+        return format_time(_read(at), "HH:mm:ss" if seconds else "HH:mm", tzinfo=self.zone, locale=self._locale)
+
+    def day(self, day: date | datetime | str, pattern: str = "d MMMM y") -> str:
+        """A day; of a time, the day in the site's time zone."""
+        if isinstance(day, str):
+            day = datetime.fromisoformat(day) if "T" in day else date.fromisoformat(day)
+        if isinstance(day, datetime):
+            day = day.astimezone(self.zone).date() if day.tzinfo else day.date()
+        return format_date(day, pattern, locale=self._locale)
+
+    def days(self, first: date, last: date) -> str:
+        """Two days and what is between."""
+        if first == last:
+            return self.day(first)
+        if first.year != last.year:
+            return f"{self.day(first)} – {self.day(last)}"
+        return f"{self.day(first, 'd MMM' if first.month != last.month else 'd')} – {self.day(last)}"
+
+    def weekday(self, day: int) -> str:
+        """Monday is 1."""
+        return str(self._locale.days["stand-alone"]["abbreviated"][day - 1])
+
+    def phone(self, number: str | None) -> str:
+        """A number as people write it; what is no number as it is."""
+        return "" if number is None else _phone(number, self._region)
+
+
+@lru_cache(maxsize=4_096)
+def _phone(number: str, region: str) -> str:
+    if not number.startswith("+"):
+        return number
+    try:
+        return Number.parse(number, region).display(region)
+    except InvalidNumber:
+        return number
+
+
+@cache
+def _locale(language: str) -> Locale:
+    try:
+        return Locale.parse(_LOCALES[language])
+    except (KeyError, UnknownLocaleError):
+        return Locale.parse(_LOCALES[DEFAULT])
+
+
+def _read(at: datetime | str) -> datetime:
+    return datetime.fromisoformat(at) if isinstance(at, str) else at
