@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from aiohttp import hdrs, web
 from multidict import istr
 
-from pbxtrack.api import calls, cors, leases, live, openapi, recordings, reports, routing, status
+from pbxtrack.api import calls, contacts, cors, leases, live, openapi, recordings, reports, routing, status
 from pbxtrack.api.kept import Kept
 from pbxtrack.api.origins import Origins
 from pbxtrack.api.page import PAGE, render
@@ -37,6 +37,7 @@ ROUTES = (
     *leases.ROUTES,
     *calls.ROUTES,
     *recordings.ROUTES,
+    *contacts.ROUTES,
     *live.ROUTES,
     *reports.ROUTES,
     *status.ROUTES,
