@@ -266,6 +266,7 @@ class Application:
                 ready=self.ready,
                 metrics=Exposition(self.snapshot).text,
                 default_region=self._region,
+                recordings={ami.node: ami.recordings for ami in self.settings.ami if ami.recordings is not None},
                 # A proxy on this machine is trusted unasked: else all its visitors would be one.
                 trusted_proxies=[
                     ip_network(proxy, strict=False) for proxy in (*_LOCAL, *self.settings.api.trusted_proxies)
