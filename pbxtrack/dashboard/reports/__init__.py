@@ -14,7 +14,8 @@ async def _first(asked: Asked) -> web.StreamResponse:
 
 
 PAGES = (
-    Page(path="/sites/{site}/reports", handler=_first), *grouped.PAGES,
+    Page(path="/sites/{site}/reports", handler=_first),
+    *grouped.PAGES,
     *hours.PAGES,
     *numbers.PAGES,
     *accuracy.PAGES,

@@ -31,9 +31,7 @@ _IN_FILE = ("month", "calls", "attributed", "coverage", "expected_precision", "k
 
 async def show(asked: Asked) -> web.StreamResponse:
     period = asked.calls
-    whole, *months = await asked.read(
-        lambda connection: accuracy(connection, period.since, period.until, period.keys)
-    )
+    whole, *months = await asked.read(lambda connection: accuracy(connection, period.since, period.until, period.keys))
     if is_csv(asked):
         told = [{**month, "known": known(month)} for month in months]
         return as_csv(asked, "accuracy", _IN_FILE, ([month[name] for name in _IN_FILE] for month in told))

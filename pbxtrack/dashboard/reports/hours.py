@@ -102,10 +102,11 @@ async def show(asked: Asked) -> web.StreamResponse:
         "hours",
         "hours.html",
         by_missed=by_missed,
-        rows=[(f.weekday(day[0].weekday), [cell(hour) for hour in day], _text(f, together(day), by_missed)) for day in days],
-        hours=[
-            (f"{at:02}", _text(f, together([day[at] for day in days]), by_missed)) for at in range(24)
+        rows=[
+            (f.weekday(day[0].weekday), [cell(hour) for hour in day], _text(f, together(day), by_missed))
+            for day in days
         ],
+        hours=[(f"{at:02}", _text(f, together([day[at] for day in days]), by_missed)) for at in range(24)],
         total=_text(f, together(every), by_missed),
         sentences=_sentences(asked, every),
         shades=range(SHADES + 1),
