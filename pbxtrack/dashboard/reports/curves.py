@@ -19,9 +19,9 @@ from pbxtrack.storage.curves import shown
 
 STATES: Mapping[str, str] = {
     "keen": marked("tapped or copied the number"),
-    "again": marked("called, and call again"),
+    "again": marked("have called before"),
     "left": marked("closed the page"),
-    "seen": marked("did nothing of this yet"),
+    "seen": marked("only looked"),
 }
 """What people did last, as curves name it, and in words."""
 
