@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from aiohttp import hdrs, web
 from multidict import istr
 
-from pbxtrack.api import calls, cors, leases, openapi, reports, routing, status
+from pbxtrack.api import calls, cors, leases, live, openapi, reports, routing, status
 from pbxtrack.api.kept import Kept
 from pbxtrack.api.origins import Origins
 from pbxtrack.api.page import PAGE, render
@@ -26,12 +26,13 @@ from pbxtrack.api.services import (
 )
 from pbxtrack.api.shares import Shares
 from pbxtrack.api.snippet import route as snippet
+from pbxtrack.api.watch import WATCH, Watch
 from pbxtrack.web import problems
 from pbxtrack.web.client_address import ClientAddresses
 from pbxtrack.web.limits import Limiter
 from pbxtrack.web.server import HEAD_SECONDS, Runner, room_for_connections
 
-ROUTES = (*snippet.ROUTES, *leases.ROUTES, *calls.ROUTES, *reports.ROUTES, *status.ROUTES)
+ROUTES = (*snippet.ROUTES, *leases.ROUTES, *calls.ROUTES, *live.ROUTES, *reports.ROUTES, *status.ROUTES)
 
 _KEEP_ALIVE = 75.0  # seconds
 _DRAIN = 5.0  # seconds that requests under way are given when the service stops
@@ -55,6 +56,7 @@ def create_app(services: Services) -> web.Application:
     app[RENEW_ADDRESS_LIMITER] = Limiter(services.renew_address_rate)
     app[RENEW_LEASE_LIMITER] = Limiter(services.renew_lease_rate)
     app[SHARES] = Shares()
+    app[WATCH] = Watch(services.database)
     app[ADDRESSES] = ClientAddresses(services.trusted_proxies)
     app[openapi.DOCUMENT] = openapi.describe(ROUTES)
     app[PAGE] = render(app[openapi.DOCUMENT])
@@ -63,6 +65,7 @@ def create_app(services: Services) -> web.Application:
     for path in dict.fromkeys(route.path for route in ROUTES if route.audience is Audience.WEBSITE):
         app.router.add_route("OPTIONS", routing.pattern(path), cors.preflight)
     app.on_response_prepare.append(_add_headers)
+    app.on_shutdown.append(_end_streams)
     return app
 
 
@@ -93,6 +96,10 @@ def create_runner(
         keepalive_timeout=_KEEP_ALIVE,
         shutdown_timeout=_DRAIN,
     )
+
+
+async def _end_streams(app: web.Application) -> None:
+    await app[WATCH].close()
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -34,6 +34,23 @@ async def authenticate(request: web.Request, right: Right) -> None:
     request[ACCESS] = access
 
 
+async def still_may(request: web.Request, right: Right) -> bool:
+    """Whether who asked a while ago may still, and sees the same sites; so too while the database cannot tell."""
+    before = request[ACCESS]
+    try:
+        await authenticate(request, right)
+    except Problem:
+        return False
+    except StorageUnavailable:
+        return True
+    return request[ACCESS] == before
+
+
+def credential(request: web.Request) -> str:
+    """What whoever asks has shown: one token's requests, or one session's, have the same."""
+    return request.headers.get(hdrs.AUTHORIZATION) or request.cookies[COOKIE]
+
+
 def sites_asked(request: web.Request, asked: Sequence[str]) -> Sequence[str]:
     """The sites that a question is about, of those that whoever asks may see; empty: all that there are."""
     try:

@@ -142,7 +142,10 @@ def _responses(route: Route) -> dict[str, Any]:
     for status, kinds in sorted(by_status.items()):
         headers = {
             401: {"WWW-Authenticate": "How to authenticate."},
-            429: {**_RATE_HEADERS, "Retry-After": "Seconds."},
+            429: {
+                **(_RATE_HEADERS if "too-many-requests" in route.problems else {}),
+                "Retry-After": "Seconds.",
+            },
         }.get(status, {})
         if any(kind.name == "unavailable" for kind in kinds) and len(kinds) == 1:
             headers = {"Retry-After": "Seconds."}

@@ -113,9 +113,18 @@ class CallQuery(BaseModel):
     channel: Any20 = []
     campaign: Any20 = []
     status: Annotated[list[Status], Field(max_length=20), BeforeValidator(_as_list)] = []
+    tag: Any20 = []
+    hour: Annotated[
+        int | None,
+        Field(ge=0, le=23, description="The hour of the day in which the call began, by its site's clocks."),
+        BeforeValidator(_whole),
+    ] = None
     caller: Annotated[
         Word | None,
         Field(description="A number, however written; `withheld` for callers who hid theirs."),
+    ] = None
+    caller_ends: Annotated[
+        str | None, Field(pattern=r"^[0-9]{2,15}$", description="The last digits of the caller's number.")
     ] = None
     dialled: Annotated[Word | None, Field(description="A number, however written.")] = None
     repeat: Annotated[Truth | None, Field(description="Callers who had called the site before.")] = None
@@ -128,6 +137,7 @@ class CallQuery(BaseModel):
         Field(description="Calls of known callers that nobody answered, and that nobody has spoken with since."),
     ] = None
     min_confidence: Annotated[float, Field(ge=0, le=1), BeforeValidator(_decimal)] | None = None
+    recording: Annotated[Truth | None, Field(description="Calls that were recorded.")] = None
     limit: Annotated[int, Field(ge=1, le=250), BeforeValidator(_whole)] = 50
     cursor: Annotated[str | None, Field(min_length=1, max_length=400, description="`next` of the page before.")] = None
 

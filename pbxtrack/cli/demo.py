@@ -83,6 +83,8 @@ def _verdict(console: Console, plays: list[run.Played]) -> None:
 
 async def _stay(console: Console, lab: Lab, service: run.Service, website: str) -> None:
     console.print(f"""
+The dashboard is at {service.url}: log in as {run.NAME} with the password {service.password}
+
 A shop's website is at {website}
 Open it in a browser, as from an advertisement: {website}/?utm_source=yandex&utm_medium=cpc&utm_campaign=mine
 You are shown a number of your own, wherever the shop's own was (+7 495 123-45-67). Then be the caller.

@@ -27,6 +27,7 @@ from pbxtrack.lab.lab import Lab
 DIAL_TIMEOUT = 3  # s that a line rings in the demonstration before the call counts as missed
 TOLERANCE = 0.2  # s between what the caller saw and what the call log says
 WEBSITE_KEY = "oak"
+NAME = "demo"  # who logs in to the dashboard
 _START_LIMIT = 15.0
 _SETTLE_LIMIT = 5.0  # s for the log to be complete after the last call
 _STAGGER = 0.4  # s between calls, so that a person can follow
@@ -56,6 +57,7 @@ class Service:
         self.url = f"http://{lab.addresses.api}"
         self.log = lab.log_dir / "pbxtrack.log"
         self.token = ""
+        self.password = ""
         self._http: aiohttp.ClientSession | None = None
 
     def command(self, *arguments: str) -> str:
@@ -129,13 +131,14 @@ class Service:
 
 
 def set_up(service: Service, lab: Lab) -> Path:
-    """Put the demonstration's site in force, and make a token for reading the call log; the site file's path."""
+    """Put the demonstration's site in force, let somebody log in, and make a token; the site file's path."""
     site = lab.root / "site.toml"
     text = files("pbxtrack.demo").joinpath("site.toml").read_text("utf-8")
     site.write_text(text.replace("http://127.0.0.1:8000", f"http://{lab.addresses.website}"), "utf-8")
     service.command("db", "upgrade")
     service.command("apply", str(site))
     service.token = json.loads(service.command("token", "add", "demo", "--json"))["token"]
+    service.password = json.loads(service.command("user", "add", NAME, "--generate", "--json"))["password"]
     return site
 
 

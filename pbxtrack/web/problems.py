@@ -53,6 +53,7 @@ KINDS = _kinds(
     ("unsupported-type", 415, "The Content-Type is not one of JSON"),
     ("invalid-body", 422, "The body does not fit its schema"),
     ("too-many-requests", 429, "Too many requests"),
+    ("too-many-streams", 429, "Too many listen at once"),
     ("internal-error", 500, "An error inside pbxtrack"),
     ("unavailable", 503, "The database cannot be reached"),
     ("not-ready", 503, "pbxtrack is not ready"),
