@@ -13,6 +13,7 @@ from pbxtrack.dashboard.languages import LANGUAGES, marked
 from pbxtrack.passwords import PoorPassword, fits, hash_password
 from pbxtrack.storage import people
 from pbxtrack.storage.people import Locked
+from pbxtrack.web.hashing import HASHING
 from pbxtrack.web.sessions import begin, end, from_elsewhere, is_our_log_in, log_in_token, offer_log_in
 
 _LANGUAGE_COOKIE = "pbxtrack_language"
