@@ -15,14 +15,17 @@ from multidict import MultiDict, MultiMapping
 from pbxtrack.access import NotAllowed
 from pbxtrack.dashboard import (
     entry,
+    health,
     languages,
     overview,
+    people,
     reports,
     settings_channels,
     settings_numbers,
     settings_script,
     settings_site,
     static,
+    tokens,
 )
 from pbxtrack.dashboard.asked import Asked, NoSuchPage
 from pbxtrack.dashboard.desk import DESK, Desk, Page
@@ -38,6 +41,9 @@ PAGES: tuple[Page, ...] = (
     *settings_numbers.PAGES,
     *settings_script.PAGES,
     *overview.PAGES,
+    *people.PAGES,
+    *tokens.PAGES,
+    *health.PAGES,
     *reports.PAGES,
 )
 

@@ -107,6 +107,7 @@ def _try(site: Site, page: str, referrer: str) -> Explanation:
 
 def _page(asked: Asked, name: str | None, part: Data, errors: Mapping[str, str], status: int = 200) -> web.Response:
     other = elsewhere(asked, errors, _FIELDS | set(MATCHABLE))
+    part = {**dict.fromkeys(_FIELDS), **part, "match": {**dict.fromkeys(MATCHABLE), **part.get("match", {})}}
     return asked.render(
         "settings_channel.html", status=status, name=name, part=part, errors=errors, other=other, matchable=MATCHABLE
     )

@@ -81,6 +81,7 @@ async def remove(asked: Asked) -> web.StreamResponse:
 
 def _page(asked: Asked, name: str | None, part: Data, errors: Mapping[str, str], status: int = 200) -> web.Response:
     other = elsewhere(asked, errors, _FIELDS)
+    part = {**dict.fromkeys(_FIELDS), **part}
     return asked.render("settings_pool.html", status=status, name=name, part=part, errors=errors, other=other)
 
 

@@ -53,7 +53,7 @@ async def save(asked: Asked) -> web.StreamResponse:
 async def show_new(asked: Asked) -> web.StreamResponse:
     _require_all(asked)
     given: Data = {"timezone": "Europe/Moscow" if asked.language == "ru" else "UTC"}
-    return asked.render("settings_new.html", data=given, errors={}, other=None)
+    return asked.render("settings_new.html", data=_shown(given), errors={}, other=None)
 
 
 async def make(asked: Asked) -> web.StreamResponse:
@@ -69,7 +69,7 @@ async def make(asked: Asked) -> web.StreamResponse:
 
     def again(errors: Mapping[str, str]) -> web.Response:
         other = elsewhere(asked, errors, _FIELDS | {"numbers"})
-        shown = {**given, "numbers": numbers}
+        shown = _shown({**given, "numbers": numbers})
         return asked.render("settings_new.html", status=422, data=shown, errors=errors, other=other)
 
     after = f"/sites/{key}/settings/script?done=made"
@@ -123,11 +123,16 @@ def _again(asked: Asked, values: Data) -> Again:
     return lambda errors: _page(asked, with_values({"key": asked.key}, values), errors, status=422)
 
 
+def _shown(data: Data) -> Data:
+    """With every field that a page has."""
+    return {**dict.fromkeys({*_FIELDS, "numbers"}), **data}
+
+
 def _page(asked: Asked, data: Data, errors: Mapping[str, str], status: int = 200) -> web.Response:
     return asked.render(
         "settings_site.html",
         status=status,
-        data=data,
+        data=_shown(data),
         errors=errors,
         other=elsewhere(asked, errors, _FIELDS),
         done=told(asked),
