@@ -14,6 +14,7 @@ from multidict import MultiDict, MultiMapping
 
 from pbxtrack.access import NotAllowed
 from pbxtrack.dashboard import (
+    calls,
     entry,
     languages,
     overview,
@@ -38,6 +39,7 @@ PAGES: tuple[Page, ...] = (
     *settings_numbers.PAGES,
     *settings_script.PAGES,
     *overview.PAGES,
+    *calls.PAGES,
     *reports.PAGES,
 )
 

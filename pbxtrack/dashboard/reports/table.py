@@ -71,9 +71,7 @@ def compared(rows: Sequence[Row], before: Sequence[Row] | None, dimensions: Sequ
     earlier = {values(row): row for row in before}
     both = [Compared(row, earlier.pop(values(row), nothing)) for row in rows]
     if len(rows) < MOST:
-        both += [
-            Compared({**_NOTHING, **dict(zip(dimensions, key, strict=True))}, row) for key, row in earlier.items()
-        ]
+        both += [Compared({**_NOTHING, **dict(zip(dimensions, key, strict=True))}, row) for key, row in earlier.items()]
     return both
 
 
@@ -102,9 +100,7 @@ class Cell:
     href: str | None = None
 
 
-def cells(
-    f: Format, columns: Sequence[Column], one: Compared, currency: str, href: str | None = None
-) -> list[Cell]:
+def cells(f: Format, columns: Sequence[Column], one: Compared, currency: str, href: str | None = None) -> list[Cell]:
     """A row's figures; ``href``: where the calls of the row are listed."""
     row, before = one
     made = []
