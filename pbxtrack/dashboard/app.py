@@ -14,6 +14,7 @@ from multidict import MultiDict, MultiMapping
 
 from pbxtrack.access import NotAllowed
 from pbxtrack.dashboard import (
+    calls,
     entry,
     health,
     languages,
@@ -44,6 +45,7 @@ PAGES: tuple[Page, ...] = (
     *people.PAGES,
     *tokens.PAGES,
     *health.PAGES,
+    *calls.PAGES,
     *reports.PAGES,
 )
 

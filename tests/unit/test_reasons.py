@@ -17,7 +17,7 @@ from pbxtrack.calls.reasons import TEMPLATES, Said, read
 from pbxtrack.dashboard.languages import Format, translations
 from pbxtrack.dashboard.why import why
 from pbxtrack.pool.model import NumberKind, NumberOwner
-from tests.unit.test_attribution import CALLER, DAY, HOUR, MINUTE, NOW, NUMBER, OWNER, SITE, earlier, holder, known
+from tests.unit.test_attribution import CALLER, DAY, HOUR, MINUTE, NOW, NUMBER, SITE, earlier, holder, known
 
 STATIC = NumberOwner(NUMBER, 2, NumberKind.STATIC, SITE, channel="Щит, M4: (5%) – \n next")
 OVERFLOW = NumberOwner(NUMBER, 3, NumberKind.OVERFLOW, SITE)
