@@ -44,6 +44,7 @@ from pbxtrack.pool import service as leasing
 from pbxtrack.pool.model import LeaseGrant, LeaseRequest, Sign, SiteSettings
 from pbxtrack.pool.service import ForeignSite, UnknownSite
 from pbxtrack.settings import AmiSettings
+from pbxtrack.sizer import Sizer
 from pbxtrack.storage import ledger, migrate
 from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database
@@ -105,6 +106,7 @@ class Application:
         self._leases: Counter[str] = Counter()  # as metrics.Leases
         self._duties: list[Duty] = []
         self._api: web.AppRunner | None = None
+        self._sizer = Sizer(settings.database.url)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -136,6 +138,7 @@ class Application:
         await self.agi.stop()
         if self._api:
             await self._api.cleanup()
+        await self._sizer.close()
         await asyncio.gather(*(duty.hand_over() for duty in self._duties))
         for task in self._tasks:
             task.cancel()
@@ -280,6 +283,7 @@ class Application:
                 now=lambda: datetime.now(UTC),
                 ready=self.ready,
                 default_region=self._region,
+                sizes=self._sizer.ask,
             ),
         )
         self._api = create_runner(app)

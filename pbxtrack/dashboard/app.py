@@ -11,14 +11,14 @@ from aiohttp import hdrs, web
 from multidict import MultiDict
 
 from pbxtrack.access import NotAllowed
-from pbxtrack.dashboard import entry, languages, numbers, overview, static
+from pbxtrack.dashboard import entry, languages, numbers, overview, pool_size, static
 from pbxtrack.dashboard.asked import Asked, NoSuchPage
 from pbxtrack.dashboard.desk import DESK, Desk, Page
 from pbxtrack.errors import StorageUnavailable
 from pbxtrack.storage.sites import live_sites
 from pbxtrack.web.sessions import CSRF_FIELD, CSRF_HEADER, from_elsewhere, read_session
 
-PAGES: tuple[Page, ...] = (*entry.PAGES, *overview.PAGES, *numbers.PAGES)
+PAGES: tuple[Page, ...] = (*entry.PAGES, *overview.PAGES, *numbers.PAGES, *pool_size.PAGES)
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "

@@ -73,6 +73,35 @@ def bars(of: Sequence[Bar], top: float, limit: float | None = None) -> Markup:
     return Markup("".join(parts))  # noqa: S704 - every text in it is escaped above
 
 
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What curves have at one place: shares of one, None where there is nothing to tell; and what it says."""
+
+    shares: Sequence[float | None]
+    tip: str = ""
+
+
+def curves(of: Sequence[Point], kinds: Sequence[str], marked: int | None = None) -> Markup:
+    """A curve of each kind through the points, which stand side by side; and a line up at the ``marked`` one."""
+    step = _TALL * 10 / max(len(of) - 1, 1)
+    parts = [f'<svg class="chart" viewBox="0 0 {_TALL * 10} {_TALL}" {_PLAIN}>']
+    for index, point in enumerate(of):
+        left, right = max(0, (index - 0.5) * step), min((index + 0.5) * step, _TALL * 10)
+        parts.append(
+            f'<g><rect class="hit" x="{left:.1f}" y="0" width="{right - left:.1f}" height="{_TALL}" '
+            f'data-tip="{escape(point.tip)}"/></g>'
+        )
+    if marked is not None:
+        x = marked * step
+        parts.append(f'<line class="limit" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{_TALL}"/>')
+    for place, kind in enumerate(kinds):
+        found = [(index, point.shares[place]) for index, point in enumerate(of)]
+        drawn = [f"{index * step:.1f},{_TALL - share * _TALL:.2f}" for index, share in found if share is not None]
+        parts.append(f'<polyline class="curve {kind}" points="{" ".join(drawn)}"/>')
+    parts.append("</svg>")
+    return Markup("".join(parts))  # noqa: S704 - every text in it is escaped above
+
+
 def share(value: float | None) -> Markup:
     """A bar that is so much of its cell; ``value`` of one."""
     width = max(0.0, min(value or 0.0, 1.0)) * 100

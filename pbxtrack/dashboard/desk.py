@@ -11,6 +11,7 @@ from aiohttp import web
 from pbxtrack.access import Right
 from pbxtrack.dashboard.asked import Asked
 from pbxtrack.health import Readiness
+from pbxtrack.pool.needs import Needs, NoAnswer, Question
 from pbxtrack.storage.database import Database
 from pbxtrack.web.client_address import ClientAddresses
 from pbxtrack.web.limits import Limiter, Rate
@@ -42,6 +43,7 @@ class Desk:
     now: Callable[[], datetime]
     ready: Callable[[], Awaitable[Readiness]]
     default_region: str
+    sizes: Callable[[Question, float], Awaitable[Needs | NoAnswer]]  # the answer, within seconds
     log_ins: Limiter = field(default_factory=lambda: Limiter(Rate(20, 60.0)))  # tries by address
 
 

@@ -20,7 +20,7 @@ from pbxtrack.pool.usage import Held, held_by_steps, slot_of
 from pbxtrack.reports.questions import By
 from pbxtrack.storage.held_numbers import STATES, NumberFilter, numbers_page, pools_now, shown_overflow
 from pbxtrack.storage.strangers import pool_numbers
-from pbxtrack.storage.utilisation import MINUTE, TEN_MINUTES, Usage, usage
+from pbxtrack.storage.utilisation import HOUR, MINUTE, TEN_MINUTES, Usage, usage
 
 _ROWS = 50
 _MOST_LABELS = 8
@@ -43,7 +43,7 @@ def _found(connection: Connection, asked: Asked, chosen: Chosen) -> dict[str, An
     page = _page(asked.query.get("page"))
     numbers, count = numbers_page(connection, site_id, which, now, skip=_ROWS * (page - 1), limit=_ROWS)
     by = asked_by(asked.query.get("by"), chosen)
-    slot = MINUTE if by is By.HOUR else TEN_MINUTES
+    slot = {By.HOUR: MINUTE, By.DAY: TEN_MINUTES, By.WEEK: HOUR}[by]
     first = max(chosen.first, chosen.last - timedelta(days=_MOST_DAYS - 1))
     used = usage(connection, site_id, chosen.zone.midnight(first), chosen.until, slot)
     return {

@@ -42,7 +42,7 @@ class NumberFilter:
 
 
 def pools_now(connection: Connection, site_id: int, now: datetime) -> list[dict[str, Any]]:
-    """Each pool of the site, in order: ``id``, ``name``, ``regions``, how many ``numbers``, how many in each of STATES."""
+    """Each pool of the site, in order: ``id``, ``name``, ``regions``, how many ``numbers`` and how many by STATES."""
     state = _state(now)
     counted = [func.count(case((state == one, 1))).label(one) for one in STATES]
     rows = connection.execute(

@@ -22,10 +22,11 @@ from pbxtrack.storage.tables import leases, numbers
 MOST_LEASES = 300_000
 """Leases that are read at once, the latest."""
 
-MINUTE, TEN_MINUTES = timedelta(minutes=1), timedelta(minutes=10)
+MINUTE, TEN_MINUTES, HOUR = timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1)
 """The slots that there are; see :mod:`pbxtrack.pool.usage`."""
 
-_KEPT = {MINUTE: 16, TEN_MINUTES: 15}  # characters of a time on SQLite that tell the slot: ``2026-11-23 12:3``
+_KEPT = {MINUTE: 16, TEN_MINUTES: 15, HOUR: 13}  # characters of a time on SQLite that tell it: ``2026-11-23 12:3``
+_REST = "2000-01-01 00:00:00+00:00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Usage:
 
 
 def usage(connection: Connection, site_id: int, since: datetime, until: datetime, slot: timedelta) -> Usage:
-    """What leases changed from ``since`` on and before ``until``, by slots of MINUTE or TEN_MINUTES.
+    """What leases changed from ``since`` on and before ``until``, by slots of MINUTE, TEN_MINUTES or HOUR.
 
     A number counts where it is now, also for the time before it came there.
     """
@@ -108,5 +109,4 @@ def _place(found: Any, slot: timedelta) -> int:
 
 @lru_cache(maxsize=100_000)
 def _read(text: str, slot: timedelta) -> int:
-    whole = text if len(text) == _KEPT[MINUTE] else f"{text}0"
-    return slot_of(datetime.fromisoformat(f"{whole}:00+00:00"), slot)
+    return slot_of(datetime.fromisoformat(text + _REST[len(text) :]), slot)
