@@ -28,6 +28,7 @@ from pbxtrack.dashboard import (
     static,
     tokens,
 )
+from pbxtrack.dashboard import entry, languages, numbers, overview, pool_size, static
 from pbxtrack.dashboard.asked import Asked, NoSuchPage
 from pbxtrack.dashboard.desk import DESK, Desk, Page
 from pbxtrack.errors import StorageUnavailable
@@ -48,6 +49,7 @@ PAGES: tuple[Page, ...] = (
     *calls.PAGES,
     *reports.PAGES,
 )
+PAGES: tuple[Page, ...] = (*entry.PAGES, *overview.PAGES, *numbers.PAGES, *pool_size.PAGES)
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "
