@@ -18,8 +18,10 @@ from pbxtrack.dashboard import (
     entry,
     health,
     languages,
+    numbers,
     overview,
     people,
+    pool_size,
     reports,
     settings_channels,
     settings_numbers,
@@ -28,7 +30,6 @@ from pbxtrack.dashboard import (
     static,
     tokens,
 )
-from pbxtrack.dashboard import entry, languages, numbers, overview, pool_size, static
 from pbxtrack.dashboard.asked import Asked, NoSuchPage
 from pbxtrack.dashboard.desk import DESK, Desk, Page
 from pbxtrack.errors import StorageUnavailable
@@ -48,8 +49,9 @@ PAGES: tuple[Page, ...] = (
     *health.PAGES,
     *calls.PAGES,
     *reports.PAGES,
+    *numbers.PAGES,
+    *pool_size.PAGES,
 )
-PAGES: tuple[Page, ...] = (*entry.PAGES, *overview.PAGES, *numbers.PAGES, *pool_size.PAGES)
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "

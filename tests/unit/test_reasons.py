@@ -99,9 +99,8 @@ def test_lengths_of_time_are_said_in_their_greatest_unit() -> None:
         "1 day", "2 days",
     ]  # fmt: skip
     russian = Format("ru", "UTC", "RU")
-    told = why(f"The number was held for this visit; {reasons.LAST_SIGN % {'ago': '21 seconds'}}.", *[
-        translations("ru"), russian,
-    ])  # fmt: skip
+    sentence = f"The number was held for this visit; {reasons.LAST_SIGN % {'ago': '21 seconds'}}."
+    told = why(sentence, translations("ru"), russian)
     assert "за 21 секунду до звонка" in told
 
 
