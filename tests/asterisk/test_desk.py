@@ -12,7 +12,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.asterisk.service import Pbxtrack
-from tests.browser.conftest import ARTEFACTS, launched
+from tests.asterisk.shop import shop
+from tests.browser.conftest import AGENT, ARTEFACTS, launched
 
 SITE = "/sites/recorded"
 NUMBER = "+74951230006"
@@ -106,3 +107,37 @@ def test_a_call_is_seen_as_it_rings_is_answered_and_ends(
     }
     assert max(late.values()) < SOON, late
     assert re.sub(r"\D", "", first.inner_text()).find(pbxtrack.caller[-7:]) >= 0
+
+
+def test_a_site_made_at_the_desk_swaps_its_number_and_its_calls_are_told(
+    pbxtrack: Pbxtrack, open_desk: OpenDesk, chromium: Browser
+) -> None:
+    page = open_desk("en")
+    page.goto("/new-site")
+    for field, value in (
+        ("name", "Oak & Sons"),
+        ("key", "oaks"),
+        ("line", "PJSIP/sales"),
+        ("timezone", "Europe/Moscow"),
+        ("origins", f"http://{pbxtrack.lab.addresses.website}"),
+        ("replace", "8 (495) 123-45-67"),
+        ("numbers", "8 495 900-01-00..+74959000109"),
+    ):
+        page.fill(f"[name={field}]", value)
+    keep(page, "new-site")
+    page.click("main button.main")
+    expect(page.locator("code, pre").filter(has_text="/s/oaks.js").first).to_be_visible()
+    keep(page, "script")
+    with shop(pbxtrack.lab, pbxtrack.url, "oaks") as website:
+        visitor = chromium.new_context(user_agent=AGENT).new_page()
+        visitor.goto(f"{website}/?utm_source=yandex&utm_medium=cpc&utm_campaign=oaks")
+        visitor.wait_for_function("() => window.pbxtrack?.lease?.number")
+        number: str = visitor.evaluate("() => pbxtrack.lease.number")
+        assert number.startswith("+7495900010")
+        assert number[8:10] + "-" + number[10:] in visitor.locator("header .phone").inner_text()
+        visitor.context.close()
+    pbxtrack.place(to=number)
+    page.goto("/sites/oaks/calls?period=today")
+    row = page.locator("#calls tbody tr").first
+    expect(row).to_contain_text("oaks")
+    keep(page, "calls-of-a-new-site")
