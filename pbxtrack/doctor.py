@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -21,6 +21,7 @@ from pbxtrack.ami.client import AmiClient
 from pbxtrack.ami.link import AmiError, AmiLost, AmiRefused, Phase
 from pbxtrack.ami.messages import Message, text
 from pbxtrack.errors import PbxtrackError
+from pbxtrack.health import Finding
 from pbxtrack.ledger.cel import read_row
 from pbxtrack.ledger.files import text as text_of
 from pbxtrack.numbers import shorten
@@ -38,16 +39,6 @@ _LOOKED_AT = 100  # lines of a file, to see what it is
 _FAMILY = "pbxtrack/line"
 _AGI = re.compile(r"agi://([^/]+)/resolve(?:,(\w+))?")
 _PING = "agi_network_script: ping\nagi_request: agi://doctor/ping\nagi_uniqueid: doctor\n\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one look found. ``mend`` says what to do; empty where all is well."""
-
-    name: str
-    ok: bool
-    found: str
-    mend: str = ""
 
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:

@@ -13,7 +13,20 @@ from aiohttp.typedefs import Handler
 from multidict import MultiDict, MultiMapping
 
 from pbxtrack.access import NotAllowed
-from pbxtrack.dashboard import entry, languages, overview, static
+from pbxtrack.dashboard import (
+    entry,
+    health,
+    languages,
+    overview,
+    people,
+    reports,
+    settings_channels,
+    settings_numbers,
+    settings_script,
+    settings_site,
+    static,
+    tokens,
+)
 from pbxtrack.dashboard.asked import Asked, NoSuchPage
 from pbxtrack.dashboard.desk import DESK, Desk, Page
 from pbxtrack.errors import StorageUnavailable
@@ -21,7 +34,18 @@ from pbxtrack.storage.sites import live_sites
 from pbxtrack.storage.views import storable
 from pbxtrack.web.sessions import CSRF_FIELD, CSRF_HEADER, from_elsewhere, read_session
 
-PAGES: tuple[Page, ...] = (*entry.PAGES, *overview.PAGES)
+PAGES: tuple[Page, ...] = (
+    *entry.PAGES,
+    *settings_site.PAGES,  # before others of a site: it has /sites/new
+    *settings_channels.PAGES,
+    *settings_numbers.PAGES,
+    *settings_script.PAGES,
+    *overview.PAGES,
+    *people.PAGES,
+    *tokens.PAGES,
+    *health.PAGES,
+    *reports.PAGES,
+)
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "

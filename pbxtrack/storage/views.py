@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, bindparam, case, func, not_, or_, select, tuple_
 from sqlalchemy.sql import ColumnElement
 
+from pbxtrack.calls import reasons
 from pbxtrack.calls.attribution import Method
 from pbxtrack.calls.events import microseconds
 from pbxtrack.calls.lifecycle import LOST
@@ -32,8 +33,6 @@ CORRECTED = "corrected"
 """The method of an attribution that people corrected."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NOT_YET = "Asterisk has not told the dialled number yet."
-_OUTBOUND = "The company made this call."
 _TOUCH = ("source", "medium", "campaign", "term", "content")
 _told = visits.alias("told")  # the visit that people say it was
 is_corrected = calls.c.corrected_channel.is_not(None)
@@ -278,7 +277,7 @@ def _attribution(row: Row[Any]) -> dict[str, Any]:
         **{name: getattr(row, name) or None for name in _TOUCH},
         "visit": row.visit_id,
         "confidence": row.confidence,
-        "why": row.why if row.method else _OUTBOUND if row.outbound else _NOT_YET,
+        "why": row.why if row.method else reasons.OUTBOUND if row.outbound else reasons.NOT_YET,
         # No more of them: a lease's id lets whoever knows it renew the lease.
         "candidates": [{name: one[name] for name in ("visit", "channel", "confidence")} for one in row.candidates],
     }
@@ -291,13 +290,18 @@ def _attribution(row: Row[Any]) -> dict[str, Any]:
         **{name: getattr(row, f"told_{name}") or None for name in _TOUCH},
         "visit": visit,
         "confidence": 1.0,
-        "why": f"Corrected by {row.corrected_by}: {channel} brought the call, not {row.channel or 'somebody unknown'}."
-        if channel != row.channel
-        else f"Corrected by {row.corrected_by}: {channel} brought the call.",
+        "why": _why_corrected(row),
         "candidates": [{"visit": visit, "channel": channel, "confidence": 1.0}] if visit else [],
         "corrected": True,
         "computed": computed,
     }
+
+
+def _why_corrected(row: Row[Any]) -> str:
+    said = {"by": row.corrected_by, "channel": row.corrected_channel, "instead": row.channel}
+    if row.corrected_channel == row.channel:
+        return reasons.CORRECTED % said
+    return (reasons.CORRECTED_FROM if row.channel else reasons.CORRECTED_UNKNOWN) % said
 
 
 def _end_seen(row: Row[Any]) -> bool | None:
