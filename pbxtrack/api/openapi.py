@@ -11,7 +11,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from pbxtrack import __version__
 from pbxtrack.api.routing import MAX_BODY, Answer, Audience, Route
-from pbxtrack.api.schemas import ProblemAnswer
+from pbxtrack.api.schemas.service import ProblemAnswer
 from pbxtrack.web import problems
 from pbxtrack.web.server import HEAD_SECONDS
 from pbxtrack.web.sessions import COOKIE, CSRF_HEADER
