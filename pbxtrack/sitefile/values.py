@@ -7,6 +7,8 @@ from datetime import timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from babel.numbers import is_currency
+
 from pbxtrack.numbers import InvalidNumber, Number, shorten
 from pbxtrack.sitefile.model import MAX_RANGE
 
@@ -62,6 +64,13 @@ def timezone(text: str) -> str:
         ZoneInfo(text)
     except (KeyError, ValueError, OSError):
         raise ValueError(f"{_quote(text)} is not a time zone; write one such as Europe/Moscow") from None
+    return text
+
+
+def currency(text: str) -> str:
+    """A currency's code of ISO 4217."""
+    if not is_currency(text):
+        raise ValueError(f"{_quote(text)} is not a currency of ISO 4217; write one such as RUB")
     return text
 
 
