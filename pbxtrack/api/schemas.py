@@ -13,15 +13,15 @@ from pbxtrack.calls.lifecycle import Status
 from pbxtrack.calls.models import Model
 from pbxtrack.reports.questions import By
 
-_NO_NUL = r"^[^\x00]*$"  # PostgreSQL keeps no NUL in a text
+NO_NUL = r"^[^\x00]*$"  # PostgreSQL keeps no NUL in a text
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
-Url = Annotated[str, Field(max_length=8_192, pattern=_NO_NUL)]
-Short = Annotated[str, Field(max_length=64, pattern=_NO_NUL)]
-Word = Annotated[str, Field(min_length=1, max_length=300, pattern=_NO_NUL)]
+Url = Annotated[str, Field(max_length=8_192, pattern=NO_NUL)]
+Short = Annotated[str, Field(max_length=64, pattern=NO_NUL)]
+Word = Annotated[str, Field(min_length=1, max_length=300, pattern=NO_NUL)]
 ClientIdName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
-ClientId = Annotated[str, Field(max_length=256, pattern=_NO_NUL)]
-Tag = Annotated[str, Field(min_length=1, max_length=64, pattern=_NO_NUL)]
+ClientId = Annotated[str, Field(max_length=256, pattern=NO_NUL)]
+Tag = Annotated[str, Field(min_length=1, max_length=64, pattern=NO_NUL)]
 
 
 def _read_time(text: object) -> datetime:
@@ -49,7 +49,7 @@ def _decimal(text: object) -> object:
     return float(text)
 
 
-def _whole(text: object) -> object:
+def read_whole(text: object) -> object:
     if not isinstance(text, str) or not re.fullmatch(r"[0-9]{1,9}", text):
         raise ValueError("must be a whole number")
     return int(text)
@@ -59,11 +59,11 @@ class LeaseBody(BaseModel):
     """A website asks for a number."""
 
     # Unknown members are passed over: a page may have been loaded with a newer snippet than this service.
-    site: Annotated[str, Field(min_length=1, max_length=64, pattern=_NO_NUL, description="The site's key.")]
+    site: Annotated[str, Field(min_length=1, max_length=64, pattern=NO_NUL, description="The site's key.")]
     page: Annotated[Url, Field(min_length=1, description="The address of the page, with its query.")]
     visitor: Annotated[Short | None, Field(description="What an earlier answer gave as `visitor`.")] = None
     referrer: Url | None = None
-    region: Annotated[str, Field(max_length=16, pattern=_NO_NUL)] | None = None
+    region: Annotated[str, Field(max_length=16, pattern=NO_NUL)] | None = None
     client_ids: Annotated[
         dict[ClientIdName, ClientId] | None,
         Field(max_length=20, description="Ids in other systems by name: `ga`, `ym`, `gclid`…"),
@@ -95,11 +95,11 @@ class LeaseAnswer(BaseModel):
     overflow: Annotated[bool, Field(description="The pool is used up: the number, if any, is shown to many.")]
 
 
-def _as_list(value: object) -> object:
+def as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-Any20 = Annotated[list[Word], Field(max_length=20), BeforeValidator(_as_list)]
+Any20 = Annotated[list[Word], Field(max_length=20), BeforeValidator(as_list)]
 
 
 class CallQuery(BaseModel):
@@ -112,7 +112,7 @@ class CallQuery(BaseModel):
     site: Annotated[Any20, Field(description="The site's key.")] = []
     channel: Any20 = []
     campaign: Any20 = []
-    status: Annotated[list[Status], Field(max_length=20), BeforeValidator(_as_list)] = []
+    status: Annotated[list[Status], Field(max_length=20), BeforeValidator(as_list)] = []
     caller: Annotated[
         Word | None,
         Field(description="A number, however written; `withheld` for callers who hid theirs."),
@@ -128,7 +128,7 @@ class CallQuery(BaseModel):
         Field(description="Calls of known callers that nobody answered, and that nobody has spoken with since."),
     ] = None
     min_confidence: Annotated[float, Field(ge=0, le=1), BeforeValidator(_decimal)] | None = None
-    limit: Annotated[int, Field(ge=1, le=250), BeforeValidator(_whole)] = 50
+    limit: Annotated[int, Field(ge=1, le=250), BeforeValidator(read_whole)] = 50
     cursor: Annotated[str | None, Field(min_length=1, max_length=400, description="`next` of the page before.")] = None
 
 
@@ -145,7 +145,7 @@ class VisitCorrection(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    visit: Annotated[str, Field(min_length=1, max_length=64, pattern=_NO_NUL)]
+    visit: Annotated[str, Field(min_length=1, max_length=64, pattern=NO_NUL)]
 
 
 class CallChanges(BaseModel):
@@ -153,7 +153,7 @@ class CallChanges(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    note: Annotated[str, Field(max_length=10_000, pattern=_NO_NUL)] | None = None
+    note: Annotated[str, Field(max_length=10_000, pattern=NO_NUL)] | None = None
     tags: Annotated[list[Tag], Field(max_length=50), AfterValidator(lambda tags: list(dict.fromkeys(tags)))] = []
     qualified: Annotated[
         StrictBool | None, Field(description="Whether it was a lead; null: as `target` is computed.")
@@ -310,7 +310,7 @@ class ModelQuery(ReportQuery):
     limit: Annotated[
         int,
         Field(ge=1, le=10_000, description="Rows of each site at most, those with most calls."),
-        BeforeValidator(_whole),
+        BeforeValidator(read_whole),
     ] = 1_000
 
 
@@ -353,7 +353,30 @@ class _OfSite(_Figures):
     site: str
 
 
-class ChannelAnswer(_OfSite):
+class _Money(BaseModel):
+    """What was spent, and what deals it brought; null: nothing is known of it."""
+
+    currency: Annotated[str, Field(description="The site's, ISO 4217.")]
+    cost: Annotated[float | None, Field(description="null: the site has no costs in the period.")]
+    cost_per_contact: Annotated[float | None, Field(description="For each of `unique`.")]
+    cost_per_call: float | None
+    cost_per_target: float | None
+    deals: Annotated[float | None, Field(description="Won, lost and open; null: the site has none in the period.")]
+    won: float | None
+    revenue: Annotated[float | None, Field(description="What the deals that were won are worth.")]
+    cost_per_deal: float | None
+    cost_per_won: float | None
+    conversion: Annotated[float | None, Field(description="Deals that were won, for each of `unique`.")]
+    roi: Annotated[float | None, Field(description="(revenue - cost) / cost.")]
+
+
+class _Campaigned(_OfSite, _Money):
+    channel: Annotated[
+        str | None, Field(description="Of a row that holds only costs, of a channel, which do not tell the rest.")
+    ]
+
+
+class ChannelAnswer(_OfSite, _Money):
     """What a channel brought."""
 
     channel: Annotated[str | None, Field(description="null: nobody can tell.")]
@@ -364,7 +387,7 @@ class ChannelsPage(BaseModel):
     next: None
 
 
-class CampaignAnswer(_OfSite):
+class CampaignAnswer(_Campaigned):
     """What a campaign brought."""
 
     source: str | None
@@ -377,7 +400,7 @@ class CampaignsPage(BaseModel):
     next: None
 
 
-class KeywordAnswer(_OfSite):
+class KeywordAnswer(_Campaigned):
     """What a keyword brought."""
 
     source: str | None
@@ -447,10 +470,14 @@ class TrendPage(BaseModel):
     next: None
 
 
-class TotalsAnswer(_OfSite):
+class BeforeAnswer(_Figures, _Money):
+    """All of a site's calls, as long a time before."""
+
+
+class TotalsAnswer(_OfSite, _Money):
     """All of a site's calls."""
 
-    before: Annotated[_Figures | None, Field(description="As long a time before; null unless asked for.")]
+    before: Annotated[BeforeAnswer | None, Field(description="As long a time before; null unless asked for.")]
 
 
 class TotalsPage(BaseModel):

@@ -188,8 +188,7 @@ def _merged(row: Row[Any] | None, fields: Mapping[str, Any], now: datetime) -> d
         values |= {"won_at": None, "closed_at": None}
     if "won_at" in fields:
         values["closed_at"] = None  # that which was taken from it
-    values |= {name: value for name, value in fields.items() if name in values}
-    values["opened_at"] = values["opened_at"] or now
+    values |= {name: value for name, value in fields.items() if name in values and (value or name != "opened_at")}
     found = times(status, values["opened_at"], values["won_at"], values["closed_at"], now)
     return values | {
         "status": status.value, "won_at": found.won_at, "closed_at": found.closed_at, "at": found.at,

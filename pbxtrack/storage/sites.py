@@ -50,9 +50,10 @@ def time_zones(connection: Connection) -> dict[str, str]:
     return {row.key: row.timezone for row in connection.execute(select(sites.c.key, sites.c.timezone))}
 
 
-def live_sites(connection: Connection, keys: Sequence[str] = ()) -> Sequence[Row[Any, Any, Any]]:
-    """``id``, ``key`` and ``timezone`` of the sites that are not removed, by key; ``keys``: of these only."""
-    wanted = select(sites.c.id, sites.c.key, sites.c.timezone).where(sites.c.removed_at.is_(None)).order_by(sites.c.key)
+def live_sites(connection: Connection, keys: Sequence[str] = ()) -> Sequence[Row[Any, Any, Any, Any]]:
+    """``id``, ``key``, ``timezone`` and ``currency`` of sites that are not removed, by key; ``keys``: of these only."""
+    columns = (sites.c.id, sites.c.key, sites.c.timezone, sites.c.currency)
+    wanted = select(*columns).where(sites.c.removed_at.is_(None)).order_by(sites.c.key)
     if keys:
         wanted = wanted.where(sites.c.key.in_(list(keys)))
     return connection.execute(wanted).all()
