@@ -42,7 +42,8 @@ async def post(client: TestClient[Any, Any], headers: dict[str, str], *items: An
 
 
 async def listed(client: TestClient[Any, Any], headers: dict[str, str], **query: Any) -> list[Any]:
-    found, cursor = [], {}
+    found: list[Any] = []
+    cursor: dict[str, str] = {}
     while True:
         page = await (await client.get(COSTS, params={**query, **cursor}, headers=headers)).json()
         found += page["items"]
