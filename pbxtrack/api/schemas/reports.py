@@ -71,7 +71,30 @@ class _OfSite(_Figures):
     site: str
 
 
-class ChannelAnswer(_OfSite):
+class _Money(BaseModel):
+    """What was spent, and what deals it brought; null: nothing is known of it."""
+
+    currency: Annotated[str, Field(description="The site's, ISO 4217.")]
+    cost: Annotated[float | None, Field(description="null: the site has no costs in the period.")]
+    cost_per_contact: Annotated[float | None, Field(description="For each of `unique`.")]
+    cost_per_call: float | None
+    cost_per_target: float | None
+    deals: Annotated[float | None, Field(description="Won, lost and open; null: the site has none in the period.")]
+    won: float | None
+    revenue: Annotated[float | None, Field(description="What the deals that were won are worth.")]
+    cost_per_deal: float | None
+    cost_per_won: float | None
+    conversion: Annotated[float | None, Field(description="Deals that were won, for each of `unique`.")]
+    roi: Annotated[float | None, Field(description="(revenue - cost) / cost.")]
+
+
+class _Campaigned(_OfSite, _Money):
+    channel: Annotated[
+        str | None, Field(description="Of a row that holds only costs, of a channel, which do not tell the rest.")
+    ]
+
+
+class ChannelAnswer(_OfSite, _Money):
     """What a channel brought."""
 
     channel: Annotated[str | None, Field(description="null: nobody can tell.")]
@@ -82,7 +105,7 @@ class ChannelsPage(BaseModel):
     next: None
 
 
-class CampaignAnswer(_OfSite):
+class CampaignAnswer(_Campaigned):
     """What a campaign brought."""
 
     source: str | None
@@ -95,7 +118,7 @@ class CampaignsPage(BaseModel):
     next: None
 
 
-class KeywordAnswer(_OfSite):
+class KeywordAnswer(_Campaigned):
     """What a keyword brought."""
 
     source: str | None
@@ -165,10 +188,14 @@ class TrendPage(BaseModel):
     next: None
 
 
-class TotalsAnswer(_OfSite):
+class BeforeAnswer(_Figures, _Money):
+    """All of a site's calls, as long a time before."""
+
+
+class TotalsAnswer(_OfSite, _Money):
     """All of a site's calls."""
 
-    before: Annotated[_Figures | None, Field(description="As long a time before; null unless asked for.")]
+    before: Annotated[BeforeAnswer | None, Field(description="As long a time before; null unless asked for.")]
 
 
 class TotalsPage(BaseModel):
