@@ -169,7 +169,7 @@ async def test_rows_come_for_calls_that_changed_and_fit(shop: Database) -> None:
         whole = await reader.page(f"{LIST}.rows")
         page = await reader.page(LIST)
         with shop.transaction() as connection:
-            arrived = {"node": "pbx1", "linkedid": "1772355600.71", "at": NOW - timedelta(seconds=4)}
+            arrived: dict[str, Any] = {"node": "pbx1", "linkedid": "1772355600.71", "at": NOW - timedelta(seconds=4)}
             record(
                 SqlCalls(connection),
                 [
@@ -203,8 +203,8 @@ async def test_columns_are_each_persons_own(shop: Database) -> None:
             person = people.find_person(connection, NAME)
             assert person
             people.change_person(connection, person.id, choices={"theme": "dark"})
-        chosen = {"column": "term"}
-        assert await reader.send(f"{LIST}.columns?target=true&period=7d", **chosen) == f"{LIST}?period=7d&target=true"
+        leads = await reader.send(f"{LIST}.columns?target=true&period=7d", column="term")
+        assert leads == f"{LIST}?period=7d&target=true"
         page = await reader.page(LIST)
         await reader.send(f"{LIST}.columns", column="<script>")
         none = await reader.page(LIST)
