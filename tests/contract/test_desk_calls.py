@@ -73,7 +73,7 @@ def chips(page: str) -> list[str]:
         ("unique=true", [70, 2, 0], ["Unique: Unique contacts"]),
         ("target=true", [1], ["Target: Target calls"]),
         ("unsettled=true", [70, 2], ["Missed calls: Not called back"]),
-        ("status=missed&status=abandoned", [70, 4, 2, 0], ["Status: Missed", "Status: Hung up while ringing"]),
+        ("status=missed&status=abandoned", [70, 4, 2, 0], ["Status: Missed call", "Status: Hung up while ringing"]),
         ("channel=Billboard&caller=4567", [1, 0], ["Channel: Billboard", "Caller&#39;s number ends with: 4567"]),
         ("caller=8 916 123-45-67", [1, 0], ["Caller: 8 (916) 123-45-67"]),
         ("caller=withheld", [4], ["Caller: Withheld"]),
@@ -105,7 +105,7 @@ async def test_a_call_nobody_called_back_stands_out_in_words(shop: Database) -> 
     assert [n for n, row in rows.items() if 'class="waiting"' in row and "not called back" in row] == [70, 2]
     assert "called back" in rows[0]  # spoken with a minute later
     assert f'href="{LIST}/pbx1-1772355600.1"' in rows[1]
-    assert ">target<" in rows[1]
+    assert ">on target<" in rows[1]
     assert ">repeat<" in rows[1]
     assert "5 calls" in re.sub(r"\s+", " ", page)
     assert "not called back: 2" in page
