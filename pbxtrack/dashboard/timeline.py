@@ -33,12 +33,13 @@ _FALLBACKS: Mapping[str, str] = {
     "not-a-number": marked("Asterisk used the last known line: what was dialled is no number"),
     "unknown-number": marked("Asterisk used the last known line: the number is not one of ours"),
 }
-_DID: Mapping[str, str] = {
-    "view": marked("Page %(page)s"),
-    "tap": marked("Tapped the number on %(page)s"),
-    "copy": marked("Copied the number on %(page)s"),
-    "leave": marked("Closed the page %(page)s"),
+_DID: Mapping[str, tuple[str, str]] = {  # with the page's address, and without
+    "view": (marked("Page %(page)s"), marked("Another page")),
+    "tap": (marked("Tapped the number on %(page)s"), marked("Tapped the number")),
+    "copy": (marked("Copied the number on %(page)s"), marked("Copied the number")),
+    "leave": (marked("Closed the page %(page)s"), marked("Closed the page")),
 }
+_BEGAN = marked("The visit began on %(page)s"), marked("The visit began")
 _ENDS: Mapping[str | None, str] = {
     "caller": marked("The caller hung up"),
     "line": marked("The company hung up"),
@@ -124,13 +125,11 @@ def _visited(call: Mapping[str, Any], texts: NullTranslations) -> Iterable[Step]
     if visit is None:
         return
     for index, event in enumerate(visit["events"]):
-        page = _apart(page_name(event["page"]))
-        at = datetime.fromisoformat(event["at"])
-        if index == 0:
-            yield Step(at, filled(texts.gettext(marked("The visit began on %(page)s")), page=page), "visit")
-        else:
-            text = texts.gettext(_DID.get(event["event"], marked("Page %(page)s")))
-            yield Step(at, filled(text, page=page), "deed" if event["event"] in ("tap", "copy") else "")
+        kind = "visit" if index == 0 else "deed" if event["event"] in ("tap", "copy") else ""
+        text, alone = _BEGAN if index == 0 else _DID.get(event["event"], _DID["view"])
+        page = page_name(event["page"])
+        said = filled(texts.gettext(text if page else alone), page=_apart(page))
+        yield Step(datetime.fromisoformat(event["at"]), said, kind)
 
 
 def _leased(leases: Iterable[Mapping[str, Any]], texts: NullTranslations, f: Format) -> Iterable[Step]:
