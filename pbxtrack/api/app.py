@@ -8,7 +8,20 @@ from collections.abc import Mapping
 from aiohttp import hdrs, web
 from multidict import istr
 
-from pbxtrack.api import calls, cors, leases, live, openapi, reports, routing, status
+from pbxtrack.api import (
+    calls,
+    cors,
+    leases,
+    live,
+    openapi,
+    people,
+    reports,
+    routing,
+    site_numbers,
+    site_parts,
+    sites,
+    status,
+)
 from pbxtrack.api.kept import Kept
 from pbxtrack.api.origins import Origins
 from pbxtrack.api.page import PAGE, render
@@ -32,7 +45,18 @@ from pbxtrack.web.client_address import ClientAddresses
 from pbxtrack.web.limits import Limiter
 from pbxtrack.web.server import HEAD_SECONDS, Runner, room_for_connections
 
-ROUTES = (*snippet.ROUTES, *leases.ROUTES, *calls.ROUTES, *live.ROUTES, *reports.ROUTES, *status.ROUTES)
+ROUTES = (
+    *snippet.ROUTES,
+    *leases.ROUTES,
+    *calls.ROUTES,
+    *live.ROUTES,
+    *reports.ROUTES,
+    *sites.ROUTES,
+    *site_parts.ROUTES,
+    *site_numbers.ROUTES,
+    *people.ROUTES,
+    *status.ROUTES,
+)
 
 _KEEP_ALIVE = 75.0  # seconds
 _DRAIN = 5.0  # seconds that requests under way are given when the service stops
