@@ -18,10 +18,13 @@ _HUMBLE = 10  # niceness: leases and calls come first
 log = structlog.get_logger(__name__)
 
 
-async def run_aside(module: str, database_url: str) -> list[str] | None:
-    """Run a module whose program is :func:`serve_aside`; the words that it says, None where it failed."""
+async def run_aside(module: str, database_url: str, *arguments: str) -> list[str] | None:
+    """Run a module whose program is :func:`serve_aside`; the words that it says, None where it failed.
+
+    ``arguments``, which anybody on this machine may see, are the program's.
+    """
     apart = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", module, stdin=PIPE, stdout=PIPE, stderr=PIPE
+        sys.executable, "-P", "-m", module, *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE
     )
     try:
         told, complaint = await apart.communicate(database_url.encode())  # it may hold a password

@@ -45,6 +45,7 @@ from pbxtrack.pool import service as leasing
 from pbxtrack.pool.model import LeaseGrant, LeaseRequest, Sign, SiteSettings
 from pbxtrack.pool.service import ForeignSite, UnknownSite
 from pbxtrack.settings import AmiSettings
+from pbxtrack.sizer import Sizer
 from pbxtrack.storage import ledger, migrate
 from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database
@@ -111,6 +112,7 @@ class Application:
         self._leases: Counter[str] = Counter()  # as metrics.Leases
         self._duties: list[Duty] = []
         self._api: web.AppRunner | None = None
+        self._sizer = Sizer(settings.database.url)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -142,6 +144,7 @@ class Application:
         await self.agi.stop()
         if self._api:
             await self._api.cleanup()
+        await self._sizer.close()
         await asyncio.gather(*(duty.hand_over() for duty in self._duties))
         for task in self._tasks:
             task.cancel()
@@ -272,6 +275,7 @@ class Application:
                 ready=self.ready,
                 metrics=Exposition(self.snapshot).text,
                 default_region=self._region,
+                recordings={ami.node: ami.recordings for ami in self.settings.ami if ami.recordings is not None},
                 # A proxy on this machine is trusted unasked: else all its visitors would be one.
                 trusted_proxies=[
                     ip_network(proxy, strict=False) for proxy in (*_LOCAL, *self.settings.api.trusted_proxies)
@@ -288,6 +292,7 @@ class Application:
                 default_region=self._region,
                 snapshot=self.snapshot,
                 examined=self._examiner.latest if self._examiner else nothing_examined,
+                sizes=self._sizer.ask,
             ),
         )
         self._api = create_runner(app)

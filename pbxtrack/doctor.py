@@ -61,6 +61,7 @@ async def _looks(settings: Settings) -> AsyncIterator[Finding]:
         async for finding in _asterisk(ami, settings.agi.listen, lines):
             yield finding
         yield _ledger(ami)
+        yield _recordings(ami)
 
 
 async def _database(settings: Settings) -> AsyncIterator[Finding]:
@@ -216,6 +217,20 @@ def _ledger(ami: AmiSettings) -> Finding:
         return Finding(name, False, f"{ami.cel_file} is not as pbxtrack reads it", mend)
     written = datetime.fromtimestamp(ami.cel_file.stat().st_mtime, UTC)
     return Finding(name, True, f"{ami.cel_file}, last written {written:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _recordings(ami: AmiSettings) -> Finding:
+    """Where recordings are. Who records nothing needs none."""
+    name = f"Asterisk {ami.node}: recordings"
+    if ami.recordings is None:
+        return Finding(name, True, "cannot be heard: ami.recordings does not say where they are")
+    if not ami.recordings.is_dir():
+        mend = "ami.recordings must be Asterisk's monitor directory, as this machine finds it"
+        return Finding(name, False, f"{ami.recordings} is not there, or not to be seen by this user", mend)
+    for folder in (ami.recordings, ami.recordings / "pbxtrack"):
+        if folder.exists() and not os.access(folder, os.R_OK | os.X_OK):
+            return Finding(name, False, f"{folder} cannot be read", "let pbxtrack's user read it: usermod -aG asterisk")
+    return Finding(name, True, f"are read from {ami.recordings}")
 
 
 def _mend_ami(error: AmiError) -> str:

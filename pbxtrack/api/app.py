@@ -10,11 +10,13 @@ from multidict import istr
 
 from pbxtrack.api import (
     calls,
+    contacts,
     cors,
     leases,
     live,
     openapi,
     people,
+    recordings,
     reports,
     routing,
     site_numbers,
@@ -49,6 +51,8 @@ ROUTES = (
     *snippet.ROUTES,
     *leases.ROUTES,
     *calls.ROUTES,
+    *recordings.ROUTES,
+    *contacts.ROUTES,
     *live.ROUTES,
     *reports.ROUTES,
     *sites.ROUTES,
@@ -80,6 +84,7 @@ def create_app(services: Services) -> web.Application:
     app[RENEW_ADDRESS_LIMITER] = Limiter(services.renew_address_rate)
     app[RENEW_LEASE_LIMITER] = Limiter(services.renew_lease_rate)
     app[SHARES] = Shares()
+    app[recordings.WAVEFORMS] = recordings.Waveforms()
     app[WATCH] = Watch(services.database)
     app[ADDRESSES] = ClientAddresses(services.trusted_proxies)
     app[openapi.DOCUMENT] = openapi.describe(ROUTES)

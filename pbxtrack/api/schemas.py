@@ -229,6 +229,7 @@ class Call(BaseModel):
     site: str | None
     dialled: str | None
     caller: Annotated[str | None, Field(description="null where the caller withheld it.")]
+    contact: Annotated[str | None, Field(description="Who called, for `/api/v1/contacts`; null: nobody can tell.")]
     status: Status
     ringing_seconds: Annotated[float, Field(ge=0)]
     talk_seconds: Annotated[float, Field(ge=0)]
@@ -252,6 +253,34 @@ class Call(BaseModel):
     tags: list[str]
     attribution: AttributionAnswer
     pbx: PbxAnswer
+
+
+class ContactAnswer(BaseModel):
+    """Somebody who called a site."""
+
+    id: str
+    site: str
+    caller: Annotated[str, Field(description="The number that they call from.")]
+    first_at: Annotated[datetime, Field(description="When they called first.")]
+    calls: Annotated[list[Call], Field(description="The newest first; at most 100.")]
+
+
+class RecordingQuery(BaseModel):
+    """How the recording is wanted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    download: Annotated[Literal["1"] | None, Field(description="As a file to keep, as Asterisk wrote it.")] = None
+
+
+class WaveformAnswer(BaseModel):
+    """A recording's loudness over its length."""
+
+    seconds: Annotated[float, Field(ge=0)]
+    peaks: Annotated[
+        list[Annotated[float, Field(ge=0, le=1)]],
+        Field(max_length=600, description="The loudest sample of each part; all parts are of the same length."),
+    ]
 
 
 class VisitEventAnswer(BaseModel):

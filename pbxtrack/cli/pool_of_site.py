@@ -17,10 +17,9 @@ from pbxtrack.cli.table import Column, print_table
 from pbxtrack.cli.text import count
 from pbxtrack.config import load
 from pbxtrack.errors import PbxtrackError
-from pbxtrack.pool import sizing
 from pbxtrack.replay.picture import picture
 from pbxtrack.replay.recorded import Traffic, read_traffic
-from pbxtrack.replay.sizes import Outcome, best, holds_around, replayed, sizes_around
+from pbxtrack.replay.sizes import Outcome, Plan, best, plan, replayed
 from pbxtrack.sitefile.model import Site
 from pbxtrack.storage.sites import read_sites
 from pbxtrack.tuning import tune_for_batches
@@ -38,18 +37,13 @@ def show(
 ) -> None:
     """Replay the latest traffic at several sizes and holds (one, if given), and print what came of it."""
     site, traffic = _read(key, days)
-    have = sum(len(pool.numbers) for pool in site.pools)
-    held = hold or site.hold
     try:
-        load_ = sizing.offered_load(traffic.busiest, traffic.visit, held)
+        planned = plan(site, traffic, hold, blocking)
     except ValueError as error:
         raise PbxtrackError(str(error)) from None
-    needed = sizing.numbers_needed(load_, blocking)
-    holds = [hold] if hold else holds_around(site.hold)
     tune_for_batches()
-    tried = [(numbers, held) for held in holds for numbers in sizes_around(have, needed)]
     quiet = as_json or not Console(stderr=True).is_terminal
-    shown = track(tried, "replaying", console=Console(stderr=True), transient=True, disable=quiet)
+    shown = track(planned.tried, "replaying", console=Console(stderr=True), transient=True, disable=quiet)
     outcomes = [replayed(site, traffic, *one) for one in shown]
     if svg:
         with writing(svg):
@@ -63,11 +57,11 @@ def show(
                 "calls": len(traffic.calls) + len(traffic.strangers),
                 "visits_per_hour": traffic.busiest,
                 "visit_seconds": round(traffic.visit.total_seconds()),
-                "hold_seconds": round(held.total_seconds()),
-                "numbers_now": have,
+                "hold_seconds": round(planned.hold.total_seconds()),
+                "numbers_now": planned.have,
                 "most_blocked": blocking,
-                "load": load_,
-                "numbers": needed,
+                "load": planned.load,
+                "numbers": planned.needed,
                 "sizes": [
                     {**_plain(one), "hold_seconds": one.hold.total_seconds(), "cost": _cost(one, price)}
                     for one in outcomes
@@ -75,7 +69,7 @@ def show(
             }
         )
         return
-    _print(site, traffic, have, needed, held, outcomes, blocking, price)
+    _print(site, traffic, planned, outcomes, blocking, price)
 
 
 def _read(key: str, days: timedelta) -> tuple[Site, Traffic]:
@@ -95,9 +89,7 @@ def _read(key: str, days: timedelta) -> tuple[Site, Traffic]:
 def _print(
     site: Site,
     traffic: Traffic,
-    have: int,
-    needed: int,
-    hold: timedelta,
+    planned: Plan,
     outcomes: Sequence[Outcome],
     blocking: float,
     price: float | None,
@@ -108,7 +100,8 @@ def _print(
         f"of {minutes:g} minutes on average; {count(len(traffic.calls) + len(traffic.strangers), 'call')}"
     )
     click.echo(
-        f"by Erlang's formula {count(needed, 'number')} for that hour, at a hold of {_minutes(hold)}; it has {have:,}"
+        f"by Erlang's formula {count(planned.needed, 'number')} for that hour, at a hold of {_minutes(planned.hold)}; "
+        f"it has {planned.have:,}"
     )
     good = best(outcomes, blocking)
     if good is not None:

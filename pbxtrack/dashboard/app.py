@@ -14,11 +14,14 @@ from multidict import MultiDict, MultiMapping
 
 from pbxtrack.access import NotAllowed
 from pbxtrack.dashboard import (
+    calls,
     entry,
     health,
     languages,
+    numbers,
     overview,
     people,
+    pool_size,
     reports,
     settings_channels,
     settings_numbers,
@@ -44,7 +47,10 @@ PAGES: tuple[Page, ...] = (
     *people.PAGES,
     *tokens.PAGES,
     *health.PAGES,
+    *calls.PAGES,
     *reports.PAGES,
+    *numbers.PAGES,
+    *pool_size.PAGES,
 )
 
 _POLICY = (

@@ -15,13 +15,17 @@ _PLAIN = 'preserveAspectRatio="none" aria-hidden="true" focusable="false"'
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One step of a trend: how many, how many of them are dark, what was before, what it says and where it leads."""
+    """One step of a trend: how many, how many of them are dark, what was before, what it says and where it leads.
+
+    ``alarm``: something went wrong in it.
+    """
 
     value: float
     dark: float = 0
     before: float | None = None
     tip: str = ""
     href: str | None = None
+    alarm: bool = False
 
 
 def scale(most: float) -> Sequence[int]:
@@ -36,8 +40,8 @@ def scale(most: float) -> Sequence[int]:
     return [step * n for n in range(math.ceil(most / step) + 1)]
 
 
-def bars(of: Sequence[Bar], top: float) -> Markup:
-    """Bars side by side, up to ``top``, with the time before as a line."""
+def bars(of: Sequence[Bar], top: float, limit: float | None = None) -> Markup:
+    """Bars side by side, up to ``top``, with the time before as a line; and a level line at ``limit``."""
     width = max(len(of), 1) * _WIDE
     gap = 1.5 if len(of) <= 62 else 0.6
     parts = [f'<svg class="chart" viewBox="0 0 {width} {_TALL}" {_PLAIN}>']
@@ -52,6 +56,8 @@ def bars(of: Sequence[Bar], top: float) -> Markup:
                     f'<rect class="{kind}" x="{x + gap:g}" y="{_TALL - high:.2f}" width="{_WIDE - 2 * gap:g}" '
                     f'height="{high:.2f}"/>'
                 )
+        if bar.alarm:
+            parts.append(f'<rect class="alarm" x="{x + gap:g}" y="0" width="{_WIDE - 2 * gap:g}" height="4"/>')
         parts.append("</a>" if bar.href else "</g>")
     before = [
         f"{index * _WIDE + _WIDE / 2:g},{_TALL - min(bar.before / top, 1) * _TALL:.2f}"
@@ -60,6 +66,38 @@ def bars(of: Sequence[Bar], top: float) -> Markup:
     ]
     if len(before) > 1:
         parts.append(f'<polyline class="before" points="{" ".join(before)}"/>')
+    if limit is not None:
+        y = _TALL - limit / top * _TALL
+        parts.append(f'<line class="limit" x1="0" x2="{width}" y1="{y:.2f}" y2="{y:.2f}"/>')
+    parts.append("</svg>")
+    return Markup("".join(parts))  # noqa: S704 - every text in it is escaped above
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What curves have at one place: shares of one, None where there is nothing to tell; and what it says."""
+
+    shares: Sequence[float | None]
+    tip: str = ""
+
+
+def curves(of: Sequence[Point], kinds: Sequence[str], marked: int | None = None) -> Markup:
+    """A curve of each kind through the points, which stand side by side; and a line up at the ``marked`` one."""
+    step = _TALL * 10 / max(len(of) - 1, 1)
+    parts = [f'<svg class="chart" viewBox="0 0 {_TALL * 10} {_TALL}" {_PLAIN}>']
+    for index, point in enumerate(of):
+        left, right = max(0, (index - 0.5) * step), min((index + 0.5) * step, _TALL * 10)
+        parts.append(
+            f'<g><rect class="hit" x="{left:.1f}" y="0" width="{right - left:.1f}" height="{_TALL}" '
+            f'data-tip="{escape(point.tip)}"/></g>'
+        )
+    if marked is not None:
+        x = marked * step
+        parts.append(f'<line class="limit" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{_TALL}"/>')
+    for place, kind in enumerate(kinds):
+        found = [(index, point.shares[place]) for index, point in enumerate(of)]
+        drawn = [f"{index * step:.1f},{_TALL - share * _TALL:.2f}" for index, share in found if share is not None]
+        parts.append(f'<polyline class="curve {kind}" points="{" ".join(drawn)}"/>')
     parts.append("</svg>")
     return Markup("".join(parts))  # noqa: S704 - every text in it is escaped above
 

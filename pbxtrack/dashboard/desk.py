@@ -14,6 +14,7 @@ from pbxtrack.dashboard.asked import Asked
 from pbxtrack.examining import Examined
 from pbxtrack.health import Readiness
 from pbxtrack.metrics import Snapshot
+from pbxtrack.pool.needs import Needs, NoAnswer, Question
 from pbxtrack.storage.database import Database
 from pbxtrack.web.client_address import ClientAddresses
 from pbxtrack.web.limits import Limiter, Rate
@@ -58,6 +59,7 @@ class Desk:
     now: Callable[[], datetime]
     ready: Callable[[], Awaitable[Readiness]]
     default_region: str
+    sizes: Callable[[Question, float], Awaitable[Needs | NoAnswer]]  # the answer, within seconds
     log_ins: Limiter = field(default_factory=lambda: Limiter(Rate(20, 60.0)))  # tries by address
     snapshot: Callable[[], Snapshot] = nothing_counted
     examined: Callable[[], Examined | None] = nothing_examined

@@ -165,9 +165,9 @@ class Format:
             return f"{self.day(first)} – {self.day(last)}"
         return f"{self.day(first, 'd MMM' if first.month != last.month else 'd')} – {self.day(last)}"
 
-    def weekday(self, day: int) -> str:
+    def weekday(self, day: int, *, wide: bool = False) -> str:
         """Monday is 1."""
-        return str(self._locale.days["stand-alone"]["abbreviated"][day - 1])
+        return str(self._locale.days["stand-alone"]["wide" if wide else "abbreviated"][day - 1])
 
     def phone(self, number: str | None) -> str:
         """A number as people write it; what is no number as it is."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from pbxtrack.pool import sizing
 from pbxtrack.replay.engine import Engine, accuracy, run
 from pbxtrack.replay.recorded import Traffic
 from pbxtrack.replay.site import of_size
@@ -25,6 +26,32 @@ class Outcome:
     accuracy: float | None
     blocking: float
     at_peak: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be tried: sizes with holds. ``load`` in erlangs at ``hold``, and the numbers ``needed`` for it by
+    Erlang's formula; ``have``: the site's own.
+    """
+
+    hold: timedelta
+    load: float
+    needed: int
+    have: int
+    tried: Sequence[tuple[int, timedelta]]
+
+
+def plan(site: Site, traffic: Traffic, hold: timedelta | None, most_blocked: float) -> Plan:
+    """What to try for a site with this hold; None: its own, half of it and twice as much.
+
+    Raises ValueError where there was no load, or too much.
+    """
+    have = sum(len(pool.numbers) for pool in site.pools)
+    load = sizing.offered_load(traffic.busiest, traffic.visit, hold or site.hold)
+    needed = sizing.numbers_needed(load, most_blocked)
+    holds = [hold] if hold else holds_around(site.hold)
+    tried = [(numbers, held) for held in holds for numbers in sizes_around(have, needed)]
+    return Plan(hold or site.hold, load, needed, have, tried)
 
 
 def sizes_around(*numbers: int) -> list[int]:

@@ -136,14 +136,40 @@ def call_detail(connection: Connection, call_id: str) -> dict[str, Any] | None:
     return {**_call(row), "visit": visit, "history": _history(connection, call_id)}
 
 
-def calls_of(connection: Connection, call_ids: Sequence[str]) -> list[dict[str, Any]]:
-    """The calls of these ids that there are, as the call log lists them, and the missed calls that they settled."""
-    rows = connection.execute(
-        _select_calls.where(or_(calls.c.id.in_(call_ids), calls.c.settled_by.in_(call_ids))).order_by(
-            calls.c.started_at, calls.c.id
-        )
-    )
+def newest_calls(connection: Connection, *conditions: ColumnElement[bool], limit: int) -> list[dict[str, Any]]:
+    """The newest calls that meet all of the conditions, as the call log lists them."""
+    newest_first = calls.c.started_at.desc(), calls.c.id.desc()
+    rows = connection.execute(_select_calls.where(*conditions).order_by(*newest_first).limit(limit))
     return [_call(row) for row in rows]
+
+
+def calls_of(connection: Connection, call_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Of these calls those of the call log, as it lists them, and the missed calls that they settled."""
+    these = or_(calls.c.id.in_(call_ids), calls.c.settled_by.in_(call_ids))
+    rows = connection.execute(_select_calls.where(*came_in(None, None), these).order_by(calls.c.started_at, calls.c.id))
+    return [_call(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Where a call's recording is to be: ``file`` as its node's Asterisk named it, None if there was to be none."""
+
+    site: str | None
+    node: str
+    file: str | None
+    answered: bool
+
+
+def recorded_call(connection: Connection, call_id: str) -> Recorded | None:
+    """What is known of a call's recording; None if there is no such call."""
+    if not storable(call_id) or len(call_id) > MAX_CALL_ID:
+        return None
+    row = connection.execute(
+        select(sites.c.key, calls.c.node, calls.c.recording, calls.c.answered_at)
+        .outerjoin_from(calls, sites, sites.c.id == calls.c.site_id)
+        .where(calls.c.id == call_id)
+    ).one_or_none()
+    return Recorded(row.key, row.node, row.recording, row.answered_at is not None) if row else None
 
 
 def _history(connection: Connection, call_id: str) -> list[dict[str, Any]]:
@@ -220,6 +246,7 @@ def _call(row: Row[Any]) -> dict[str, Any]:
         "site": row.site,
         "dialled": row.dialled,
         "caller": row.caller,
+        "contact": None if row.contact_id is None else str(row.contact_id),
         "status": row.status,
         "ringing_seconds": round(row.ringing_seconds, 3),
         "talk_seconds": round(row.talk_seconds, 3),

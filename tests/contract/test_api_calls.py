@@ -34,6 +34,7 @@ async def test_a_call_has_the_shape_that_programs_know(database: Database, manag
         response = await client.get(f"{CALLS}/{call_id}", headers=manager)
         call = await response.json()
     assert response.status == 200
+    assert call.pop("contact").isdecimal()
     assert call == {
         "id": call_id,
         "started_at": "2026-03-01T09:00:00.250Z",
@@ -78,6 +79,29 @@ async def test_a_call_has_the_shape_that_programs_know(database: Database, manag
         "visit": None,
         "history": [],
     }
+
+
+@pytest.mark.asyncio
+async def test_a_contact_is_a_person_and_their_calls(database: Database, manager: dict[str, str]) -> None:
+    theirs = [put_call(database, n) for n in range(3)]
+    others = [put_call(database, 3, dialled=OTHER_STATIC), put_call(database, 4, caller="+79160000001")]
+    withheld = put_call(database, 5, caller=None)
+    async with running(database) as client:
+        items = (await (await client.get(CALLS, headers=manager)).json())["items"]
+        contacts = {call["id"]: call["contact"] for call in items}
+        assert contacts[withheld] is None
+        assert len({contacts[call_id] for call_id in theirs}) == 1
+        assert len({contacts[call_id] for call_id in (theirs[0], *others)}) == 3
+        response = await client.get(f"/api/v1/contacts/{contacts[theirs[0]]}", headers=manager)
+        assert await response.json() == {
+            "id": contacts[theirs[0]],
+            "site": "demo",
+            "caller": CALLER,
+            "first_at": "2026-03-01T09:00:00.250Z",
+            "calls": [call for call in items if call["id"] in theirs],
+        }
+        for nobody in ("0", "x", "-1", "9" * 30, "1;", "%00"):
+            assert (await client.get(f"/api/v1/contacts/{nobody}", headers=manager)).status == 404
 
 
 @pytest.mark.asyncio

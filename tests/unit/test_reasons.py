@@ -17,7 +17,7 @@ from pbxtrack.calls.reasons import TEMPLATES, Said, read
 from pbxtrack.dashboard.languages import Format, translations
 from pbxtrack.dashboard.why import why
 from pbxtrack.pool.model import NumberKind, NumberOwner
-from tests.unit.test_attribution import CALLER, DAY, HOUR, MINUTE, NOW, NUMBER, OWNER, SITE, earlier, holder, known
+from tests.unit.test_attribution import CALLER, DAY, HOUR, MINUTE, NOW, NUMBER, SITE, earlier, holder, known
 
 STATIC = NumberOwner(NUMBER, 2, NumberKind.STATIC, SITE, channel="Щит, M4: (5%) – \n next")
 OVERFLOW = NumberOwner(NUMBER, 3, NumberKind.OVERFLOW, SITE)
@@ -99,9 +99,8 @@ def test_lengths_of_time_are_said_in_their_greatest_unit() -> None:
         "1 day", "2 days",
     ]  # fmt: skip
     russian = Format("ru", "UTC", "RU")
-    told = why(f"The number was held for this visit; {reasons.LAST_SIGN % {'ago': '21 seconds'}}.", *[
-        translations("ru"), russian,
-    ])  # fmt: skip
+    sentence = f"The number was held for this visit; {reasons.LAST_SIGN % {'ago': '21 seconds'}}."
+    told = why(sentence, translations("ru"), russian)
     assert "за 21 секунду до звонка" in told
 
 

@@ -6,11 +6,18 @@ from aiohttp import web
 
 from pbxtrack.dashboard.asked import Asked
 from pbxtrack.dashboard.desk import Page
-from pbxtrack.dashboard.reports import grouped
+from pbxtrack.dashboard.reports import accuracy, curves, grouped, hours, numbers
 
 
 async def _first(asked: Asked) -> web.StreamResponse:
     return asked.redirect("reports/channels")
 
 
-PAGES = (Page(path="/sites/{site}/reports", handler=_first), *grouped.PAGES)
+PAGES = (
+    Page(path="/sites/{site}/reports", handler=_first),
+    *grouped.PAGES,
+    *hours.PAGES,
+    *numbers.PAGES,
+    *accuracy.PAGES,
+    *curves.PAGES,
+)

@@ -63,7 +63,7 @@ CALLS = Column("calls", marked("Calls"), opens="", every=True)
 SHARE = Column("share", marked("Share"), Kind.SHARE, good=None)
 UNIQUE = Column("unique", marked("Unique"), opens="unique=true", every=True)
 TARGET = Column("target", marked("Target"), opens="target=true", every=True)
-ANSWERED = Column("answered", marked("Answered"), opens="status=answered&status=talking")
+ANSWERED = Column("answered", marked("Answered calls"), opens="status=answered&status=talking")
 MISSED = Column(
     "missed",
     marked("Missed"),
