@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 _NO_NUL = r"^[^\x00]*$"
 Key = Annotated[str, Field(min_length=1, max_length=64, pattern=_NO_NUL)]
-Sites = Annotated[list[Key] | None, Field(max_length=1_000, description="Keys of sites; null: all.")]
+Sites = Annotated[list[Key] | None, Field(max_length=100, description="Keys of sites; null: all.")]
 Password = Annotated[str, Field(min_length=10, max_length=200, pattern=_NO_NUL)]
 
 log = structlog.get_logger(__name__)

@@ -12,10 +12,10 @@ _NO_NUL = r"^[^\x00]*$"
 
 Text = Annotated[str, Field(max_length=254, pattern=_NO_NUL)]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_NUL)]
-Texts = Annotated[list[Text], Field(max_length=1_000)]
+Texts = Annotated[list[Text], Field(max_length=100)]
 Numbers = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_NUL)]],
-    Field(max_length=1_000, description="Numbers, and ranges such as `+74951230100..+74951230149`."),
+    Field(max_length=100, description="Numbers, and ranges such as `+74951230100..+74951230149`."),
 ]
 Duration = Annotated[Text, Field(description="`90s`, `30m`, `1h30m`, `2d`.")]
 Glob = Annotated[str, Field(max_length=500, pattern=_NO_NUL)]
