@@ -6,7 +6,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-16 check format bench chaos lock clean
+.PHONY: help demo test test-16 check format bench chaos pictures lock clean
 
 help: ## this list
 	@sed -nE 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
@@ -38,6 +38,10 @@ bench: $(VENV)/ready ## benchmarks, as ratios within one run; writes benchmarks/
 chaos: $(VENV)/ready ## real calls while everything breaks, one thing or two at a time; half an hour
 	@scripts/setup-tests
 	@python -m tests.chaos $(ARGS)
+
+pictures: $(VENV)/ready ## take the pictures of the desk in docs/pictures/ anew
+	@scripts/setup-tests
+	@python scripts/pictures
 
 lock: $(VENV)/ready ## write the locked dependencies anew; ARGS=--upgrade for newer versions
 	@scripts/lock $(ARGS)

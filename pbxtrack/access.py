@@ -68,6 +68,11 @@ class Access:
         """Whether what belongs to the site is theirs to see; None: what belongs to no site."""
         return self.sites is None or site in self.sites
 
+    def covers(self, role: Role, sites: frozenset[str] | None) -> bool:
+        """Whether a role at these sites (None: all) is nothing more than they have themselves."""
+        within = self.sites is None or (sites is not None and sites <= self.sites)
+        return within and RIGHTS[role] <= RIGHTS[self.role]
+
     def among(self, asked: Sequence[str]) -> Sequence[str]:
         """The sites that a question is about: those asked for; none: all of theirs. Empty means all there are.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from ipaddress import ip_network
@@ -30,11 +30,12 @@ from pbxtrack.calls.reconcile import Reconciled, reconcile
 from pbxtrack.calls.reported import ReportedCall
 from pbxtrack.config import Settings
 from pbxtrack.dashboard import app as dashboard
-from pbxtrack.dashboard.desk import Desk
+from pbxtrack.dashboard.desk import Desk, nothing_examined
 from pbxtrack.duty import Duty, this_process
 from pbxtrack.errors import PbxtrackError, StorageUnavailable
+from pbxtrack.examining import Examiner
 from pbxtrack.folder import Folder
-from pbxtrack.health import Check, Readiness
+from pbxtrack.health import Check, Finding, Readiness
 from pbxtrack.learner import Learner
 from pbxtrack.ledger.follow import Position
 from pbxtrack.ledger.reconciler import Reconciler
@@ -69,6 +70,7 @@ _SCHEMA_RETRY = 2.0  # s between looks at a database that does not answer
 _GATHER = 0.1  # s in which facts gather: a transaction of many costs little more than one of one
 
 T = TypeVar("T")
+Examine = Callable[[Settings], AsyncIterator[Finding]]
 
 log = structlog.get_logger(__name__)
 
@@ -76,8 +78,12 @@ log = structlog.get_logger(__name__)
 class Application:
     """The services of one process. ``start`` listens, ``stop`` drains: nothing that was acknowledged is lost."""
 
-    def __init__(self, settings: Settings, services: Collection[str] = SERVICES) -> None:
+    def __init__(
+        self, settings: Settings, services: Collection[str] = SERVICES, examine: Examine | None = None
+    ) -> None:
+        """``examine`` looks at everything there is, for the page that tells how the service is."""
         self.settings = settings
+        self._examiner = Examiner(partial(examine, settings)) if examine else None
         self.services = [name for name in SERVICES if name in services]
         settings.make_database_dir()
         self.database = Database(settings.database.url)
@@ -269,6 +275,7 @@ class Application:
                 ready=self.ready,
                 metrics=Exposition(self.snapshot).text,
                 default_region=self._region,
+                recordings={ami.node: ami.recordings for ami in self.settings.ami if ami.recordings is not None},
                 # A proxy on this machine is trusted unasked: else all its visitors would be one.
                 trusted_proxies=[
                     ip_network(proxy, strict=False) for proxy in (*_LOCAL, *self.settings.api.trusted_proxies)
@@ -283,6 +290,8 @@ class Application:
                 now=lambda: datetime.now(UTC),
                 ready=self.ready,
                 default_region=self._region,
+                snapshot=self.snapshot,
+                examined=self._examiner.latest if self._examiner else nothing_examined,
                 sizes=self._sizer.ask,
             ),
         )
@@ -407,9 +416,11 @@ async def _in_time(answer: Awaitable[T]) -> T:
         raise StorageUnavailable("the database does not answer in time") from None
 
 
-async def run(settings: Settings, services: Collection[str], stop: asyncio.Event) -> bool:
+async def run(
+    settings: Settings, services: Collection[str], stop: asyncio.Event, examine: Examine | None = None
+) -> bool:
     """Serve until ``stop`` is set, then drain; whether all was finished."""
-    application = Application(settings, services)
+    application = Application(settings, services, examine)
     try:
         await application.start()
         tune()

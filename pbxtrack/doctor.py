@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -21,6 +21,7 @@ from pbxtrack.ami.client import AmiClient
 from pbxtrack.ami.link import AmiError, AmiLost, AmiRefused, Phase
 from pbxtrack.ami.messages import Message, text
 from pbxtrack.errors import PbxtrackError
+from pbxtrack.health import Finding
 from pbxtrack.ledger.cel import read_row
 from pbxtrack.ledger.files import text as text_of
 from pbxtrack.numbers import shorten
@@ -38,16 +39,6 @@ _LOOKED_AT = 100  # lines of a file, to see what it is
 _FAMILY = "pbxtrack/line"
 _AGI = re.compile(r"agi://([^/]+)/resolve(?:,(\w+))?")
 _PING = "agi_network_script: ping\nagi_request: agi://doctor/ping\nagi_uniqueid: doctor\n\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one look found. ``mend`` says what to do; empty where all is well."""
-
-    name: str
-    ok: bool
-    found: str
-    mend: str = ""
 
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
@@ -70,6 +61,7 @@ async def _looks(settings: Settings) -> AsyncIterator[Finding]:
         async for finding in _asterisk(ami, settings.agi.listen, lines):
             yield finding
         yield _ledger(ami)
+        yield _recordings(ami)
 
 
 async def _database(settings: Settings) -> AsyncIterator[Finding]:
@@ -225,6 +217,20 @@ def _ledger(ami: AmiSettings) -> Finding:
         return Finding(name, False, f"{ami.cel_file} is not as pbxtrack reads it", mend)
     written = datetime.fromtimestamp(ami.cel_file.stat().st_mtime, UTC)
     return Finding(name, True, f"{ami.cel_file}, last written {written:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _recordings(ami: AmiSettings) -> Finding:
+    """Where recordings are. Who records nothing needs none."""
+    name = f"Asterisk {ami.node}: recordings"
+    if ami.recordings is None:
+        return Finding(name, True, "cannot be heard: ami.recordings does not say where they are")
+    if not ami.recordings.is_dir():
+        mend = "ami.recordings must be Asterisk's monitor directory, as this machine finds it"
+        return Finding(name, False, f"{ami.recordings} is not there, or not to be seen by this user", mend)
+    for folder in (ami.recordings, ami.recordings / "pbxtrack"):
+        if folder.exists() and not os.access(folder, os.R_OK | os.X_OK):
+            return Finding(name, False, f"{folder} cannot be read", "let pbxtrack's user read it: usermod -aG asterisk")
+    return Finding(name, True, f"are read from {ami.recordings}")
 
 
 def _mend_ami(error: AmiError) -> str:

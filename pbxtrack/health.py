@@ -16,6 +16,16 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """What one look found. ``mend`` says what to do; empty where all is well."""
+
+    name: str
+    ok: bool
+    found: str
+    mend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Readiness:
     """What ``GET /readyz`` tells: ready when every check is."""
 

@@ -125,7 +125,7 @@ class AmiSettings(_Section):
     """One Asterisk. ``node`` names it in every call, so it must not change later.
 
     ``cel_file`` is where this machine finds the file that Asterisk writes by ``cel_custom_pbxtrack.conf``: what happens
-    while pbxtrack does not listen is taken from there.
+    while pbxtrack does not listen is taken from there. ``recordings`` is where it finds Asterisk's monitor directory.
     """
 
     node: str = Field(default="pbx1", pattern=r"^[a-z0-9]{1,32}$")
@@ -134,6 +134,7 @@ class AmiSettings(_Section):
     username: str = Field(default="pbxtrack", pattern=r"^[^\r\n]+$")
     secret: SecretStr = SecretStr("")
     cel_file: Path | None = None
+    recordings: Path | None = None
 
 
 class MailSettings(_Section):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from aiohttp import hdrs, web
 from multidict import istr
 
-from pbxtrack.api import calls, cors, leases, live, openapi, reports, routing, status
+from pbxtrack.api import calls, contacts, cors, leases, live, openapi, recordings, reports, routing, status
 from pbxtrack.api.kept import Kept
 from pbxtrack.api.origins import Origins
 from pbxtrack.api.page import PAGE, render
@@ -32,7 +32,16 @@ from pbxtrack.web.client_address import ClientAddresses
 from pbxtrack.web.limits import Limiter
 from pbxtrack.web.server import HEAD_SECONDS, Runner, room_for_connections
 
-ROUTES = (*snippet.ROUTES, *leases.ROUTES, *calls.ROUTES, *live.ROUTES, *reports.ROUTES, *status.ROUTES)
+ROUTES = (
+    *snippet.ROUTES,
+    *leases.ROUTES,
+    *calls.ROUTES,
+    *recordings.ROUTES,
+    *contacts.ROUTES,
+    *live.ROUTES,
+    *reports.ROUTES,
+    *status.ROUTES,
+)
 
 _KEEP_ALIVE = 75.0  # seconds
 _DRAIN = 5.0  # seconds that requests under way are given when the service stops
@@ -56,6 +65,7 @@ def create_app(services: Services) -> web.Application:
     app[RENEW_ADDRESS_LIMITER] = Limiter(services.renew_address_rate)
     app[RENEW_LEASE_LIMITER] = Limiter(services.renew_lease_rate)
     app[SHARES] = Shares()
+    app[recordings.WAVEFORMS] = recordings.Waveforms()
     app[WATCH] = Watch(services.database)
     app[ADDRESSES] = ClientAddresses(services.trusted_proxies)
     app[openapi.DOCUMENT] = openapi.describe(ROUTES)

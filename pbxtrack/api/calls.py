@@ -65,7 +65,10 @@ def _filter(query: CallQuery, sites: Sequence[str], region: str) -> CallFilter:
         channels=query.channel,
         campaigns=query.campaign,
         statuses=[status.value for status in query.status],
+        tags=query.tag,
+        hour=query.hour,
         caller=caller,
+        caller_ends=query.caller_ends,
         withheld=query.caller is not None and caller is None,
         dialled=_dialled(_typed(query.dialled), region) if query.dialled else None,
         repeat=query.repeat,
@@ -73,6 +76,7 @@ def _filter(query: CallQuery, sites: Sequence[str], region: str) -> CallFilter:
         target=query.target,
         unsettled=query.unsettled,
         min_confidence=query.min_confidence,
+        recording=query.recording,
     )
 
 

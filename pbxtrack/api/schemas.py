@@ -113,9 +113,18 @@ class CallQuery(BaseModel):
     channel: Any20 = []
     campaign: Any20 = []
     status: Annotated[list[Status], Field(max_length=20), BeforeValidator(_as_list)] = []
+    tag: Any20 = []
+    hour: Annotated[
+        int | None,
+        Field(ge=0, le=23, description="The hour of the day in which the call began, by its site's clocks."),
+        BeforeValidator(_whole),
+    ] = None
     caller: Annotated[
         Word | None,
         Field(description="A number, however written; `withheld` for callers who hid theirs."),
+    ] = None
+    caller_ends: Annotated[
+        str | None, Field(pattern=r"^[0-9]{2,15}$", description="The last digits of the caller's number.")
     ] = None
     dialled: Annotated[Word | None, Field(description="A number, however written.")] = None
     repeat: Annotated[Truth | None, Field(description="Callers who had called the site before.")] = None
@@ -128,6 +137,7 @@ class CallQuery(BaseModel):
         Field(description="Calls of known callers that nobody answered, and that nobody has spoken with since."),
     ] = None
     min_confidence: Annotated[float, Field(ge=0, le=1), BeforeValidator(_decimal)] | None = None
+    recording: Annotated[Truth | None, Field(description="Calls that were recorded.")] = None
     limit: Annotated[int, Field(ge=1, le=250), BeforeValidator(_whole)] = 50
     cursor: Annotated[str | None, Field(min_length=1, max_length=400, description="`next` of the page before.")] = None
 
@@ -219,6 +229,7 @@ class Call(BaseModel):
     site: str | None
     dialled: str | None
     caller: Annotated[str | None, Field(description="null where the caller withheld it.")]
+    contact: Annotated[str | None, Field(description="Who called, for `/api/v1/contacts`; null: nobody can tell.")]
     status: Status
     ringing_seconds: Annotated[float, Field(ge=0)]
     talk_seconds: Annotated[float, Field(ge=0)]
@@ -242,6 +253,34 @@ class Call(BaseModel):
     tags: list[str]
     attribution: AttributionAnswer
     pbx: PbxAnswer
+
+
+class ContactAnswer(BaseModel):
+    """Somebody who called a site."""
+
+    id: str
+    site: str
+    caller: Annotated[str, Field(description="The number that they call from.")]
+    first_at: Annotated[datetime, Field(description="When they called first.")]
+    calls: Annotated[list[Call], Field(description="The newest first; at most 100.")]
+
+
+class RecordingQuery(BaseModel):
+    """How the recording is wanted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    download: Annotated[Literal["1"] | None, Field(description="As a file to keep, as Asterisk wrote it.")] = None
+
+
+class WaveformAnswer(BaseModel):
+    """A recording's loudness over its length."""
+
+    seconds: Annotated[float, Field(ge=0)]
+    peaks: Annotated[
+        list[Annotated[float, Field(ge=0, le=1)]],
+        Field(max_length=600, description="The loudest sample of each part; all parts are of the same length."),
+    ]
 
 
 class VisitEventAnswer(BaseModel):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 
 from aiohttp import web
 
@@ -37,7 +38,7 @@ class Services:
     (ISO 3166) says how numbers are read and shown. ``trusted_proxies`` may tell the visitor's address in
     X-Forwarded-For. A rate of None lifts that limit: of new leases by address and by site, of renewals by address and
     by lease. ``trust_local`` lifts all of them, and an address's fair share of the numbers, for programs on this
-    machine, which may as well ask for others.
+    machine, which may as well ask for others. ``recordings`` are the folders of recordings by the node's name.
     """
 
     database: Database
@@ -54,6 +55,7 @@ class Services:
     renew_lease_rate: Rate | None = RENEW_LEASE_RATE
     trust_local: bool = True
     now: Callable[[], datetime] = utc_now
+    recordings: Mapping[str, Path] = field(default_factory=dict)
 
 
 SERVICES = web.AppKey("SERVICES", Services)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from pbxtrack.calls import reasons
 from pbxtrack.calls.curves import State, place_of
 from pbxtrack.calls.evidence import Correction, EarlierCall, Holder, Resolution, Tie, last_deed, visit_length
 from pbxtrack.numbers import landline_region
@@ -108,10 +109,10 @@ def attribute(known: Resolution) -> Attribution:
     """Attribute a call by what was known when it arrived."""
     owner = known.owner
     if owner is None:
-        return Attribution(Method.NONE, "The dialled number is not one of ours.")
+        return Attribution(Method.NONE, reasons.NOT_OURS)
     if owner.kind is NumberKind.STATIC:
         channel = owner.channel or ""
-        return Attribution(Method.STATIC, f"The number belongs to the channel {channel}.", channel, confidence=1.0)
+        return Attribution(Method.STATIC, reasons.STATIC % {"channel": channel}, channel, confidence=1.0)
     return decide(known, weigh(known))
 
 
@@ -238,7 +239,11 @@ def decide(known: Resolution, weighing: Weighing) -> Attribution:
     nobody = weighing.nobody
     if weighing.told is not None and nobody > 0.5:
         return Attribution(
-            Method.CALLER, _why_told(weighing.told), weighing.told, confidence=round(nobody, 4), candidates=candidates
+            Method.CALLER,
+            reasons.AGAIN_TOLD % {"channel": weighing.told},
+            weighing.told,
+            confidence=round(nobody, 4),
+            candidates=candidates,
         )
     if not candidates or nobody > 0.5:
         return Attribution(Method.NONE, _why_nobody(known, weighing, nobody), candidates=candidates)
@@ -265,58 +270,36 @@ def _method(known: Resolution, weighing: Weighing, holder: Holder) -> Method:
 
 def _why(known: Resolution, weighing: Weighing, holder: Holder) -> str:
     if weighing.told is not None:
-        return _why_told(weighing.told)
+        return reasons.AGAIN_TOLD % {"channel": weighing.told}
     if weighing.again:
         if (share := weighing.shares[holder.visit.visitor]) < _SURE:
-            return f"The same caller called before, and is the likeliest to have come from this visit ({share:.0%})."
-        return "The same caller called before and belongs to the visit in which this number was shown to them."
+            return reasons.AGAIN_LIKELIEST % {"share": f"{share:.0%}"}
+        return reasons.AGAIN
     sign = _sign(holder, known.at)
-    others = sum(1 for share in weighing.shares.values() if share >= _NEGLIGIBLE) - 1
-    besides = f"; {others} other{'s' if others > 1 else ''} may have called" if others > 0 else ""
+    others = reasons.others(sum(1 for share in weighing.shares.values() if share >= _NEGLIGIBLE) - 1)
     if weighing.overflow:
-        return f"The overflow number; of the visits that were shown it, {sign} in this one{besides}."
-    if holder is known.holders[0] and holder.lease.live(known.at):
-        return f"The number was held for this visit; {sign}{besides}."
-    if holder is known.holders[0]:
-        gone = _ago(known.at - holder.lease.ends_at)
-        return f"Nobody held the number; this visit held it last, until {gone} before the call, and {sign}{besides}."
-    return (
-        f"Of those who were shown the number this visit is the likeliest, though others held it since; {sign}{besides}."
-    )
+        return reasons.OVERFLOW % {"sign": sign, "others": others}
+    if holder is not known.holders[0]:
+        return reasons.LIKELIEST % {"sign": sign, "others": others}
+    if holder.lease.live(known.at):
+        return reasons.HELD % {"sign": sign, "others": others}
+    ago = reasons.ago(known.at - holder.lease.ends_at)
+    return reasons.HELD_LAST % {"ago": ago, "sign": sign, "others": others}
 
 
 def _sign(holder: Holder, at: datetime) -> str:
     state, since = last_deed(holder.lease, at)
-    match state:
-        case State.KEEN:
-            return f"the number was tapped or copied {_ago(at - since)} before the call"
-        case State.LEFT:
-            return f"the page was closed {_ago(at - since)} before the call"
-    return (
-        "the page was open during the call"
-        if since >= at
-        else f"the last sign of life was {_ago(at - since)} before the call"
-    )
-
-
-def _why_told(channel: str) -> str:
-    return f"The same caller called before, and somebody corrected that call: {channel} brought it."
+    if state is State.SEEN and since >= at:
+        return reasons.OPEN
+    template = {State.KEEN: reasons.TAPPED, State.LEFT: reasons.CLOSED}.get(state, reasons.LAST_SIGN)
+    return template % {"ago": reasons.ago(at - since)}
 
 
 def _why_nobody(known: Resolution, weighing: Weighing, nobody: float) -> str:
     if not known.holders:
-        return "Nobody had been shown this number before the call."
+        return reasons.NEVER_SHOWN
     if weighing.again:
-        return "The same caller called before and is nobody whom the website showed the number."
+        return reasons.AGAIN_NOBODY
     if weighing.overflow:
-        return "The overflow number, shown to visitors when the pool was used up; which of them called is not known."
-    return f"Probably nobody whom the website showed the number ({nobody:.0%}): no visit fits the time of the call."
-
-
-def _ago(span: timedelta) -> str:
-    seconds = int(span.total_seconds())
-    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
-        if seconds >= size:
-            count = seconds // size
-            return f"{count} {unit}{'s' if count > 1 else ''}"
-    return f"{max(seconds, 0)} seconds"
+        return reasons.OVERFLOW_UNKNOWN
+    return reasons.NOBODY % {"share": f"{nobody:.0%}"}

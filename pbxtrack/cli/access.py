@@ -10,9 +10,21 @@ from sqlalchemy import Connection
 
 from pbxtrack.access import Access, Role
 from pbxtrack.cli.common import no_site
+from pbxtrack.storage.admission import PoorName
 from pbxtrack.storage.sites import live_sites
 
+HERE = Access("pbxtrack", Role.OWNER)
+"""Whoever may run commands on this machine may do everything."""
+
 Command = Callable[..., Any]
+
+
+def named(read: Callable[[str], str], given: str) -> str:
+    """A name as ``read`` has it, or an error of usage."""
+    try:
+        return read(given)
+    except PoorName as error:
+        raise click.BadParameter(f"{error}.") from None
 
 
 def role_option(default: Role) -> Callable[[Command], Command]:

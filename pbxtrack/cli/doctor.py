@@ -11,7 +11,8 @@ from rich.console import Console
 from pbxtrack import config, logs
 from pbxtrack.cli.options import json_option, print_json
 from pbxtrack.cli.text import count
-from pbxtrack.doctor import Finding, examine
+from pbxtrack.doctor import examine
+from pbxtrack.health import Finding
 
 
 @click.command()

@@ -11,6 +11,7 @@ import click
 import uvloop
 
 from pbxtrack import bootstrap, config, logs
+from pbxtrack.doctor import examine
 
 
 @click.command()
@@ -32,5 +33,5 @@ async def _serve(settings: config.Settings, services: tuple[str, ...]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    if not await bootstrap.run(settings, services, stop):
+    if not await bootstrap.run(settings, services, stop, examine):
         os._exit(1)  # a thread still waits for a database that hangs; an ordinary exit would wait for it

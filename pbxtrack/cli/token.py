@@ -9,12 +9,13 @@ from typing import Any
 import click
 
 from pbxtrack.access import Role
-from pbxtrack.cli.access import require_sites, role_option, sites_option, told_access, told_sites
+from pbxtrack.cli.access import HERE, named, require_sites, role_option, sites_option, told_access, told_sites
 from pbxtrack.cli.common import now, open_database
 from pbxtrack.cli.options import json_option, print_json
 from pbxtrack.cli.text import visible
 from pbxtrack.errors import PbxtrackError
-from pbxtrack.storage.tokens import MAX_NAME, Token, add_token, list_tokens, revoke_token
+from pbxtrack.storage.admission import issue, token_name
+from pbxtrack.storage.tokens import Token, list_tokens, revoke_token
 
 
 @click.group()
@@ -29,19 +30,15 @@ def token() -> None:
 @json_option
 def add(name: str, role: Role, sites: frozenset[str] | None, as_json: bool) -> None:
     """Make a token and print it. It is shown this once: the database keeps a hash of it."""
-    name = name.strip()
-    if not name or len(name) > MAX_NAME or not name.isprintable() or name.isdecimal():
-        raise click.BadParameter(f"must be 1 to {MAX_NAME} printable characters, not all of them digits.")
+    name = named(token_name, name)
     with open_database() as database, database.transaction() as connection:
-        if any(known.name == name for known in _live(list_tokens(connection))):
-            raise PbxtrackError(f"there is a token {name!r} already; revoke it first, or choose another name")
         require_sites(connection, sites)
-        made, secret = add_token(connection, name, now(), role, sites)
+        made, secret = issue(connection, HERE, name, role, sites, now())
     if as_json:
         print_json({"id": made.id, "name": made.name, **told_access(made.access), "token": secret})
         return
     click.echo(secret)
-    click.echo(f"Token {made.id} ({name}): keep it now, it is not shown again.", err=True)
+    click.echo(f"Token {made.id} ({made.name}): keep it now, it is not shown again.", err=True)
 
 
 @token.command()

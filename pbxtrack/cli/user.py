@@ -9,14 +9,15 @@ import click
 from sqlalchemy import Connection
 
 from pbxtrack.access import Role
-from pbxtrack.cli.access import require_sites, role_option, sites_option, told_access, told_sites
+from pbxtrack.cli.access import HERE, named, require_sites, role_option, sites_option, told_access, told_sites
 from pbxtrack.cli.common import now, open_database
 from pbxtrack.cli.options import json_option, print_json
 from pbxtrack.cli.text import visible
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.passwords import hash_password, make_password
 from pbxtrack.storage import people
-from pbxtrack.storage.people import MAX_NAME, Person
+from pbxtrack.storage.admission import let_in, let_out, person_name
+from pbxtrack.storage.people import Person
 
 _STDIN = click.option("--password-stdin", is_flag=True, help="Read the password from standard input, one line.")
 _MADE = click.option("--generate", is_flag=True, help="Make a password and print it.")
@@ -41,9 +42,7 @@ def add(
 
     The first one to be added is an owner, whatever the role says: somebody must be able to do everything.
     """
-    name = name.strip().casefold()
-    if not name or len(name) > MAX_NAME or not name.isprintable():
-        raise click.BadParameter(f"must be 1 to {MAX_NAME} printable characters.")
+    name = named(person_name, name)
     with open_database() as database:
         with database.reading() as connection:
             if people.find_person(connection, name):
@@ -54,7 +53,7 @@ def add(
         with database.transaction() as connection:
             if not people.list_people(connection):
                 role, sites = Role.OWNER, None
-            person = people.add_person(connection, name, kept, role, sites, now())
+            person = let_in(connection, HERE, name, kept, role, sites, now())
     told = {"name": person.name, **told_access(person.access)}
     if as_json:
         print_json({**told, **({"password": password} if generate else {})})
@@ -87,10 +86,7 @@ def passwd(name: str, password_stdin: bool, generate: bool) -> None:
 def remove(name: str) -> None:
     """Let somebody log in no more. What they wrote on calls stays."""
     with open_database() as database, database.transaction() as connection:
-        person = _found(connection, name)
-        if person.role is Role.OWNER and people.owners(connection) == 1:
-            raise PbxtrackError(f"{person.name!r} is the only owner; add another one first")
-        people.remove_person(connection, person.id)
+        person = let_out(connection, HERE, _found(connection, name).id)
     click.echo(f"{visible(person.name)} may log in no more")
 
 

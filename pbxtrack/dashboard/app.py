@@ -2,23 +2,56 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
 from aiohttp import hdrs, web
-from multidict import MultiDict
+from aiohttp.typedefs import Handler
+from multidict import MultiDict, MultiMapping
 
 from pbxtrack.access import NotAllowed
-from pbxtrack.dashboard import entry, languages, numbers, overview, pool_size, static
+from pbxtrack.dashboard import (
+    calls,
+    entry,
+    health,
+    languages,
+    numbers,
+    overview,
+    people,
+    pool_size,
+    reports,
+    settings_channels,
+    settings_numbers,
+    settings_script,
+    settings_site,
+    static,
+    tokens,
+)
 from pbxtrack.dashboard.asked import Asked, NoSuchPage
 from pbxtrack.dashboard.desk import DESK, Desk, Page
 from pbxtrack.errors import StorageUnavailable
 from pbxtrack.storage.sites import live_sites
+from pbxtrack.storage.views import storable
 from pbxtrack.web.sessions import CSRF_FIELD, CSRF_HEADER, from_elsewhere, read_session
 
-PAGES: tuple[Page, ...] = (*entry.PAGES, *overview.PAGES, *numbers.PAGES, *pool_size.PAGES)
+PAGES: tuple[Page, ...] = (
+    *entry.PAGES,
+    *settings_site.PAGES,  # before others of a site: it has /sites/new
+    *settings_channels.PAGES,
+    *settings_numbers.PAGES,
+    *settings_script.PAGES,
+    *overview.PAGES,
+    *people.PAGES,
+    *tokens.PAGES,
+    *health.PAGES,
+    *calls.PAGES,
+    *reports.PAGES,
+    *numbers.PAGES,
+    *pool_size.PAGES,
+)
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "
@@ -32,9 +65,18 @@ _BODY_SECONDS = 30.0
 log = structlog.get_logger(__name__)
 
 
+class Unreadable(Exception):
+    """A request of which nothing can be made."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
 def add(app: web.Application, desk: Desk) -> None:
     """Serve the pages."""
     app[DESK] = desk
+    app.middlewares.insert(0, _lost)
     app.router.add_get("/static/{digest}/{name}", static.serve)
     for page in PAGES:
         serve = _serving(page)
@@ -42,6 +84,16 @@ def add(app: web.Application, desk: Desk) -> None:
             app.router.add_get(page.path, serve)
         else:
             app.router.add_route(page.method, page.path, serve)
+
+
+@web.middleware
+async def _lost(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Who follows a wrong address with a browser is told so in words."""
+    response = await handler(request)
+    nowhere = response.status == 404 and request.match_info.http_exception is not None
+    if nowhere and "text/html" in request.headers.get(hdrs.ACCEPT, ""):
+        return _guarded(_failed(_nobody(request), 404))
+    return response
 
 
 def _serving(page: Page) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -53,6 +105,8 @@ def _serving(page: Page) -> Callable[[web.Request], Awaitable[web.StreamResponse
             response = _failed(asked, 404)
         except NotAllowed:
             response = _failed(asked, 403)
+        except Unreadable as error:
+            response = _failed(asked, error.status)
         except StorageUnavailable as error:
             log.warning("storage_unavailable", page=page.path, reason=str(error))
             response = _failed(asked, 503)
@@ -63,14 +117,14 @@ def _serving(page: Page) -> Callable[[web.Request], Awaitable[web.StreamResponse
             error_id = secrets.token_hex(4)
             log.exception("internal_error", error_id=error_id, method=request.method, page=page.path)
             response = _failed(asked, 500, error_id)
-        response.headers.setdefault("Content-Security-Policy", _POLICY)
-        return response
+        return _guarded(response)
 
     return serve
 
 
 async def _answer(page: Page, asked: Asked) -> web.StreamResponse:
     request, desk = asked.request, asked.request.app[DESK]
+    _require_text(request.query)
     asked.session = await read_session(request, desk.database, asked.now)
     if asked.session is not None and asked.person.language in languages.LANGUAGES:
         asked.language = str(asked.person.language)
@@ -113,10 +167,28 @@ def _nobody(request: web.Request) -> Asked:
 
 async def _form(request: web.Request, max_body: int) -> MultiDict[Any]:
     """The fields of a form, files too."""
-    if (request.content_length or 0) > max_body:
-        raise web.HTTPRequestEntityTooLarge(max_body, request.content_length or 0)
-    sized = request.clone(client_max_size=max_body)
-    return MultiDict(await sized.post())
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            fields = MultiDict(await request.clone(client_max_size=max_body).post())
+    except web.HTTPRequestEntityTooLarge:
+        raise Unreadable(413) from None
+    except TimeoutError:
+        raise Unreadable(408) from None
+    except (ValueError, LookupError, web.RequestPayloadError, ConnectionError):
+        raise Unreadable(400) from None
+    _require_text(fields)
+    return fields
+
+
+def _require_text(fields: MultiMapping[Any]) -> None:
+    """Unreadable where a field is none that a database could hold."""
+    if not all(storable(name) and (not isinstance(value, str) or storable(value)) for name, value in fields.items()):
+        raise Unreadable(400)
+
+
+def _guarded(response: web.StreamResponse) -> web.StreamResponse:
+    response.headers.setdefault("Content-Security-Policy", _POLICY)
+    return response
 
 
 def _failed(asked: Asked, status: int, error_id: str | None = None) -> web.Response:

@@ -8,9 +8,12 @@ from datetime import datetime
 
 from aiohttp import web
 
+from pbxtrack import __version__
 from pbxtrack.access import Right
 from pbxtrack.dashboard.asked import Asked
+from pbxtrack.examining import Examined
 from pbxtrack.health import Readiness
+from pbxtrack.metrics import Snapshot
 from pbxtrack.pool.needs import Needs, NoAnswer, Question
 from pbxtrack.storage.database import Database
 from pbxtrack.web.client_address import ClientAddresses
@@ -34,9 +37,22 @@ class Page:
     max_body: int = MAX_BODY
 
 
+def nothing_counted() -> Snapshot:
+    """Where nobody counts."""
+    return Snapshot(version=__version__)
+
+
+def nothing_examined() -> None:
+    """Where nobody examines."""
+    return
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """What the pages need of the service. ``default_region`` (ISO 3166) says how numbers are read and shown."""
+    """What the pages need of the service. ``default_region`` (ISO 3166) says how numbers are read and shown.
+
+    ``snapshot`` and ``examined`` tell how the service is, and wait for nothing; None: nothing was examined yet.
+    """
 
     database: Database
     addresses: ClientAddresses
@@ -45,6 +61,8 @@ class Desk:
     default_region: str
     sizes: Callable[[Question, float], Awaitable[Needs | NoAnswer]]  # the answer, within seconds
     log_ins: Limiter = field(default_factory=lambda: Limiter(Rate(20, 60.0)))  # tries by address
+    snapshot: Callable[[], Snapshot] = nothing_counted
+    examined: Callable[[], Examined | None] = nothing_examined
 
 
 DESK = web.AppKey("DESK", Desk)

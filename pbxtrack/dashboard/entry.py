@@ -13,9 +13,9 @@ from pbxtrack.dashboard.languages import LANGUAGES, marked
 from pbxtrack.passwords import PoorPassword, fits, hash_password
 from pbxtrack.storage import people
 from pbxtrack.storage.people import Locked
+from pbxtrack.web.hashing import HASHING
 from pbxtrack.web.sessions import begin, end, from_elsewhere, is_our_log_in, log_in_token, offer_log_in
 
-_HASHING = asyncio.Semaphore(2)  # each takes 64 MiB
 _LANGUAGE_COOKIE = "pbxtrack_language"
 _YEAR = 31_536_000  # s
 _WRONG = marked("Name or password is wrong.")
@@ -49,7 +49,7 @@ async def log_in(asked: Asked) -> web.StreamResponse:
         wait = asked.format.spell(max((found.until - asked.now).total_seconds(), 1))
         return await _log_in_page(asked, asked.text(_LOCKED, wait=wait), name, status=429)
     person, kept = found or (None, None)
-    async with _HASHING:
+    async with HASHING:
         right = await asyncio.to_thread(fits, password, kept)
     if not right or person is None:
         log.info("log_in_failed", known=person is not None)
@@ -98,7 +98,7 @@ async def change_password(asked: Asked) -> web.StreamResponse:
     tried = await asked.write(lambda connection: people.try_to_log_in(connection, person.name, asked.now))
     if isinstance(tried, Locked) or tried is None:
         return asked.render("account.html", status=429, error=asked.text(_TOO_MANY), done=None)
-    async with _HASHING:
+    async with HASHING:
         if not await asyncio.to_thread(fits, old, tried[1]):
             error = asked.text(marked("The old password is wrong."))
             return asked.render("account.html", status=400, error=error, done=None)

@@ -72,7 +72,7 @@ class Format:
             return "–"
         if digits == 0 and value != int(value):
             digits = 1
-        return format_decimal(round(value, digits), format="#,##0.###", locale=self._locale)
+        return _decimal(round(value, digits), self._locale)
 
     def percent(self, share: float | None, digits: int = 0) -> str:
         """A share of one."""
@@ -102,6 +102,12 @@ class Format:
         share = now / before - 1
         sign = "+" if share > 0 else "−" if share < 0 else "±"
         return sign + self.percent(abs(share))
+
+    def points(self, now: float, before: float) -> str:
+        """By how many percentage points a share is more or less than before; empty where it is the same."""
+        points = round((now - before) * 100, 1)
+        sign = "+" if points > 0 else "−"
+        return sign + self._text("%s pp") % self.number(abs(points), 1) if points else ""
 
     def duration(self, seconds: float | None) -> str:
         """As clocks count: ``4:05``, ``1:04:05``; a dash for None."""
@@ -159,13 +165,18 @@ class Format:
             return f"{self.day(first)} – {self.day(last)}"
         return f"{self.day(first, 'd MMM' if first.month != last.month else 'd')} – {self.day(last)}"
 
-    def weekday(self, day: int) -> str:
+    def weekday(self, day: int, *, wide: bool = False) -> str:
         """Monday is 1."""
-        return str(self._locale.days["stand-alone"]["abbreviated"][day - 1])
+        return str(self._locale.days["stand-alone"]["wide" if wide else "abbreviated"][day - 1])
 
     def phone(self, number: str | None) -> str:
         """A number as people write it; what is no number as it is."""
         return "" if number is None else _phone(number, self._region)
+
+
+@lru_cache(maxsize=16_384)  # writing one anew takes fifty times as long, and most are small
+def _decimal(value: float, locale: Locale) -> str:
+    return str(format_decimal(value, format="#,##0.###", locale=locale))
 
 
 @lru_cache(maxsize=4_096)

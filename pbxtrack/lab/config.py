@@ -150,6 +150,7 @@ port = {port}
 username = "{AMI_USER}"
 secret = "{secrets.ami}"
 cel_file = "{folders.log}/cel-custom/pbxtrack.csv"
+recordings = "{folders.var}/spool/monitor"
 
 [numbers]
 default_region = "RU"

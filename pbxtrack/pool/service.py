@@ -291,9 +291,10 @@ def by_region(pools: Iterable[PoolInfo], region: str) -> tuple[list[PoolInfo], l
 
 @lru_cache(maxsize=256)  # an advertisement leads all to the same page, where it adds no id of the click
 def _touch(page: str, referrer: str, origins: tuple[str, ...]) -> Touch:
-    return read_touch(page, referrer, own_hosts=_hosts(origins))
+    return read_touch(page, referrer, own_hosts=own_hosts(origins))
 
 
 @lru_cache(maxsize=1_000)
-def _hosts(origins: tuple[str, ...]) -> tuple[str, ...]:
+def own_hosts(origins: tuple[str, ...]) -> tuple[str, ...]:
+    """The hosts of a site's own pages, which are no sources."""
     return tuple(origin.partition("://")[2].partition(":")[0].lower().removeprefix("www.") for origin in origins)

@@ -19,13 +19,17 @@ from pbxtrack.sitefile.model import (
     ascending,
     duration_text,
 )
-from pbxtrack.sitefile.reader import Document, Table
+from pbxtrack.sitefile.reader import Document, File, Table
+from pbxtrack.sitefile.wrong import Wrong
 from pbxtrack.sources.touch import MATCHABLE
 from pbxtrack.toml_lines import KeyPath
 
 MAX_NUMBERS = 1_000_000
 MAX_UNIQUE_DAYS = 3_650
-_SITE = [{"pools": "pool", "channels": "channel"}.get(field.name, field.name) for field in fields(Site)]
+OTHER = "other"
+"""Where a path begins that leads to another site, not to a value of the document."""
+
+SITE_KEYS = [{"pools": "pool", "channels": "channel"}.get(field.name, field.name) for field in fields(Site)]
 _POOL = [field.name for field in fields(Pool)]
 _CHANNEL = [field.name for field in fields(Channel)]
 
@@ -33,21 +37,24 @@ _CHANNEL = [field.name for field in fields(Channel)]
 def parse(content: bytes, name: str, region: str) -> list[Site]:
     """The sites of a file called ``name``; ``region`` says how numbers without a country are read."""
     data, lines = toml_lines.parse(content, name)
-    document = Document(name, lines)
-    reader = _Reader(document, region)
-    sites = [reader.site(table) for table in Table(document, (), data, ["site"]).tables("site", _SITE)]
+    document = File(name, lines)
+    reader = Reader(document, region)
+    sites = [reader.site(table) for table in Table(document, (), data, ["site"]).tables("site", SITE_KEYS)]
     reader.check_addresses(sites)
     return sites
 
 
-class _Reader:
-    """Reads the sites of one file, and sees to it that nothing is in two places."""
+class Reader:
+    """Reads the sites of one document, and sees to it that nothing is in two places."""
 
-    def __init__(self, document: Document, region: str) -> None:
+    def __init__(self, document: Document, region: str, others: Iterable[Site] = ()) -> None:
+        """``others`` are sites that the document's are to stand beside."""
         self._document = document
         self._numbers = values.NumberReader(region)
         self._count = 0
         self._seen: dict[str, KeyPath] = {}  # of numbers, addresses and site keys: where they are
+        for site in others:
+            self._beside(site)
 
     def site(self, table: Table) -> Site:
         key = table.required("key", values.key, 64)
@@ -79,22 +86,29 @@ class _Reader:
         leased = {number for pool in site.pools for number in pool.numbers}
         for index, number in enumerate(site.replace):
             if number in leased:  # the page would show everybody a number that is one visitor's
-                raise table.error(f"{number} is in a pool; a number that is on the page cannot be", "replace", index)
+                text = "%(number)s is in a pool; a number that is on the page cannot be"
+                raise table.error(Wrong(text, number=number), "replace", index)
         return site
+
+    def _beside(self, site: Site) -> None:
+        path: KeyPath = (OTHER, site.key)
+        numbers = [number for number, _ in site.numbers()]
+        self._count += len(numbers)
+        self._seen |= dict.fromkeys((site.key, *numbers), path)
+        self._seen |= dict.fromkeys((address for channel in site.channels for address in channel.emails), path)
 
     def check_addresses(self, sites: Iterable[Site]) -> None:
         """A mail to a static address goes on to the mailbox: if that were a static address, it would go round."""
         for index, site in enumerate(sites):
-            if site.email and site.email.lower() in self._seen:
-                line = self._document.lines.find(self._seen[site.email.lower()])
-                raise self._document.error(("site", index, "email"), f"{site.email} is a channel's in line {line}")
+            if site.email and (there := self._seen.get(site.email.lower())) is not None:
+                raise self._document.error(("site", index, "email"), self._document.taken(site.email, there))
 
     def _pools(self, site: Table) -> list[Pool]:
         pools: list[Pool] = []
         for table in site.tables("pool", _POOL):
             name = _unique_name(table, [pool.name for pool in pools], 64)
             if "numbers" not in table:
-                raise table.error("the key numbers is missing")
+                raise table.error(Wrong("the key %(key)s is missing", key="numbers"))
             regions = _distinct(table, "regions", values.label, 16)
             pools.append(Pool(name, self._own_numbers(table), regions))
         return pools
@@ -110,7 +124,7 @@ class _Reader:
                 line=table.text("line", values.line, 200, None),
             )
             if not (channel.match or channel.numbers or channel.emails):
-                raise table.error("needs match, numbers or emails: nothing could ever be this channel's")
+                raise table.error(Wrong("needs match, numbers or emails: nothing could ever be this channel's"))
             channels.append(channel)
         return channels
 
@@ -119,7 +133,7 @@ class _Reader:
         for numbers, path in table.texts("numbers", self._numbers.many):
             self._count += len(numbers)
             if self._count > MAX_NUMBERS:
-                raise self._document.error(path, f"makes it more than {MAX_NUMBERS:,} numbers")
+                raise self._document.error(path, Wrong("makes it more than %(most)s numbers", most=f"{MAX_NUMBERS:,}"))
             for number in numbers:
                 self._once(number, path)
             found += numbers
@@ -134,8 +148,7 @@ class _Reader:
 
     def _once(self, value: str, path: KeyPath) -> None:
         if value in self._seen:
-            line = self._document.lines.find(self._seen[value])
-            raise self._document.error(path, f"{value} is in line {line} already")
+            raise self._document.error(path, self._document.taken(value, self._seen[value]))
         self._seen[value] = path
 
 
@@ -143,7 +156,7 @@ def _distinct(table: Table, key: str, read: Callable[[str], str], limit: int = 2
     found: dict[str, KeyPath] = {}
     for value, path in table.texts(key, read, limit):
         if value in found:
-            raise table.error(f"{value} is there twice", key, path[-1])
+            raise table.error(Wrong("%(value)s is there twice", value=value), key, path[-1])
         found[value] = path
     return tuple(found)
 
@@ -151,7 +164,7 @@ def _distinct(table: Table, key: str, read: Callable[[str], str], limit: int = 2
 def _unique_name(table: Table, others: list[str], limit: int) -> str:
     name = table.required("name", values.label, limit)
     if name in others:
-        raise table.error(f"{name!r} is the name of another one of this site", "name")
+        raise table.error(Wrong("%(name)s is the name of another one of this site", name=repr(name)), "name")
     return name
 
 
@@ -159,15 +172,20 @@ def _holds(table: Table) -> tuple[timedelta, timedelta]:
     hold = _duration(table, "hold", DEFAULT_HOLD, MIN_HOLD, MAX_HOLD)
     guaranteed = _duration(table, "hold_guaranteed", min(DEFAULT_GUARANTEED, hold), MIN_GUARANTEED, MAX_HOLD)
     if guaranteed > hold:
-        text = f"{duration_text(guaranteed)} is longer than hold, which is {duration_text(hold)}"
-        raise table.error(text, "hold_guaranteed")
+        wrong = Wrong(
+            "%(guaranteed)s is longer than hold, which is %(hold)s",
+            guaranteed=duration_text(guaranteed),
+            hold=duration_text(hold),
+        )
+        raise table.error(wrong, "hold_guaranteed")
     return hold, guaranteed
 
 
 def _duration(table: Table, key: str, default: timedelta, least: timedelta, most: timedelta) -> timedelta:
     found = table.text(key, values.duration, 20, default)
     if not least <= found <= most:
-        raise table.error(f"must be {duration_text(least)} to {duration_text(most)}", key)
+        wrong = Wrong("must be %(least)s to %(most)s", least=duration_text(least), most=duration_text(most))
+        raise table.error(wrong, key)
     return found
 
 
@@ -175,8 +193,8 @@ def _mailbox(table: Table) -> tuple[str | None, str]:
     email = table.text("email", values.email, 254, None)
     separator = table.text("email_separator", str, 200, "+")
     if separator not in ("+", "."):
-        raise table.error('must be "+" or "."', "email_separator")
+        raise table.error(Wrong('must be "+" or "."'), "email_separator")
     if separator == "." and email and "." in email.rpartition("@")[0]:
-        text = f"cannot be a dot: there is one in {email} already, so that made addresses could not be told from it"
-        raise table.error(text, "email_separator")
+        text = "cannot be a dot: there is one in %(email)s already, so that made addresses could not be told from it"
+        raise table.error(Wrong(text, email=email), "email_separator")
     return email, separator

@@ -1,4 +1,4 @@
-"""Single values of a site file: each function returns the value normalised, or says in a ValueError what is wrong."""
+"""Single values of a site file: each function returns the value normalised, or says in a Wrong what is wrong."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pbxtrack.numbers import InvalidNumber, Number, shorten
 from pbxtrack.sitefile.model import MAX_RANGE
+from pbxtrack.sitefile.wrong import Wrong
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _PART = re.compile(r"(\d{1,9}(?:\.\d{1,4})?)([smhd])", re.ASCII)
@@ -26,16 +27,16 @@ def label(text: str) -> str:
     """A name for people: one line, not empty."""
     stripped = text.strip()
     if not stripped:
-        raise ValueError("must not be empty")
+        raise Wrong("must not be empty")
     if not stripped.isprintable():
-        raise ValueError("must be one line without control characters")
+        raise Wrong("must be one line without control characters")
     return stripped
 
 
 def key(text: str) -> str:
     """A site's key: it stands in addresses of the API."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", text, re.ASCII):
-        raise ValueError(f"{_quote(text)} must be made of a-z, 0-9, - and _")
+        raise Wrong("%(value)s must be made of a-z, 0-9, - and _", value=_quote(text))
     return text
 
 
@@ -43,7 +44,7 @@ def line(text: str) -> str:
     """What Dial() takes, free of anything that means something else to a dialplan."""
     for part in text.split("&"):
         if not _LINE.fullmatch(part):
-            raise ValueError(f"{_quote(text)} is not a line as Dial() takes it, such as PJSIP/sales")
+            raise Wrong("%(value)s is not a line as Dial() takes it, such as PJSIP/sales", value=_quote(text))
     return text
 
 
@@ -52,7 +53,7 @@ def duration(text: str) -> timedelta:
     parts = _PART.findall(text) if re.fullmatch(f"(?:{_PART.pattern}){{1,4}}", text, re.ASCII) else []
     seconds = sum(Decimal(count) * _UNITS[unit] for count, unit in parts)
     if not parts or seconds != int(seconds):
-        raise ValueError(f"{_quote(text)} is not a duration; write 90s, 30m, 1h30m or 2d")
+        raise Wrong("%(value)s is not a duration; write 90s, 30m, 1h30m or 2d", value=_quote(text))
     return timedelta(seconds=int(seconds))
 
 
@@ -61,7 +62,7 @@ def timezone(text: str) -> str:
     try:
         ZoneInfo(text)
     except (KeyError, ValueError, OSError):
-        raise ValueError(f"{_quote(text)} is not a time zone; write one such as Europe/Moscow") from None
+        raise Wrong("%(value)s is not a time zone; write one such as Europe/Moscow", value=_quote(text)) from None
     return text
 
 
@@ -69,13 +70,13 @@ def origin(text: str) -> str:
     """A website's origin as browsers send it: lower case, no default port, an international name in its xn-- form."""
     match = _ORIGIN.fullmatch(text)
     if match is None or (match[3] and not 0 < int(match[3]) < 65_536):
-        raise ValueError(f"{_quote(text)} is not an origin; write https://shop.example, without a path")
+        raise Wrong("%(value)s is not an origin; write https://shop.example, without a path", value=_quote(text))
     host = match[2].lower()
     if not host.isascii():
         try:
             host = host.encode("idna").decode("ascii")
         except UnicodeError:
-            raise ValueError(f"{_quote(text)} is not an origin: its host name cannot be") from None
+            raise Wrong("%(value)s is not an origin: its host name cannot be", value=_quote(text)) from None
     port = f":{match[3]}" if match[3] and match[3] != _PORTS[match[1]] else ""
     return f"{match[1]}://{host}{port}"
 
@@ -83,7 +84,7 @@ def origin(text: str) -> str:
 def email(text: str) -> str:
     """An e-mail address, its domain in lower case."""
     if len(text) > 254 or not _EMAIL.fullmatch(text) or len(text.rpartition("@")[0]) > 64:
-        raise ValueError(f"{_quote(text)} is not an e-mail address")
+        raise Wrong("%(value)s is not an e-mail address", value=_quote(text))
     local, _, domain = text.rpartition("@")
     return f"{local}@{domain.lower()}"
 
@@ -96,7 +97,7 @@ class NumberReader:
         self._plain: dict[tuple[str, int], bool] = {}
 
     def one(self, text: str) -> str:
-        """A number as a person writes it; ValueError where it is none."""
+        """A number as a person writes it; Wrong where it is none."""
         if re.fullmatch(r"\+\d{8,15}", text, re.ASCII) is None:
             return self._parse(text)
         # Of numbers that differ in their last digits only, looking at one is enough: it is what takes the time.
@@ -115,17 +116,22 @@ class NumberReader:
             return [first]
         last = self.one(last_text)
         if len(first) != len(last) or last < first:
-            raise ValueError(f"{_quote(text)} is not a range: its last number must come after its first")
+            raise Wrong("%(value)s is not a range: its last number must come after its first", value=_quote(text))
         size = int(last) - int(first) + 1
         if size > MAX_RANGE:
-            raise ValueError(f"{_quote(text)} is a range of {size:,} numbers; {MAX_RANGE:,} are the most")
+            raise Wrong(
+                "%(value)s is a range of %(size)s numbers; %(most)s are the most",
+                value=_quote(text),
+                size=f"{size:,}",
+                most=f"{MAX_RANGE:,}",
+            )
         return [f"+{number}" for number in range(int(first), int(last) + 1)]
 
     def _parse(self, text: str) -> str:
         try:
             return Number.parse(text, self._region).e164
-        except InvalidNumber as error:
-            raise ValueError(str(error)) from None
+        except InvalidNumber:
+            raise Wrong("%(value)s is not a telephone number", value=repr(shorten(text))) from None
 
 
 def _quote(text: str) -> str:

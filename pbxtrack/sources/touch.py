@@ -22,7 +22,7 @@ from pbxtrack.sources.address import (
 from pbxtrack.sources.globs import Glob, comparable, compiled
 from pbxtrack.sources.kinds import Origin
 
-__all__ = ["MATCHABLE", "MAX_URL", "MAX_VALUE", "ChannelRule", "Touch", "channel_of", "read_touch"]
+__all__ = ["MATCHABLE", "MAX_URL", "MAX_VALUE", "ChannelRule", "Touch", "channel_of", "misfit", "read_touch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +98,16 @@ def channel_of(touch: Touch, rules: Sequence[ChannelRule] = ()) -> str:
     """The advertising channel of a touch: the first of the site's rules that fits, else a built-in one."""
     texts: dict[str, str] = {}
     for rule in rules:
-        if rule.match and _fits(touch, rule, texts):
+        if rule.match and _misfit(touch, rule, texts) is None:
             return rule.name
     if kinds.is_paid(touch.medium):
         return f"Paid: {touch.source}" if touch.source else "Paid"
     return _BUILT_IN.get(touch.medium, "Direct" if not touch.source else "Other campaigns")
+
+
+def misfit(touch: Touch, rule: ChannelRule) -> str | None:
+    """The first field of the touch that a rule does not fit; None where all of it fits."""
+    return _misfit(touch, rule, {})
 
 
 _BUILT_IN = {
@@ -116,18 +121,18 @@ _BUILT_IN = {
 }
 
 
-def _fits(touch: Touch, rule: ChannelRule, texts: dict[str, str]) -> bool:
-    """Whether a rule fits; ``texts`` keeps what was made ready for the rules before."""
+def _misfit(touch: Touch, rule: ChannelRule, texts: dict[str, str]) -> str | None:
+    """The first field that a rule does not fit; ``texts`` keeps what was made ready for the rules before."""
     for name, glob in rule.globs:
         if name == "click_id":
             if not any(map(glob, touch.click_ids)):
-                return False
+                return name
             continue
         if name not in texts:
             texts[name] = comparable(getattr(touch, name))
         if not glob(texts[name]):
-            return False
-    return True
+            return name
+    return None
 
 
 def _origin(click_ids: Mapping[str, str], referred: Origin) -> Origin:

@@ -22,6 +22,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from pbxtrack.errors import ConfigError, StorageUnavailable
+from pbxtrack.storage.conditions import add_functions
 
 T = TypeVar("T")
 
@@ -278,6 +279,7 @@ def _sqlite(url: URL, pragmas: Sequence[str]) -> Engine:
         connection.isolation_level = None  # the driver must not begin transactions of its own: see _begin
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}").close()
+        add_functions(connection)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

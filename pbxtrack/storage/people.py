@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from pbxtrack.access import Access, Role
 from pbxtrack.storage.tables import people, sessions
@@ -96,11 +96,6 @@ def change_password(connection: Connection, person_id: int, password: str) -> No
 def remove_person(connection: Connection, person_id: int) -> None:
     """Let somebody log in no more, and end their sessions. What they wrote on calls stays."""
     connection.execute(delete(people).where(people.c.id == person_id))
-
-
-def owners(connection: Connection) -> int:
-    """How many people may do everything."""
-    return connection.scalar(select(func.count()).where(people.c.role == Role.OWNER.value)) or 0
 
 
 def try_to_log_in(connection: Connection, name: str, now: datetime) -> tuple[Person, str] | Locked | None:

@@ -29,6 +29,7 @@ from sqlalchemy import (
 )
 
 from pbxtrack import utc
+from pbxtrack.storage.conditions import last_digits
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -336,6 +337,15 @@ for _index, _columns, _where in (
     ("unsettled", (calls.c.started_at, calls.c.id), calls.c.answered_at.is_(None) & calls.c.settled_by.is_(None)),
 ):
     Index(f"ix_calls_{_index}", *_columns, postgresql_where=_where, sqlite_where=_where)
+_known = calls.c.caller.is_not(None)
+Index(
+    "ix_calls_last_digits",
+    last_digits(calls.c.caller),
+    calls.c.site_id,
+    calls.c.started_at,
+    postgresql_where=_known,
+    sqlite_where=_known,
+)
 
 # What people changed on calls. Rows are only ever added: the database itself refuses to change one.
 audit = Table(

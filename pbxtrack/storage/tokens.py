@@ -92,6 +92,11 @@ def revoke_token(connection: Connection, token_id: int, now: datetime) -> bool:
     return revoked.rowcount == 1
 
 
+def rename(connection: Connection, token_id: int, name: str) -> None:
+    """Call a token otherwise."""
+    connection.execute(update(tokens).where(tokens.c.id == token_id).values(name=name))
+
+
 def list_tokens(connection: Connection) -> list[Token]:
     """Every token, revoked ones too, in the order they were made."""
     return [_token(row) for row in connection.execute(select(*_COLUMNS).order_by(tokens.c.id))]

@@ -15,10 +15,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, bindparam, case, func, not_, or_, select, tuple_
 from sqlalchemy.sql import ColumnElement
 
+from pbxtrack.calls import reasons
 from pbxtrack.calls.attribution import Method
 from pbxtrack.calls.events import microseconds
 from pbxtrack.calls.lifecycle import LOST
 from pbxtrack.errors import PbxtrackError
+from pbxtrack.storage.conditions import ends_with, has_tag, in_hour
 from pbxtrack.storage.tables import audit, call_facts, calls, sites, visits
 from pbxtrack.storage.times import rfc3339
 from pbxtrack.storage.visit_views import visit_detail
@@ -31,8 +33,6 @@ CORRECTED = "corrected"
 """The method of an attribution that people corrected."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NOT_YET = "Asterisk has not told the dialled number yet."
-_OUTBOUND = "The company made this call."
 _TOUCH = ("source", "medium", "campaign", "term", "content")
 _told = visits.alias("told")  # the visit that people say it was
 is_corrected = calls.c.corrected_channel.is_not(None)
@@ -57,11 +57,10 @@ _COLUMNS: Sequence[ColumnElement[Any]] = (
     calls.c.corrected_channel, calls.c.corrected_visit_id, calls.c.corrected_by, calls.c.outbound,
     sites.c.key.label("site"), *(_told.c[name].label(f"told_{name}") for name in _TOUCH),
 )  # fmt: skip
-_select_calls = (
-    select(*_COLUMNS)
-    .outerjoin_from(calls, sites, sites.c.id == calls.c.site_id)
-    .outerjoin(_told, _told.c.id == calls.c.corrected_visit_id)
+calls_with_sites = calls.outerjoin(sites, sites.c.id == calls.c.site_id).outerjoin(
+    _told, _told.c.id == calls.c.corrected_visit_id
 )
+_select_calls = select(*_COLUMNS).select_from(calls_with_sites)
 _FACT: Sequence[ColumnElement[Any]] = (call_facts.c.kind, call_facts.c.at, call_facts.c.leg, call_facts.c.data)
 _facts = (
     select(*_FACT)
@@ -79,10 +78,11 @@ class InvalidCursor(PbxtrackError):
 class CallFilter:
     """Which calls; every condition that is given must hold.
 
-    ``since`` is included, ``until`` is not. Of ``sites`` (keys), ``channels``, ``campaigns`` and ``statuses`` any one
-    must fit; none: all. ``caller`` and ``dialled`` are normalised numbers; ``withheld`` asks for calls whose caller is
-    not known. ``min_confidence`` is a probability. What people corrected counts. ``unsettled`` calls were missed, and
-    nobody has spoken with their known caller since.
+    ``since`` is included, ``until`` is not. Of ``sites`` (keys), ``channels``, ``campaigns``, ``statuses``, ``tags``
+    and ``ids`` any one must fit; none: all. ``caller`` and ``dialled`` are normalised numbers; ``caller_ends`` digits
+    that the caller's ends with; ``withheld`` asks for calls whose caller is not known. ``hour``: of the day (0–23), by
+    the clocks of the call's site. ``min_confidence`` is a probability. What people corrected counts. ``unsettled``
+    calls were missed, and nobody has spoken with their known caller since.
     """
 
     since: datetime | None = None
@@ -91,7 +91,11 @@ class CallFilter:
     channels: Sequence[str] = ()
     campaigns: Sequence[str] = ()
     statuses: Sequence[str] = ()
+    tags: Sequence[str] = ()
+    ids: Sequence[str] = ()
+    hour: int | None = None
     caller: str | None = None
+    caller_ends: str | None = None
     withheld: bool = False
     dialled: str | None = None
     repeat: bool | None = None
@@ -99,6 +103,7 @@ class CallFilter:
     target: bool | None = None
     unsettled: bool | None = None
     min_confidence: float | None = None
+    recording: bool | None = None
 
 
 def calls_page(
@@ -110,7 +115,7 @@ def calls_page(
     Raises InvalidCursor.
     """
     limit = max(1, min(limit, MAX_PAGE))
-    conditions = _conditions(which or CallFilter())
+    conditions = conditions_of(which or CallFilter())
     if cursor is not None:
         conditions.append(tuple_(calls.c.started_at, calls.c.id) < tuple_(*_read_cursor(cursor)))
     statement = _select_calls.where(*conditions).order_by(calls.c.started_at.desc(), calls.c.id.desc()).limit(limit + 1)
@@ -131,14 +136,40 @@ def call_detail(connection: Connection, call_id: str) -> dict[str, Any] | None:
     return {**_call(row), "visit": visit, "history": _history(connection, call_id)}
 
 
-def calls_of(connection: Connection, call_ids: Sequence[str]) -> list[dict[str, Any]]:
-    """The calls of these ids that there are, as the call log lists them, and the missed calls that they settled."""
-    rows = connection.execute(
-        _select_calls.where(or_(calls.c.id.in_(call_ids), calls.c.settled_by.in_(call_ids))).order_by(
-            calls.c.started_at, calls.c.id
-        )
-    )
+def newest_calls(connection: Connection, *conditions: ColumnElement[bool], limit: int) -> list[dict[str, Any]]:
+    """The newest calls that meet all of the conditions, as the call log lists them."""
+    newest_first = calls.c.started_at.desc(), calls.c.id.desc()
+    rows = connection.execute(_select_calls.where(*conditions).order_by(*newest_first).limit(limit))
     return [_call(row) for row in rows]
+
+
+def calls_of(connection: Connection, call_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Of these calls those of the call log, as it lists them, and the missed calls that they settled."""
+    these = or_(calls.c.id.in_(call_ids), calls.c.settled_by.in_(call_ids))
+    rows = connection.execute(_select_calls.where(*came_in(None, None), these).order_by(calls.c.started_at, calls.c.id))
+    return [_call(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Where a call's recording is to be: ``file`` as its node's Asterisk named it, None if there was to be none."""
+
+    site: str | None
+    node: str
+    file: str | None
+    answered: bool
+
+
+def recorded_call(connection: Connection, call_id: str) -> Recorded | None:
+    """What is known of a call's recording; None if there is no such call."""
+    if not storable(call_id) or len(call_id) > MAX_CALL_ID:
+        return None
+    row = connection.execute(
+        select(sites.c.key, calls.c.node, calls.c.recording, calls.c.answered_at)
+        .outerjoin_from(calls, sites, sites.c.id == calls.c.site_id)
+        .where(calls.c.id == call_id)
+    ).one_or_none()
+    return Recorded(row.key, row.node, row.recording, row.answered_at is not None) if row else None
 
 
 def _history(connection: Connection, call_id: str) -> list[dict[str, Any]]:
@@ -165,16 +196,24 @@ def came_in(since: datetime | None, until: datetime | None) -> list[ColumnElemen
     return conditions
 
 
-def _conditions(which: CallFilter) -> list[ColumnElement[bool]]:
+def conditions_of(which: CallFilter) -> list[ColumnElement[bool]]:
+    """What must hold of the calls, of a statement that reads from :data:`calls_with_sites`."""
     conditions = came_in(which.since, which.until)
     for column, values in (
         (sites.c.key, which.sites),
         (channel_told, which.channels),
         (_campaign, which.campaigns),
         (calls.c.status, which.statuses),
+        (calls.c.id, which.ids),
     ):
         if values:
             conditions.append(column.in_(list(values)))
+    if which.tags:
+        conditions.append(has_tag(calls.c.tags, which.tags))
+    if which.hour is not None:
+        conditions.append(in_hour(calls.c.started_at, sites.c.timezone, which.hour))
+    if which.caller_ends is not None:
+        conditions.append(ends_with(calls.c.caller, which.caller_ends))
     if which.caller is not None:
         conditions.append(calls.c.caller == which.caller)
     if which.withheld:
@@ -193,6 +232,8 @@ def _conditions(which: CallFilter) -> list[ColumnElement[bool]]:
         conditions.append(is_unsettled if which.unsettled else not_(is_unsettled))
     if which.min_confidence is not None:
         conditions.append(or_(is_corrected, calls.c.confidence >= which.min_confidence))
+    if which.recording is not None:
+        conditions.append(calls.c.recording.is_not(None) if which.recording else calls.c.recording.is_(None))
     return conditions
 
 
@@ -205,6 +246,7 @@ def _call(row: Row[Any]) -> dict[str, Any]:
         "site": row.site,
         "dialled": row.dialled,
         "caller": row.caller,
+        "contact": None if row.contact_id is None else str(row.contact_id),
         "status": row.status,
         "ringing_seconds": round(row.ringing_seconds, 3),
         "talk_seconds": round(row.talk_seconds, 3),
@@ -235,7 +277,7 @@ def _attribution(row: Row[Any]) -> dict[str, Any]:
         **{name: getattr(row, name) or None for name in _TOUCH},
         "visit": row.visit_id,
         "confidence": row.confidence,
-        "why": row.why if row.method else _OUTBOUND if row.outbound else _NOT_YET,
+        "why": row.why if row.method else reasons.OUTBOUND if row.outbound else reasons.NOT_YET,
         # No more of them: a lease's id lets whoever knows it renew the lease.
         "candidates": [{name: one[name] for name in ("visit", "channel", "confidence")} for one in row.candidates],
     }
@@ -248,13 +290,18 @@ def _attribution(row: Row[Any]) -> dict[str, Any]:
         **{name: getattr(row, f"told_{name}") or None for name in _TOUCH},
         "visit": visit,
         "confidence": 1.0,
-        "why": f"Corrected by {row.corrected_by}: {channel} brought the call, not {row.channel or 'somebody unknown'}."
-        if channel != row.channel
-        else f"Corrected by {row.corrected_by}: {channel} brought the call.",
+        "why": _why_corrected(row),
         "candidates": [{"visit": visit, "channel": channel, "confidence": 1.0}] if visit else [],
         "corrected": True,
         "computed": computed,
     }
+
+
+def _why_corrected(row: Row[Any]) -> str:
+    said = {"by": row.corrected_by, "channel": row.corrected_channel, "instead": row.channel}
+    if row.corrected_channel == row.channel:
+        return reasons.CORRECTED % said
+    return (reasons.CORRECTED_FROM if row.channel else reasons.CORRECTED_UNKNOWN) % said
 
 
 def _end_seen(row: Row[Any]) -> bool | None:

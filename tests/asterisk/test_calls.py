@@ -133,6 +133,10 @@ def test_a_recording_and_a_label_by_choice_of_the_site(pbxtrack: Pbxtrack) -> No
     assert call["attribution"]["channel"] == 'Radio, "Europa"'
     row = pbxtrack.lab.ledger_of(seen)[0]
     assert "Radio" in str(row), row
+    status, drawn = pbxtrack.get(f"/api/v1/calls/{call['id']}/waveform")
+    assert status == 200, drawn
+    assert drawn["seconds"] == pytest.approx(seen.talk_seconds, abs=0.3)
+    assert max(drawn["peaks"]) > 0.1
     _, plain = pbxtrack.place(to=BILLBOARD)
     assert plain["recording"] is None
 

@@ -52,6 +52,16 @@ def test_each_fault_is_found(pbxtrack: Pbxtrack) -> None:
         pbxtrack.lab.start_asterisk()
 
 
+def test_the_folder_of_recordings_is_looked_at(pbxtrack: Pbxtrack) -> None:
+    pbxtrack.until(lambda: not broken(pbxtrack))
+    folder = pbxtrack.lab.root / "var/spool/monitor"
+    away = folder.rename(folder.with_name("away"))
+    try:
+        assert broken(pbxtrack) == {"Asterisk pbx1: recordings"}
+    finally:
+        away.rename(folder)
+
+
 def test_a_database_that_takes_no_writes_and_what_waits_for_it_are_found(pbxtrack: Pbxtrack) -> None:
     pbxtrack.until(lambda: not broken(pbxtrack))
     with contextlib.closing(sqlite3.connect(pbxtrack.lab.root / "pbxtrack.db", isolation_level=None)) as other:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
+from sqlalchemy import update
 
 from pbxtrack.calls.events import CallArrived
 from pbxtrack.calls.service import record
 from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database
-from pbxtrack.storage.views import call_timeline
+from pbxtrack.storage.tables import calls
+from pbxtrack.storage.views import CallFilter, call_timeline, calls_page
 from tests.contract.api_client import CALLER, OTHER_STATIC, STATIC, T0, a_token, put_call, running
 from tests.contract.site import a_site
 
@@ -30,6 +34,7 @@ async def test_a_call_has_the_shape_that_programs_know(database: Database, manag
         response = await client.get(f"{CALLS}/{call_id}", headers=manager)
         call = await response.json()
     assert response.status == 200
+    assert call.pop("contact").isdecimal()
     assert call == {
         "id": call_id,
         "started_at": "2026-03-01T09:00:00.250Z",
@@ -74,6 +79,29 @@ async def test_a_call_has_the_shape_that_programs_know(database: Database, manag
         "visit": None,
         "history": [],
     }
+
+
+@pytest.mark.asyncio
+async def test_a_contact_is_a_person_and_their_calls(database: Database, manager: dict[str, str]) -> None:
+    theirs = [put_call(database, n) for n in range(3)]
+    others = [put_call(database, 3, dialled=OTHER_STATIC), put_call(database, 4, caller="+79160000001")]
+    withheld = put_call(database, 5, caller=None)
+    async with running(database) as client:
+        items = (await (await client.get(CALLS, headers=manager)).json())["items"]
+        contacts = {call["id"]: call["contact"] for call in items}
+        assert contacts[withheld] is None
+        assert len({contacts[call_id] for call_id in theirs}) == 1
+        assert len({contacts[call_id] for call_id in (theirs[0], *others)}) == 3
+        response = await client.get(f"/api/v1/contacts/{contacts[theirs[0]]}", headers=manager)
+        assert await response.json() == {
+            "id": contacts[theirs[0]],
+            "site": "demo",
+            "caller": CALLER,
+            "first_at": "2026-03-01T09:00:00.250Z",
+            "calls": [call for call in items if call["id"] in theirs],
+        }
+        for nobody in ("0", "x", "-1", "9" * 30, "1;", "%00"):
+            assert (await client.get(f"/api/v1/contacts/{nobody}", headers=manager)).status == 404
 
 
 @pytest.mark.asyncio
@@ -146,6 +174,17 @@ async def test_calls_of_one_moment_are_told_apart_by_the_cursor(database: Databa
         ("min_confidence=1", [4, 3, 2, 1, 0]),
         ("min_confidence=0.5&limit=1", [4]),
         ("site=demo&target=true&caller=79161234567", [1]),
+        ("tag=vip", [1]),
+        ('tag=nobody\'s&tag="new"', [2]),
+        ("tag=vi", []),
+        ("hour=12", [4, 3, 2, 1, 0]),
+        ("hour=9", []),
+        ("caller_ends=34567", [3, 1, 0]),
+        ("caller_ends=67", [3, 1, 0]),
+        ("caller_ends=79161234567", [3, 1, 0]),
+        ("caller_ends=3456", []),
+        ("recording=true", [1]),
+        ("recording=false&hour=12", [4, 3, 2, 0]),
     ],
 )
 async def test_every_filter(database: Database, manager: dict[str, str], query: str, expected: list[int]) -> None:
@@ -154,11 +193,37 @@ async def test_every_filter(database: Database, manager: dict[str, str], query: 
     put_call(database, 2, caller="+79160000000")
     put_call(database, 3, dialled=OTHER_STATIC)
     put_call(database, 4, caller=None)
+    _change(database, 1, tags=["vip", "new"], recording="1.wav")
+    _change(database, 2, tags=['"new"'])
     async with running(database) as client:
         response = await client.get(f"{CALLS}?{query}", headers=manager)
         page = await response.json()
     assert response.status == 200, page
     assert [int(call["pbx"]["linkedid"].split(".")[1]) for call in page["items"]] == expected
+
+
+def test_an_hour_is_one_of_the_sites_clocks_as_they_were_then(database: Database) -> None:
+    winter = datetime(2026, 1, 15, 7, 50, tzinfo=UTC)
+    with database.transaction() as connection:
+        a_site(connection, static=[STATIC], timezone="Europe/Berlin")
+        a_site(connection, key="other", static=[OTHER_STATIC], timezone="Asia/Kathmandu")  # 5:45 ahead
+    for n, (dialled, at) in enumerate(
+        [(STATIC, winter), (STATIC, winter + timedelta(days=180)), (OTHER_STATIC, winter), (STATIC, winter)]
+    ):
+        put_call(database, n, dialled=dialled)
+        _change(database, n, started_at=at)
+    _change(database, 3, site_id=None)
+    with database.reading() as connection:
+        found = {
+            hour: sorted(call["pbx"]["linkedid"][-1] for call in calls_page(connection, CallFilter(hour=hour))[0])
+            for hour in range(24)
+        }
+    assert {hour: calls for hour, calls in found.items() if calls} == {8: ["0"], 9: ["1"], 13: ["2"]}
+
+
+def _change(database: Database, n: int, **values: object) -> None:
+    with database.transaction() as connection:
+        connection.execute(update(calls).where(calls.c.linkedid == f"1772355600.{n}").values(values))
 
 
 @pytest.mark.asyncio
@@ -186,6 +251,10 @@ async def test_every_filter(database: Database, manager: dict[str, str], query: 
         ("target=maybe", "target"),
         ("unique=yes", "unique"),
         ("unsettled=1", "unsettled"),
+        ("hour=24", "hour"),
+        ("caller_ends=4", "caller_ends"),
+        ("caller_ends=12%25", "caller_ends"),
+        ("recording=no", "recording"),
         ("min_confidence=1.5", "min_confidence"),
         ("min_confidence=nan", "min_confidence"),
         ("min_confidence=-1", "min_confidence"),

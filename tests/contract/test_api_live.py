@@ -60,7 +60,7 @@ def heard(database: Database, *facts: Fact) -> None:
 async def test_a_call_is_told_of_from_its_ring_to_its_end(
     database: Database, other_process: Database, manager: dict[str, str]
 ) -> None:
-    leg = {"node": "pbx1", "linkedid": "7", "at": T0}
+    leg: dict[str, Any] = {"node": "pbx1", "linkedid": "7", "at": T0}
     async with running(database) as client, listening(client, manager) as stream:
         heard(
             other_process,
@@ -74,7 +74,7 @@ async def test_a_call_is_told_of_from_its_ring_to_its_end(
         assert listed == [call]
         heard(other_process, LineAnswered(**leg, leg="b", name="PJSIP/sales-1"))
         await stream.until(id="pbx1-7", status="talking")
-        ended = leg | {"at": T0 + timedelta(seconds=70)}
+        ended: dict[str, Any] = leg | {"at": T0 + timedelta(seconds=70)}
         heard(other_process, *(LegEnded(**ended, leg=name, cause=16) for name in ("b", "7")))
         assert (await stream.until(id="pbx1-7", status="answered"))["target"]
         changes = {"note": "asked for a price"}
@@ -240,12 +240,11 @@ async def test_who_does_not_read_is_let_go() -> None:
 
 @pytest.mark.asyncio
 async def test_streams_end_at_once_when_the_service_stops(database: Database, manager: dict[str, str]) -> None:
-    async with running(database) as client:
-        async with listening(client, manager) as stream:
-            async with asyncio.timeout(2):
-                await client.server.close()
-            with pytest.raises(EOFError):
-                await stream.next()
+    async with running(database) as client, listening(client, manager) as stream:
+        async with asyncio.timeout(2):
+            await client.server.close()
+        with pytest.raises(EOFError):
+            await stream.next()
 
 
 @pytest.mark.asyncio

@@ -214,3 +214,33 @@ async def test_a_session_reads_the_api_and_changes_with_our_token_only(shop: Dat
         assert (await reader.client.patch(call, json={"note": "x"}, headers=ours)).status == 200
         history = (await (await reader.client.get(call)).json())["history"]
     assert [(change["who"], change["field"]) for change in history] == [(NAME, "note")]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("content_type", "body", "status"),
+    [
+        ("multipart/form-data", b"x", 400),
+        ("multipart/form-data; boundary=x", b"\x00\xff", 400),
+        ("application/x-www-form-urlencoded", b"name=%00", 400),
+        ("application/x-www-form-urlencoded", b"a=" + b"x" * 70_000, 413),
+        ("application/x-www-form-urlencoded; charset=none", b"name=\xff", 400),
+        ("application/json", b"{}", 400),  # no form at all: no token of ours
+    ],
+)
+async def test_what_is_no_form_is_answered_with_words(
+    shop: Database, content_type: str, body: bytes, status: int
+) -> None:
+    async with desk(shop) as reader:
+        async with reader.client.post("/login", data=body, headers={"Content-Type": content_type}) as response:
+            text = await response.text()
+            assert (response.status, response.content_type) == (status, "text/html")
+        assert "Traceback" not in text
+        await reader.page("/login?next=%00", 400)
+
+
+@pytest.mark.asyncio
+async def test_a_wrong_address_is_told_in_words_to_people_and_in_json_to_programs(shop: Database) -> None:
+    async with desk(shop) as reader:
+        assert "There is nothing here" in await reader.page("/nowhere", 404, headers={"Accept": "text/html,*/*"})
+        assert "problem" in await reader.page("/api/v1/nowhere", 404)

@@ -80,12 +80,17 @@ def address(database: Database) -> Iterator[str]:
 
 
 POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
+STREAMS = [route for route in ROUTES if route.answer.content_type == "text/event-stream"]  # that do not end
 QUESTIONS = [
-    *(pytest.param(route, POSITIVE, id=f"{route.method} {route.path} fitting") for route in ROUTES),
+    *(
+        pytest.param(route, POSITIVE, id=f"{route.method} {route.path} fitting")
+        for route in ROUTES
+        if route not in STREAMS
+    ),
     *(
         pytest.param(route, NEGATIVE, id=f"{route.method} {route.path} misfit")
         for route in ROUTES
-        if route.body or route.query
+        if (route.body or route.query) and route not in STREAMS
     ),
 ]
 
@@ -106,6 +111,28 @@ def test_the_api_is_as_it_is_described(
     @given(case=operation.as_strategy(generation_mode=mode))
     def ask(case: schemathesis.Case[Any]) -> None:
         case.call_and_validate(headers=headers, checks=BODY_CHECKS if route.body else CHECKS)
+
+    ask()
+
+
+@pytest.mark.parametrize("mode", [POSITIVE, NEGATIVE])
+@pytest.mark.parametrize("route", STREAMS, ids=lambda route: route.path)
+def test_streams_begin_as_they_are_described(
+    address: str, database: Database, route: Route, mode: schemathesis.GenerationMode
+) -> None:
+    operation = schemathesis.openapi.from_url(f"{address}/openapi.json")[route.path][route.method]
+    described, headers = operation.definition.raw["responses"], a_token(database)
+
+    @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(case=operation.as_strategy(generation_mode=mode), last_id=st.text(st.characters(codec="ascii"), max_size=40))
+    def ask(case: schemathesis.Case[Any], last_id: str) -> None:
+        asked = case.as_transport_kwargs(base_url=address)
+        asked["headers"] = {**asked["headers"], **headers, "Last-Event-ID": "".join(filter(str.isprintable, last_id))}
+        with requests.request(**asked, stream=True, timeout=10) as response:
+            content_type = response.headers["Content-Type"].partition(";")[0]
+            assert content_type in described[str(response.status_code)]["content"]
+            if response.ok:
+                assert next(response.iter_lines()) == b"retry: 2000"
 
     ask()
 

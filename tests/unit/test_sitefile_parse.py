@@ -239,7 +239,7 @@ def test_lines_that_dial_takes(line: str) -> None:
         ),
         (
             SITE + 'email = "A@b.example"\n' + CHANNEL + 'emails = ["a@b.example"]',
-            "shop.toml:5: site.email: A@b.example is a channel's in line 8",
+            "shop.toml:5: site.email: A@b.example is in line 8 already",
         ),
         (SITE + CHANNEL + 'emails = ["a@b.example"]\nline = "x"', "shop.toml:8: site.channel.line: 'x' is not a line"),
         (

@@ -39,3 +39,5 @@ document.addEventListener("pointermove", (event) => {
   if (over) showTip(over.getAttribute("data-tip") ?? "", event.clientX, event.clientY);
   else if (tip) tip.hidden = true;
 });
+
+document.querySelector(".switch.pages [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });

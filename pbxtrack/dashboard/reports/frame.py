@@ -1,0 +1,51 @@
+"""What all pages of reports share: the way from one to another, and how they are sent as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from pbxtrack.dashboard.asked import Asked
+from pbxtrack.dashboard.reports.kinds import TITLES
+from pbxtrack.spreadsheet import csv_line
+
+_KEPT = ("model", "compare", "columns")
+_MARK = "\ufeff"  # by which spreadsheets know UTF-8
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A report to go on to."""
+
+    title: str
+    href: str
+    current: bool
+
+
+def framed(asked: Asked, name: str, template: str, **values: Any) -> web.Response:
+    """The page of the report of that name."""
+    kept = {of: asked.query[of] for of in _KEPT if of in asked.query}
+    others = [
+        Other(asked.text(title), asked.address(f"reports/{other}", **kept), other == name)
+        for other, title in TITLES.items()
+    ]
+    return asked.render(f"reports/{template}", name=name, title=asked.text(TITLES[name]), others=others, **values)
+
+
+def as_csv(asked: Asked, name: str, heads: Sequence[str], lines: Iterable[Sequence[object]]) -> web.Response:
+    """The report as a file, named for the site and the days."""
+    period = asked.period
+    days = "all" if period.name == "all" else f"{period.first}-{period.last}"
+    body = _MARK + "".join(map(csv_line, (heads, *lines)))
+    response = web.Response(text=body, content_type="text/csv", charset="utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="{asked.key}-{name}-{days}.csv"'
+    response.enable_compression()
+    return response
+
+
+def is_csv(asked: Asked) -> bool:
+    """Whether the file is asked for, and not the page."""
+    return asked.query.get("format") == "csv"

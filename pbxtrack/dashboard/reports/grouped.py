@@ -1,0 +1,222 @@
+"""Reports that group calls by what brought them, where they came from, or who answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+from sqlalchemy import Connection
+
+from pbxtrack.calls.models import Model
+from pbxtrack.dashboard.asked import Asked
+from pbxtrack.dashboard.desk import Page
+from pbxtrack.dashboard.reports.columns import OF_MONEY, Column, Kind, Row, summed, there, with_means
+from pbxtrack.dashboard.reports.frame import as_csv, framed, is_csv
+from pbxtrack.dashboard.reports.kinds import ALWAYS, GROUPED, MODELS, OWN_VISITS, Grouped
+from pbxtrack.dashboard.reports.table import FEW, MOST, Cell, Compared, Wanted, cells, chosen, compared, lines, wanted
+from pbxtrack.storage.reports import Period, answers, totals
+
+_MANY = 500  # rows that take so long to write that other requests shall not wait for it
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was read. ``before`` and the total's are None where nothing is compared."""
+
+    rows: list[Row]
+    before: list[Row] | None
+    total: Compared
+
+    @property
+    def money(self) -> bool:
+        """Whether there are costs or deals to tell of."""
+        return any(row.get(name) is not None for row in self.rows for name in ("cost", "deals"))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row as it is shown: its names (None where there is none), its figures, its part of all calls."""
+
+    names: Sequence[str | None]
+    cells: Sequence[Cell]
+    share: float | None
+    href: str | None = None
+    new: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A column's head: it sorts. ``order`` as ``aria-sort`` has it; None where another column does."""
+
+    text: str
+    href: str
+    order: str | None
+    figure: bool
+
+
+def _showing(report: Grouped) -> Callable[[Asked], Awaitable[web.StreamResponse]]:
+    async def show(asked: Asked) -> web.StreamResponse:
+        model = _model(asked)
+        found = await asked.read(lambda connection: _read(connection, asked, report, model))
+        if is_csv(asked):
+            return await asyncio.to_thread(_file, asked, report, found)
+        if asked.query.get("rows") == "all" and len(found.rows) > _MANY:
+            return await asyncio.to_thread(_page, asked, report, model, found)
+        return _page(asked, report, model, found)
+
+    return show
+
+
+def _model(asked: Asked) -> Model:
+    name = asked.query.get("model")
+    return Model(name) if name in list(Model) else Model.LAST_NON_DIRECT
+
+
+def _compares(asked: Asked) -> bool:
+    return asked.query.get("compare") == "1" and asked.period.comparable
+
+
+def _read(connection: Connection, asked: Asked, report: Grouped, model: Model) -> _Found:
+    period, comparing = asked.calls, _compares(asked)
+
+    def of(time: Period) -> list[Row]:
+        return [with_means(row) for row in answers(connection, report.question, time, model, MOST)]
+
+    (total,) = totals(connection, period, compare=comparing)
+    past = total["before"]
+    return _Found(
+        of(period),
+        of(period.before()) if comparing else None,
+        Compared(with_means(total), with_means(past) if past else None),
+    )
+
+
+def _dimensions(asked: Asked, report: Grouped, found: _Found) -> list[tuple[str, str]]:
+    """The names of a row's dimensions and their heads. A row of costs that tell no more has a channel besides."""
+    named = list(zip(report.question.dimensions, map(asked.text, report.heads), strict=True))
+    if "channel" not in report.question.dimensions and any(row.get("channel") for row in found.rows):
+        named.append(("channel", asked.text("Channel")))
+    return named
+
+
+def _columns(asked: Asked, report: Grouped, found: _Found) -> list[Column]:
+    if found.money and asked.query.get("columns") == "money":
+        return there(OF_MONEY, [*found.rows, found.total.row])
+    return there(report.columns, [*found.rows, found.total.row])
+
+
+def _chosen(
+    asked: Asked, found: _Found, columns: Sequence[Column], dimensions: Sequence[str]
+) -> tuple[Wanted, list[Compared]]:
+    want = wanted(asked.query, [*dimensions, *(column.name for column in columns)])
+    return want, chosen(compared(found.rows, found.before, dimensions), want, dimensions)
+
+
+def _page(asked: Asked, report: Grouped, model: Model, found: _Found) -> web.Response:
+    columns, named = _columns(asked, report, found), _dimensions(asked, report, found)
+    dimensions = [name for name, _ in named]
+    want, rows = _chosen(asked, found, columns, dimensions)
+    shown = rows if want.everything else rows[:FEW]
+    by_model = report.question.by_model
+    return framed(
+        asked,
+        report.question.name,
+        "grouped.html",
+        report=report,
+        columns=columns,
+        heads=_heads(asked, named, columns, want),
+        lines=_lines(asked, report, columns, dimensions, shown, rows),
+        total=_total(asked, columns, want, rows, found.total),
+        want=want,
+        count=len(rows),
+        few=FEW,
+        cut=len(found.rows) >= MOST,
+        comparing=found.before is not None,
+        money=found.money,
+        showing_money=Kind.MONEY in [column.kind for column in columns],
+        model=model if by_model else None,
+        models=MODELS,
+        told=[MODELS[model][1], ALWAYS, *([OWN_VISITS] if report.opens and model != Model.LAST else [])]
+        if by_model
+        else [],
+    )
+
+
+def _heads(asked: Asked, named: Sequence[tuple[str, str]], columns: Sequence[Column], want: Wanted) -> list[Head]:
+    every = [(name, head, False) for name, head in named]
+    every += [(column.name, asked.text(column.head), True) for column in columns]
+    direction = "descending" if want.descending else "ascending"
+    return [
+        Head(
+            head,
+            asked.here(sort=want.other_way(name, text=not figure)),
+            direction if name == want.sort else None,
+            figure,
+        )
+        for name, head, figure in every
+    ]
+
+
+def _lines(
+    asked: Asked,
+    report: Grouped,
+    columns: Sequence[Column],
+    dimensions: Sequence[str],
+    shown: Sequence[Compared],
+    rows: Sequence[Compared],
+) -> list[Line]:
+    opens = report.opens
+    named = Counter(one.row.get(opens) for one in rows) if opens else Counter[str | None]()
+    most = max((one.row["calls"] for one in rows), default=0)
+    made = []
+    for one in shown:
+        value = one.row.get(opens) if opens else None
+        # The call log finds all calls of a campaign: those of a row only where no other has a campaign of that name.
+        href = asked.address("calls", **{opens: value}) if opens and value and named[value] == 1 else None
+        made.append(
+            Line(
+                [one.row.get(name) for name in dimensions],
+                cells(asked.format, columns, one, one.row.get("currency", ""), href),
+                one.row["calls"] / most if most else None,
+                href,
+                new=one.before is not None and not one.before["calls"],
+            )
+        )
+    return made
+
+
+def _total(
+    asked: Asked, columns: Sequence[Column], want: Wanted, rows: Sequence[Compared], total: Compared
+) -> Sequence[Cell]:
+    """What all the rows are together: those that were looked for."""
+    currency = total.row.get("currency", "")
+    if not want.words:
+        return cells(asked.format, columns, total, currency, asked.address("calls"))
+    before = [one.before for one in rows if one.before is not None]
+    found = Compared(summed([one.row for one in rows]), summed(before) if before else None)
+    return cells(asked.format, columns, found, currency)
+
+
+def _file(asked: Asked, report: Grouped, found: _Found) -> web.Response:
+    columns, named = _columns(asked, report, found), _dimensions(asked, report, found)
+    dimensions = [name for name, _ in named]
+    _, rows = _chosen(asked, found, columns, dimensions)
+    heads = [head for _, head in named]
+    for column in columns:
+        name = asked.text(column.head)
+        if column.kind in (Kind.CLOCK, Kind.SPELT):
+            name = asked.text("%(name)s, s", name=name)
+        heads.append(name)
+        if found.before is not None:
+            heads.append(asked.text("%(name)s, period before", name=name))
+    return as_csv(
+        asked, report.question.name, heads, lines(columns, rows, dimensions, with_before=found.before is not None)
+    )
+
+
+PAGES = tuple(
+    Page(path=f"/sites/{{site}}/reports/{report.question.name}", handler=_showing(report)) for report in GROUPED
+)
