@@ -8,7 +8,20 @@ from collections.abc import Mapping
 from aiohttp import hdrs, web
 from multidict import istr
 
-from pbxtrack.api import calls, contacts, cors, leases, live, openapi, recordings, reports, routing, status
+from pbxtrack.api import (
+    calls,
+    contacts,
+    cors,
+    costs,
+    deals,
+    leases,
+    live,
+    openapi,
+    recordings,
+    reports,
+    routing,
+    status,
+)
 from pbxtrack.api.kept import Kept
 from pbxtrack.api.origins import Origins
 from pbxtrack.api.page import PAGE, render
@@ -39,6 +52,8 @@ ROUTES = (
     *recordings.ROUTES,
     *contacts.ROUTES,
     *live.ROUTES,
+    *costs.ROUTES,
+    *deals.ROUTES,
     *reports.ROUTES,
     *status.ROUTES,
 )

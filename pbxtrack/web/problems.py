@@ -50,6 +50,7 @@ KINDS = _kinds(
     ("unknown-site", 404, "No site has this key"),
     ("method-not-allowed", 405, "This method is not for this address"),
     ("too-slow", 408, "The request did not arrive in time"),
+    ("conflict", 409, "What is there already is in the way"),
     ("lease-gone", 410, "The lease is gone; ask for a new one"),
     ("too-large", 413, "The request is too large"),
     ("unsupported-type", 415, "The Content-Type is not one of JSON"),
