@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from pbxtrack.access import NotAllowed, NotTheirs, Right, Role
 from pbxtrack.api.managers import ACCESS
 from pbxtrack.api.routing import Answer, Audience, Route, answer
-from pbxtrack.api.schemas import Time
+from pbxtrack.api.schemas.values import Time
 from pbxtrack.api.services import SERVICES
 from pbxtrack.passwords import PoorPassword, make_password
 from pbxtrack.storage import admission

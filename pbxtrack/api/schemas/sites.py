@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
-from pbxtrack.api.schemas import Truth
+from pbxtrack.api.schemas.values import Truth
 
 _NO_NUL = r"^[^\x00]*$"
 
