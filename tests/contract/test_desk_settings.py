@@ -239,18 +239,18 @@ async def test_a_site_is_made_and_removed(shop: Database) -> None:
     async with desk(shop) as reader:
         reader.log_in(shop)
         given = {"name": "New", "key": "new", "line": "PJSIP/new", "timezone": "Europe/Moscow"}
-        taken = await reader.send("/sites/new", 422, **{**given, "numbers": "+74951230200"})
+        taken = await reader.send("/new-site", 422, **{**given, "numbers": "+74951230200"})
         assert "is in use at the site other already" in taken
-        assert "already" in await reader.send("/sites/new", 422, **{**given, "key": "demo"})
-        made = await reader.send("/sites/new", **given, numbers="+74951230300..+74951230301")
-        assert made == "/sites/new/settings/script?done=made"
+        assert "already" in await reader.send("/new-site", 422, **{**given, "key": "demo"})
+        made = await reader.send("/new-site", **given, numbers="+74951230300..+74951230301")
+        assert made == "/new-site/settings/script?done=made"
         assert the_site(shop, "new").pools[0].numbers == ("+74951230300", "+74951230301")
         text = await reader.page(f"{SETTINGS}/sites.toml")
         assert parse(text.encode(), "sites.toml", "RU") == [the_site(shop, key) for key in ("demo", "other", "new")]
-        question = await reader.send("/sites/new/settings/remove", 200)
+        question = await reader.send("/new-site/settings/remove", 200)
         assert "- site new" in question
-        assert await reader.send("/sites/new/settings/remove", **form_of(question)) == "/"
-        await reader.page("/sites/new/settings", 404)
+        assert await reader.send("/new-site/settings/remove", **form_of(question)) == "/"
+        await reader.page("/new-site/settings", 404)
     with shop.reading() as connection:
         assert [site.key for site in read_sites(connection)] == ["demo", "other"]
 
@@ -260,9 +260,9 @@ async def test_who_has_one_site_makes_none_and_learns_of_no_other(shop: Database
     async with desk(shop) as reader:
         reader.log_in(shop, Role.ENGINEER, frozenset({"demo"}), name="eve")
         await reader.page(SETTINGS)
-        await reader.page("/sites/new", 403)
+        await reader.page("/new-site", 403)
         await reader.page(f"{SETTINGS}/sites.toml", 403)
-        await reader.send("/sites/new", 403, key="new", name="New", line="PJSIP/new")
+        await reader.send("/new-site", 403, key="new", name="New", line="PJSIP/new")
         await reader.send(f"{SETTINGS}/remove", 403)
         await reader.page("/sites/other/settings", 404)
         page = await reader.send(SETTINGS, 422, **values(the_site(shop), overflow_number="+74951230200"))
