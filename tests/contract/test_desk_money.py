@@ -50,7 +50,7 @@ async def entered(reader: Reader, expected: int, path: str = DEALS, **fields: st
         return text
 
 
-def confirmed(page: str) -> dict[str, str]:
+def confirmed(page: str) -> dict[str, Any]:
     """What the page sends to write what it shows."""
     return dict(re.findall(r'name="(packed|channel|plan|replace)" value="([^"]*)"', page))
 
