@@ -183,3 +183,11 @@ def test_pictures_escape_what_they_tell() -> None:
     assert 'points="0,100.00 10,0.00 20,0.00"' in drawn
     assert "<img" not in spots + drawn
     assert "<circle" not in reliability([])
+
+
+def test_money_is_told_to_what_matters() -> None:
+    amounts = (None, 0, 12.5, 99.99, 150, 1_000.5, 1_234_567.89)
+    assert [EN.money(amount, "RUB") for amount in amounts] == [
+        "–", "RUB0", "RUB12.50", "RUB99.99", "RUB150", "RUB1,000", "RUB1,234,568",
+    ]  # fmt: skip
+    assert Format("ru", "UTC", "RU").money(-2_500.4, "RUB") == "-2\xa0500\xa0₽"
