@@ -33,7 +33,7 @@ from pbxtrack.dashboard import (
     tokens,
 )
 from pbxtrack.dashboard.asked import Asked, NoSuchPage
-from pbxtrack.dashboard.desk import DESK, Desk, Page
+from pbxtrack.dashboard.desk import DESK, MAX_BODY, Desk, Page
 from pbxtrack.errors import StorageUnavailable
 from pbxtrack.storage.sites import live_sites
 from pbxtrack.storage.views import storable
@@ -121,6 +121,10 @@ def _serving(page: Page) -> Callable[[web.Request], Awaitable[web.StreamResponse
             error_id = secrets.token_hex(4)
             log.exception("internal_error", error_id=error_id, method=request.method, page=page.path)
             response = _failed(asked, 500, error_id)
+        finally:
+            for sent in asked.form.values():
+                if isinstance(sent, web.FileField):
+                    sent.file.close()
         return _guarded(response)
 
     return serve
@@ -133,7 +137,9 @@ async def _answer(page: Page, asked: Asked) -> web.StreamResponse:
     if asked.session is not None and asked.person.language in languages.LANGUAGES:
         asked.language = str(asked.person.language)
     if request.method not in _SAFE:
-        asked.form = await _form(request, page.max_body)
+        # Only who may send much is listened to for long.
+        may = page.open or (asked.session is not None and asked.may(page.right))
+        asked.form = await _form(request, page.max_body if may else min(page.max_body, MAX_BODY))
     if page.open:
         return await page.handler(asked)
     if asked.session is None:

@@ -84,13 +84,16 @@ class Format:
         """An amount in its main unit, without what is less than that from a hundred on."""
         if amount is None:
             return "–"
-        whole = abs(amount) >= 100
-        return format_currency(
-            round(amount) if whole else amount,
-            currency,
-            locale=self._locale,
-            currency_digits=not whole,
-            decimal_quantization=not whole,
+        whole = abs(amount) >= 100 or amount == int(amount)
+        pattern = self._locale.currency_formats["standard"].pattern
+        return str(
+            format_currency(
+                round(amount) if whole else amount,
+                currency,
+                format=pattern.replace(".00", "") if whole else pattern,
+                locale=self._locale,
+                currency_digits=not whole,
+            )
         )
 
     def change(self, now: float | None, before: float | None) -> str:

@@ -7,12 +7,25 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Row,
+    bindparam,
+    cast,
+    delete,
+    extract,
+    func,
+    select,
+    tuple_,
+    update,
+)
 
 from pbxtrack.access import Access
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.money.amounts import told
 from pbxtrack.money.costs import DETAILS, Cost, checked
+from pbxtrack.reports.periods import month_after
 from pbxtrack.storage.gathered import Gathered
 from pbxtrack.storage.money_audit import Change, Kind, history, note
 from pbxtrack.storage.pages import InvalidCursor, cursor_of, read_cursor
@@ -263,3 +276,45 @@ def _document(cost: Cost) -> dict[str, Any]:
 
 def _item(row: Row[Any]) -> dict[str, Any]:
     return {"id": row.id, "site": row.site, **_document(_cost(row)), "currency": row.currency}
+
+
+def costs_by_month(connection: Connection, site_id: int, since: date, until: date) -> list[dict[str, Any]]:
+    """What each channel cost in each month, of costs that begin from ``since`` on and before ``until``.
+
+    ``amount`` in hundredths, ``month`` as its first day; the latest come first, then those that cost most. A cost of
+    several months stands in the one in which it begins.
+    """
+    year, month = extract("year", costs.c.first), extract("month", costs.c.first)
+    amount = cast(func.sum(costs.c.amount), BigInteger)
+    statement = (
+        select(year, month, costs.c.channel, func.count(), amount, func.max(costs.c.last))
+        .where(costs.c.site_id == site_id, costs.c.first >= since, costs.c.first < until)
+        .group_by(year, month, costs.c.channel)
+        .order_by(year.desc(), month.desc(), amount.desc(), costs.c.channel)
+    )
+    return [
+        {
+            "month": date(int(of_year), int(of_month), 1),
+            "channel": channel,
+            "costs": count,
+            "amount": sum_,
+            "last": last,
+        }
+        for of_year, of_month, channel, count, sum_, last in connection.execute(statement)
+    ]
+
+
+def remove_month(connection: Connection, site_id: int, month: date, channel: str, who: str, now: datetime) -> int:
+    """Remove what a channel cost in the month of that first day, as :func:`costs_by_month` has it; how many costs."""
+    lock_site(connection, site_id)
+    wanted = select(costs).where(
+        costs.c.site_id == site_id,
+        costs.c.channel == channel,
+        costs.c.first >= month,
+        costs.c.first < month_after(month),
+    )
+    gone = connection.execute(wanted).all()
+    for start in range(0, len(gone), _AT_ONCE):
+        connection.execute(_forget, {"ids": [row.id for row in gone[start : start + _AT_ONCE]]})
+    note(connection, site_id, Kind.COST, who, now, [Change(row.id, _document(_cost(row)), None) for row in gone])
+    return len(gone)

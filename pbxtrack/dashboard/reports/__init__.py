@@ -6,7 +6,7 @@ from aiohttp import web
 
 from pbxtrack.dashboard.asked import Asked
 from pbxtrack.dashboard.desk import Page
-from pbxtrack.dashboard.reports import accuracy, curves, grouped, hours, numbers
+from pbxtrack.dashboard.reports import accuracy, costs, curves, deals, grouped, hours, numbers
 
 
 async def _first(asked: Asked) -> web.StreamResponse:
@@ -20,4 +20,6 @@ PAGES = (
     *numbers.PAGES,
     *accuracy.PAGES,
     *curves.PAGES,
+    *costs.PAGES,
+    *deals.PAGES,
 )

@@ -88,7 +88,7 @@ OF_MONEY = (
     Column("cost_per_target", marked("Per target"), Kind.MONEY, good=False),
     Column("deals", marked("Deals")),
     Column("cost_per_deal", marked("Per deal"), Kind.MONEY, good=False),
-    Column("won", marked("Won")),
+    Column("won", marked("Won deals")),
     Column("cost_per_won", marked("Per won deal"), Kind.MONEY, good=False),
     Column("conversion", marked("Conversion"), Kind.SHARE),
     Column("revenue", marked("Revenue"), Kind.MONEY),

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from pbxtrack.dashboard.asked import Asked
-from pbxtrack.dashboard.reports.kinds import TITLES
+from pbxtrack.dashboard.reports.kinds import OF_MONEY, TITLES
 from pbxtrack.spreadsheet import csv_line
 
 _KEPT = ("model", "compare", "columns")
@@ -32,7 +32,9 @@ def framed(asked: Asked, name: str, template: str, **values: Any) -> web.Respons
         Other(asked.text(title), asked.address(f"reports/{other}", **kept), other == name)
         for other, title in TITLES.items()
     ]
-    return asked.render(f"reports/{template}", name=name, title=asked.text(TITLES[name]), others=others, **values)
+    others += [Other(asked.text(title), asked.address(other), other == name) for other, title in OF_MONEY.items()]
+    title = asked.text({**TITLES, **OF_MONEY}[name])
+    return asked.render(f"reports/{template}", name=name, title=title, others=others, **values)
 
 
 def as_csv(asked: Asked, name: str, heads: Sequence[str], lines: Iterable[Sequence[object]]) -> web.Response:

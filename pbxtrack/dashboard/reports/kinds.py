@@ -80,6 +80,9 @@ TITLES: Mapping[str, str] = {
 }
 """All of them by their names in addresses, in the order in which they are offered."""
 
+OF_MONEY: Mapping[str, str] = {"costs": marked("Costs"), "deals": marked("Deals")}
+"""The pages of what the reports' money is made of, by their names in addresses."""
+
 MODELS: Mapping[Model, tuple[str, str]] = {
     Model.LAST_NON_DIRECT: (
         marked("Last non-direct visit"),
