@@ -127,10 +127,10 @@ class Format:
         if seconds < 60:
             return self._text("%s s") % self.number(seconds, 1 if seconds < 10 else 0)
         if seconds < 3600:
-            return self._text("%s min") % self.number(round(seconds / 60))
+            return self._text("%s min") % self.number(seconds // 60)
         if seconds < 172_800:
-            return self._text("%s h") % self.number(round(seconds / 3600))
-        return self._text("%s days") % self.number(round(seconds / 86_400))
+            return self._text("%s h") % self.number(seconds // 3600)
+        return self._text("%s days") % self.number(seconds // 86_400)
 
     def when(self, at: datetime | str | None, *, seconds: bool = False) -> str:
         """A day and a time: ``22 Nov, 14:05``."""
