@@ -121,13 +121,12 @@ export function follow(table) {
   }
 
   // A page in the background holds no connection: browsers have few of them for all pages of a server.
-  document.addEventListener("visibilitychange", () => {
-    if (document.hidden) end();
-    else {
-      begin();
-      soon();
-    }
-  });
+  function back() {
+    begin();
+    soon();
+  }
+  document.addEventListener("visibilitychange", () => (document.hidden ? end() : back()));
   addEventListener("pagehide", end);
+  addEventListener("pageshow", (event) => event.persisted && back());
   if (!document.hidden) begin();
 }

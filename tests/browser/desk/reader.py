@@ -17,7 +17,7 @@ MOST_SCRIPT = 150 * 1024  # bytes of a page's scripts, compressed
 _AXE = Path(__file__).parents[1] / "node_modules/axe-core/axe.min.js"
 
 
-@dataclass(slots=True)
+@dataclass
 class Reader:
     """A tab. ``complaints`` are the console's: errors of scripts, and what the content security policy refused."""
 
