@@ -369,6 +369,8 @@ def _sentence(kind: str, data: dict[str, Any], name: str) -> str:
         case "arrived":
             caller = "A caller who withheld their number" if data.get("withheld") else data.get("caller")
             return f"{caller or 'An unknown caller'} dialled {data.get('dialled')} (heard by {data.get('heard')})."
+        case "queued":
+            return f"{name} waits in a queue."
         case "dialled":
             return f"Asterisk began to call {name}."
         case "rang":

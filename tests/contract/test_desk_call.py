@@ -92,14 +92,14 @@ async def test_notes_tags_and_leads_are_written_and_only_what_was_changed(shop: 
     form = {"note": "Срочно\r\n<b>", "note_was": "", "tags": "a, b,a , ", "tags_was": "", "qualified": "yes"}
     async with desk(shop) as reader:
         reader.log_in(shop)
-        there = await reader.send(f"{CALLS}/{call}", **form, qualified_was="")
+        there = await reader.send(f"{CALLS}/{call}", 303, **form, qualified_was="")
         row = kept(shop, call)
         assert (row.note, row.tags, row.qualified) == ("Срочно\n<b>", ["a", "b"], True)
         page = await reader.page(there)
         assert "Saved." in page
         assert "Срочно\n&lt;b&gt;</textarea>" in page
         stale = {"note": "mine", "note_was": "", "tags": "", "tags_was": "", "qualified": "", "qualified_was": ""}
-        await reader.send(f"{CALLS}/{call}", **stale)
+        await reader.send(f"{CALLS}/{call}", 303, **stale)
         row = kept(shop, call)
         assert (row.note, row.tags, row.qualified) == ("mine", ["a", "b"], True), "what others wrote stays"
         assert "What people changed" in await reader.page(f"{CALLS}/{call}")
@@ -109,7 +109,7 @@ async def test_notes_tags_and_leads_are_written_and_only_what_was_changed(shop: 
             refused = await reader.send(f"{CALLS}/{call}", 422, **(stale | wrong))
             assert 'class="error"' in refused
         longest = "я" * 10_000
-        await reader.send(f"{CALLS}/{call}", **(stale | {"note": longest, "note_was": "mine"}))
+        await reader.send(f"{CALLS}/{call}", 303, **(stale | {"note": longest, "note_was": "mine"}))
         assert kept(shop, call).note == longest
 
 

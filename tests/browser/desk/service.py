@@ -14,6 +14,7 @@ from pathlib import Path
 
 NAME, PASSWORD = "ann", "correct horse battery"
 SITE = "demo-shop"
+RECORDINGS = "recordings"
 _PATIENCE = 30.0  # s
 
 
@@ -22,8 +23,12 @@ def service(folder: Path) -> Iterator[str]:
     """Its address, while the block runs."""
     port = _free_port()
     (folder / "data").mkdir()
+    (folder / RECORDINGS).mkdir()
     (folder / "pbxtrack.toml").write_text(
-        f'data_dir = "{folder}/data"\n[api]\nlisten = "127.0.0.1:{port}"\n[log]\nformat = "json"\n', encoding="utf-8"
+        f'data_dir = "{folder}/data"\n[api]\nlisten = "127.0.0.1:{port}"\n[log]\nformat = "json"\n'
+        f'[[ami]]\nnode = "demo"\nhost = "127.0.0.1"\nusername = "x"\nsecret = "unused"\n'
+        f'recordings = "{folder / RECORDINGS}"\n',
+        encoding="utf-8",
     )
     others = {name: value for name, value in os.environ.items() if not name.startswith("PBXTRACK_")}
     environment = {**others, "PBXTRACK_CONFIG": str(folder / "pbxtrack.toml")}

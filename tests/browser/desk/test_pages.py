@@ -33,14 +33,15 @@ def tabs(open_desk: Open) -> Iterator[dict[str, Reader]]:
 
 @pytest.fixture(scope="module")
 def places(tabs: dict[str, Reader]) -> dict[str, str]:
-    """What stands in the paths: a site; the first call in its log; the first of the people."""
+    """What stands in the paths: a site; the first call in its log, and who called; the first of the people."""
     tab = tabs["light-wide"]
     found = {"site": SITE}
     for name, page, path in (
-        ("call", f"/sites/{SITE}", rf"/sites/{SITE}/calls/([^?/]+)"),
+        ("call", "/sites/{site}", rf"/sites/{SITE}/calls/([^?/]+)"),
+        ("contact", "/sites/{site}/calls/{call}", rf"/sites/{SITE}/contacts/(\d+)"),
         ("person", "/people", r"/people/(\d+)"),
     ):
-        tab.go(page)
+        tab.go(page.format(**found))
         links = tab.page.eval_on_selector_all("main a[href]", "found => found.map(one => one.getAttribute('href'))")
         found[name] = next(match[1] for link in links if (match := re.match(path, link)))
     return found
