@@ -10,7 +10,7 @@ from aiohttp import web
 from pbxtrack.access import Right
 from pbxtrack.api.managers import ACCESS, sites_asked
 from pbxtrack.api.routing import Answer, Audience, Route, answer
-from pbxtrack.api.schemas import CallChanges, CallDetail, CallPage, CallQuery
+from pbxtrack.api.schemas.calls import CallChanges, CallDetail, CallPage, CallQuery
 from pbxtrack.api.services import SERVICES
 from pbxtrack.numbers import MAX_LENGTH, InvalidNumber, Number, read_caller
 from pbxtrack.storage.annotations import InvalidCorrection, annotate_call

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from pbxtrack.api.managers import ACCESS
 from pbxtrack.api.routing import Answer, Audience, Route, answer
-from pbxtrack.api.schemas import ContactAnswer
+from pbxtrack.api.schemas.contacts import ContactAnswer
 from pbxtrack.api.services import SERVICES
 from pbxtrack.storage.contacts import contact_detail
 from pbxtrack.web.problems import Problem

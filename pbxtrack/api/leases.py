@@ -12,7 +12,7 @@ from aiohttp import hdrs, web
 
 from pbxtrack.api import cors
 from pbxtrack.api.routing import Answer, Audience, Route, answer
-from pbxtrack.api.schemas import LeaseAnswer, LeaseBody, RenewBody
+from pbxtrack.api.schemas.leases import LeaseAnswer, LeaseBody, RenewBody
 from pbxtrack.api.services import (
     ADDRESS_LIMITER,
     ADDRESSES,

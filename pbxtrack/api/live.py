@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from pbxtrack.access import Right
 from pbxtrack.api.managers import credential, sites_asked, still_may
 from pbxtrack.api.routing import Answer, Audience, Route
-from pbxtrack.api.schemas import SitesQuery
+from pbxtrack.api.schemas.reports import SitesQuery
 from pbxtrack.api.services import SERVICES
 from pbxtrack.api.watch import WATCH, Listener, sites_wanted
 from pbxtrack.storage.changes import Position, changed_since

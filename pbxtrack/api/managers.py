@@ -6,10 +6,13 @@ from collections.abc import Sequence
 
 import structlog
 from aiohttp import hdrs, web
+from sqlalchemy import Connection
 
 from pbxtrack.access import Access, NotAllowed, NotTheirs, Right
 from pbxtrack.api.services import SERVICES
 from pbxtrack.errors import StorageUnavailable
+from pbxtrack.storage.pages import MAX_ID
+from pbxtrack.storage.sites import live_sites
 from pbxtrack.storage.tokens import find_token, note_use
 from pbxtrack.web.problems import Problem
 from pbxtrack.web.sessions import COOKIE, CSRF_HEADER, read_session
@@ -59,6 +62,22 @@ def sites_asked(request: web.Request, asked: Sequence[str]) -> Sequence[str]:
         raise Problem("unknown-site", _sentence(error)) from None
     except NotAllowed as error:
         raise Problem("not-allowed", _sentence(error)) from None
+
+
+def site_to_write(connection: Connection, access: Access, key: str) -> int:
+    """The id of the site that a request writes to; Problem where whoever asks sees none of this key."""
+    found = live_sites(connection, [key]) if access.sees(key) else ()
+    if not found:
+        raise Problem("unknown-site", f"There is no site {key!r}.")
+    return int(found[0].id)
+
+
+def row_id(request: web.Request, name: str) -> int:
+    """The number in the address that names a row; Problem where it cannot be one."""
+    text = request.match_info[name]
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= MAX_ID):
+        raise Problem("not-found", f"There is no such {name}.")
+    return int(text)
 
 
 async def _by_session(request: web.Request) -> Access:

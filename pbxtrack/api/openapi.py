@@ -10,8 +10,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from pbxtrack import __version__
-from pbxtrack.api.routing import MAX_BODY, Answer, Audience, Route
-from pbxtrack.api.schemas import ProblemAnswer
+from pbxtrack.api.routing import Answer, Audience, Route
+from pbxtrack.api.schemas.service import ProblemAnswer
 from pbxtrack.web import problems
 from pbxtrack.web.server import HEAD_SECONDS
 from pbxtrack.web.sessions import COOKIE, CSRF_HEADER
@@ -105,7 +105,7 @@ def _operation(route: Route, query: dict[str, Any] | None) -> dict[str, Any]:
         schema = {"$ref": _REF.format(model=route.body.__name__)}
         operation["requestBody"] = {
             "required": not route.body_optional,
-            "description": f"At most {MAX_BODY} bytes.",
+            "description": f"At most {route.max_body} bytes.",
             "content": {
                 "application/json": {"schema": schema},
                 "text/plain": {

@@ -15,7 +15,7 @@ from pbxtrack.access import Right
 from pbxtrack.api.managers import ACCESS
 from pbxtrack.api.raw_audio import RawAudio
 from pbxtrack.api.routing import Answer, Audience, Route, answer
-from pbxtrack.api.schemas import RecordingQuery, WaveformAnswer
+from pbxtrack.api.schemas.recordings import RecordingQuery, WaveformAnswer
 from pbxtrack.api.services import SERVICES
 from pbxtrack.recordings.files import NoFile, Recording, find
 from pbxtrack.recordings.formats import wav_header

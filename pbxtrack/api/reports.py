@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from pbxtrack.api.managers import sites_asked
 from pbxtrack.api.routing import Answer, Audience, Route, answer
-from pbxtrack.api.schemas import (
+from pbxtrack.api.schemas.reports import (
     AccuracyPage,
     CampaignsPage,
     ChannelsPage,

@@ -61,6 +61,7 @@ class Route:
     also: tuple[Answer, ...] = ()  # other good answers
     body: type[BaseModel] | None = None
     body_optional: bool = False
+    max_body: int = MAX_BODY  # bytes
     query: type[BaseModel] | None = None
     path_parameters: Mapping[str, str] = field(default_factory=dict)  # name -> description
     problems: tuple[str, ...] = ()
@@ -95,7 +96,7 @@ def add(app: web.Application, route: Route) -> None:
         elif route.audience is Audience.MANAGER and request.query:
             raise Problem("bad-parameter", f"There is no parameter {_quoted(next(iter(request.query)))}.")
         if route.body:
-            inputs["body"] = await read_body(request, route.body, optional=route.body_optional)
+            inputs["body"] = await read_body(request, route.body, optional=route.body_optional, most=route.max_body)
         return await route.handler(request, **inputs)
 
     path = pattern(route.path)
@@ -143,9 +144,9 @@ def read_query(request: web.Request, model: type[Model]) -> Model:
         raise Problem("bad-parameter", f"The parameter {name}: {_message(first)}.", parameter=name) from None
 
 
-async def read_body(request: web.Request, model: type[Model], *, optional: bool) -> Model:
-    """The JSON body; a Problem where there is none that fits."""
-    raw = await _read(request)
+async def read_body(request: web.Request, model: type[Model], *, optional: bool, most: int = MAX_BODY) -> Model:
+    """The JSON body, of ``most`` bytes; a Problem where there is none that fits."""
+    raw = await _read(request if most == MAX_BODY else request.clone(client_max_size=most))
     if not raw.strip():
         if optional:
             return model()

@@ -7,7 +7,7 @@ from aiohttp import hdrs, web
 from pbxtrack.api.openapi import DOCUMENT
 from pbxtrack.api.page import PAGE
 from pbxtrack.api.routing import Answer, Audience, Route, answer
-from pbxtrack.api.schemas import Alive, Ready
+from pbxtrack.api.schemas.service import Alive, Ready
 from pbxtrack.api.services import SERVICES
 from pbxtrack.metrics import CONTENT_TYPE
 from pbxtrack.web.problems import Problem

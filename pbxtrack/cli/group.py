@@ -17,6 +17,7 @@ COMMANDS = {
     "export-config": "Print the site file of what is there.",
     "calls": "The call log; one call explained.",
     "report": "Reports: what channels and campaigns brought, who answered, when people call.",
+    "cost": "What advertising cost: imported from CSV, listed.",
     "pool": "How many numbers a pool needs.",
     "replay": "What attribution would have said of recorded traffic.",
     "import-cdr": "Add calls that were missed, from Asterisk's own files.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 import click
@@ -12,11 +12,11 @@ from sqlalchemy import Connection
 
 from pbxtrack.calls.models import Model
 from pbxtrack.cli.common import no_site, now, open_database
+from pbxtrack.cli.figures import print_data, print_figures, share
 from pbxtrack.cli.options import Moment, json_option, print_json
 from pbxtrack.cli.table import Column, print_table
 from pbxtrack.cli.text import visible
 from pbxtrack.config import load
-from pbxtrack.reports.figures import FIGURES
 from pbxtrack.reports.questions import (
     CAMPAIGNS,
     CHANNELS,
@@ -27,7 +27,6 @@ from pbxtrack.reports.questions import (
     By,
     Question,
 )
-from pbxtrack.spreadsheet import csv_line
 from pbxtrack.storage.accuracy import accuracy as accuracy_of
 from pbxtrack.storage.curves import shown as curves_shown
 from pbxtrack.storage.reports import MAX_ROWS, Period, answers, hours_of_week
@@ -72,17 +71,6 @@ def _opened(sites: Sequence[str]) -> Iterator[Connection]:
         yield connection
 
 
-def _print_data(items: Sequence[Mapping[str, Any]], names: Sequence[str], *, as_csv: bool, as_json: bool) -> bool:
-    """Print the report for programs, if that is wanted; CSV of what has these names."""
-    if as_csv and as_json:
-        raise click.UsageError("choose one of --csv and --json")
-    if as_json:
-        print_json(items)
-    elif as_csv:
-        click.echo("".join(map(csv_line, (names, *([item[name] for name in names] for item in items)))), nl=False)
-    return as_csv or as_json
-
-
 @click.group()
 def report() -> None:
     """Reports, as a table, as CSV or as JSON."""
@@ -124,7 +112,7 @@ def _answering(question: Question) -> None:
     ) -> None:
         with _opened(sites) as connection:
             items = answers(connection, question, Period(since, until, sites), Model(model), limit)
-        _print_figures(items, question.dimensions, as_csv=as_csv, as_json=as_json)
+        print_figures(items, question.dimensions, as_csv=as_csv, as_json=as_json)
 
     command: Callable[..., None] = _of_calls(_limit(_as_data(show)))
     report.command(question.name, help=_QUESTIONS[question])(_model(command) if question.by_model else command)
@@ -141,7 +129,7 @@ def hours(since: datetime | None, until: datetime | None, sites: tuple[str, ...]
     """At which hours of the week people call, by the site's clocks; 1 is Monday."""
     with _opened(sites) as connection:
         items = hours_of_week(connection, Period(since, until, sites))
-    _print_figures(items, ("weekday", "hour"), as_csv=as_csv, as_json=as_json)
+    print_figures(items, ("weekday", "hour"), as_csv=as_csv, as_json=as_json)
 
 
 @report.command()
@@ -156,7 +144,7 @@ def trend(
     """How calls became more or fewer, by the site's clocks. Steps without calls are left out."""
     with _opened(sites) as connection:
         items = trend_of(connection, Period(since, until, sites), By(by))
-    _print_figures(items, ("begins",), as_csv=as_csv, as_json=as_json)
+    print_figures(items, ("begins",), as_csv=as_csv, as_json=as_json)
 
 
 @report.command()
@@ -176,30 +164,7 @@ def totals(
         both = (("this", item["site"], item) if name == "this" else (name, item["site"], item["before"])
                 for item in items for name in ("this", "before"))  # fmt: skip
         items = [{**figures, "site": site, "period": name} for name, site, figures in both if figures]
-    _print_figures(items, ("period",) if compare else (), as_csv=as_csv, as_json=as_json)
-
-
-def _print_figures(
-    items: Sequence[Mapping[str, Any]], dimensions: Sequence[str], *, as_csv: bool, as_json: bool
-) -> None:
-    names = ("site", *dimensions, *FIGURES)
-    if _print_data(items, names, as_csv=as_csv, as_json=as_json):
-        return
-    heads = [Column("Site"), *(Column(name.capitalize(), least=12) for name in dimensions)]
-    heads += [Column(name, right=True) for name in ("Calls", "Answered", "Unique", "Target", "Missed", "Unsettled")]
-    heads += [Column(name, right=True) for name in ("Talk", "Answer", "Share")]
-    rows = [
-        [
-            item["site"],
-            *("" if item[name] is None else str(item[name]) for name in dimensions),
-            *(f"{item[name]:,.10g}" for name in FIGURES[:6]),
-            str(timedelta(seconds=round(item["talk_seconds"]))),
-            "" if item["answer_seconds"] is None else f"{item['answer_seconds']:.1f} s",
-            _share(item["share"]),
-        ]
-        for item in items
-    ]
-    print_table(heads, rows)
+    print_figures(items, ("period",) if compare else (), as_csv=as_csv, as_json=as_json)
 
 
 @report.command()
@@ -217,7 +182,7 @@ def accuracy(
         items = accuracy_of(connection, since, until, sites)
     if as_csv:
         items = [{**item, "known": sum(item["known"].values())} for item in items if item["month"] is not None]
-    if not _print_data(items, _MEASURES, as_csv=as_csv, as_json=as_json):
+    if not print_data(items, _MEASURES, as_csv=as_csv, as_json=as_json):
         _print(items)
 
 
@@ -235,7 +200,7 @@ def numbers(
     with _opened(sites) as connection:
         items = pool_numbers(connection, now(), since, until, sites)
     names = ("site", "pool", "number", "calls", "strangers", "strange_callers", "days", "leaked")
-    if not _print_data(items, names, as_csv=as_csv, as_json=as_json):
+    if not print_data(items, names, as_csv=as_csv, as_json=as_json):
         heads = [Column("Site"), Column("Pool"), Column("Number"), Column("Calls", right=True)]
         heads += [Column(name, right=True) for name in ("Strangers'", "Callers", "Days")]
         rows = [
@@ -292,7 +257,7 @@ def _print(items: Sequence[Mapping[str, Any]]) -> None:
     for item in items:
         if item["month"] is None and any(item["known"].values()):
             told = [
-                f"{item['known'][by]:,} {how}, {_share(item['right'][by])} right"
+                f"{item['known'][by]:,} {how}, {share(item['right'][by])} right"
                 for by, how in _TOLD
                 if item["known"][by]
             ]
@@ -309,11 +274,11 @@ def _line(item: Mapping[str, Any]) -> list[str]:
         item["site"],
         item["month"] or "all",
         f"{item['calls']:,}",
-        _share(item["coverage"]),
-        _share(item["expected_precision"]),
+        share(item["coverage"]),
+        share(item["expected_precision"]),
         f"{sum(item['known'].values()):,}",
-        _share(item["precision"]),
-        _share(item["calibration_error"]),
+        share(item["precision"]),
+        share(item["calibration_error"]),
     ]
 
 
@@ -322,8 +287,4 @@ def _band(band: Mapping[str, Any]) -> list[str]:
     bar = ["█" if at < round(band["right"] * _BAR) else "·" for at in range(_BAR)]
     bar[min(round(band["said"] * _BAR), _BAR - 1)] = "│"
     sure = f"{band['from']:.0%} to {band['to']:.0%}"
-    return [sure, f"{band['calls']:,}", _share(band["said"]), _share(band["right"]), "".join(bar)]
-
-
-def _share(share: float | None) -> str:
-    return "" if share is None else f"{share:.1%}"
+    return [sure, f"{band['calls']:,}", share(band["said"]), share(band["right"]), "".join(bar)]

@@ -39,7 +39,7 @@ from pbxtrack.web.sessions import CSRF_FIELD, CSRF_HEADER, from_elsewhere, read_
 
 PAGES: tuple[Page, ...] = (
     *entry.PAGES,
-    *settings_site.PAGES,  # before others of a site: it has /sites/new
+    *settings_site.PAGES,
     *settings_channels.PAGES,
     *settings_numbers.PAGES,
     *settings_script.PAGES,

@@ -147,8 +147,8 @@ def _require_all(asked: Asked) -> None:
 
 
 PAGES = (
-    Page(path="/sites/new", handler=show_new, right=Right.CONFIGURE),
-    Page(path="/sites/new", handler=make, method="POST", right=Right.CONFIGURE),
+    Page(path="/new-site", handler=show_new, right=Right.CONFIGURE),
+    Page(path="/new-site", handler=make, method="POST", right=Right.CONFIGURE),
     Page(path="/sites/{site}/settings", handler=show, right=Right.CONFIGURE),
     Page(path="/sites/{site}/settings", handler=save, method="POST", right=Right.CONFIGURE),
     Page(path="/sites/{site}/settings/remove", handler=remove, method="POST", right=Right.CONFIGURE),

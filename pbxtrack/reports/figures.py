@@ -65,12 +65,13 @@ def figures(sums: Sums, whole: int, total: int) -> dict[str, Any]:
     none was answered; ``share`` is of all calls, None where there are none.
     """
     return {
-        **{name: _parts(getattr(sums, name), whole) for name in FIGURES[:6]},
+        **{name: parts_told(getattr(sums, name), whole) for name in FIGURES[:6]},
         "talk_seconds": round(sums.talk / whole / 1000, 1),
         "answer_seconds": round(sums.waiting / sums.answered / 1000, 1) if sums.answered else None,
         "share": round(sums.calls / total, 4) if total else None,
     }
 
 
-def _parts(number: int, whole: int) -> float | int:
+def parts_told(number: int, whole: int) -> float | int:
+    """A number of parts, ``whole`` of which are one."""
     return number if whole == 1 else round(number / whole, 2)

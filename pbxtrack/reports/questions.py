@@ -8,16 +8,20 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A report. ``by_model``: the calls are divided among visits, whose properties the dimensions are."""
+    """A report. ``by_model``: the calls are divided among visits, whose properties the dimensions are.
+
+    ``money``: its rows tell costs and deals, too.
+    """
 
     name: str
     dimensions: tuple[str, ...]
     by_model: bool
+    money: bool = False
 
 
-CHANNELS = Question("channels", ("channel",), by_model=True)
-CAMPAIGNS = Question("campaigns", ("source", "medium", "campaign"), by_model=True)
-KEYWORDS = Question("keywords", ("source", "campaign", "term"), by_model=True)
+CHANNELS = Question("channels", ("channel",), by_model=True, money=True)
+CAMPAIGNS = Question("campaigns", ("source", "medium", "campaign"), by_model=True, money=True)
+KEYWORDS = Question("keywords", ("source", "campaign", "term"), by_model=True, money=True)
 PAGES = Question("pages", ("page",), by_model=True)
 REGIONS = Question("regions", ("region",), by_model=False)
 OPERATORS = Question("operators", ("operator",), by_model=False)

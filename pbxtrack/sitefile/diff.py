@@ -23,6 +23,7 @@ _SITE_FIELDS = (
     "record",
     "whisper",
     "timezone",
+    "currency",
     "hold",
     "hold_guaranteed",
     "target_talk",

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from pbxtrack.sitefile.model import DEFAULT_TARGET_TALK, Channel, Pool, Site, duration_text, ranges
+from pbxtrack.sitefile.model import DEFAULT_CURRENCY, DEFAULT_TARGET_TALK, Channel, Pool, Site, duration_text, ranges
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _WIDTH = 100  # a list that is longer is written one value a line
@@ -30,6 +30,7 @@ def _site(site: Site) -> Iterator[str]:
         record=site.record,
         whisper=site.whisper or None,
         timezone=site.timezone,
+        currency=site.currency if site.currency != DEFAULT_CURRENCY else None,
         hold=site.hold,
         hold_guaranteed=site.hold_guaranteed,
         target_talk=site.target_talk if site.target_talk != DEFAULT_TARGET_TALK else None,

@@ -11,6 +11,7 @@ from pbxtrack.pool.model import NumberKind
 DEFAULT_HOLD = timedelta(minutes=30)
 DEFAULT_GUARANTEED = timedelta(minutes=3)
 DEFAULT_TARGET_TALK = timedelta(seconds=60)
+DEFAULT_CURRENCY = "RUB"
 MAX_RANGE = 100_000
 """How many numbers one range may hold: a longer one is a slip of the pen."""
 
@@ -39,7 +40,7 @@ class Channel:
 class Site:
     """A tracked business or website; pools and channels in the order in which they are tried.
 
-    A caller is unique again after ``unique_days``; None: never.
+    ``currency`` (ISO 4217) is that of costs and deals. A caller is unique again after ``unique_days``; None: never.
     """
 
     key: str
@@ -50,6 +51,7 @@ class Site:
     record: bool = False
     whisper: bool = False
     timezone: str = "UTC"
+    currency: str = DEFAULT_CURRENCY
     hold: timedelta = DEFAULT_HOLD
     hold_guaranteed: timedelta = DEFAULT_GUARANTEED
     target_talk: timedelta = DEFAULT_TARGET_TALK

@@ -10,6 +10,7 @@ from pbxtrack import toml_lines
 from pbxtrack.pool.policy import MAX_HOLD, MIN_GUARANTEED, MIN_HOLD
 from pbxtrack.sitefile import values
 from pbxtrack.sitefile.model import (
+    DEFAULT_CURRENCY,
     DEFAULT_GUARANTEED,
     DEFAULT_HOLD,
     DEFAULT_TARGET_TALK,
@@ -71,6 +72,7 @@ class Reader:
             record=table.flag("record"),
             whisper=table.flag("whisper"),
             timezone=table.text("timezone", values.timezone, 64, "UTC"),
+            currency=table.text("currency", values.currency, 3, DEFAULT_CURRENCY),
             hold=hold,
             hold_guaranteed=guaranteed,
             target_talk=_duration(table, "target_talk", DEFAULT_TARGET_TALK, timedelta(), timedelta(days=1)),

@@ -7,6 +7,8 @@ from datetime import timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from babel.numbers import is_currency
+
 from pbxtrack.numbers import InvalidNumber, Number, shorten
 from pbxtrack.sitefile.model import MAX_RANGE
 from pbxtrack.sitefile.wrong import Wrong
@@ -63,6 +65,13 @@ def timezone(text: str) -> str:
         ZoneInfo(text)
     except (KeyError, ValueError, OSError):
         raise Wrong("%(value)s is not a time zone; write one such as Europe/Moscow", value=_quote(text)) from None
+    return text
+
+
+def currency(text: str) -> str:
+    """A currency's code of ISO 4217."""
+    if not is_currency(text):
+        raise ValueError(f"{_quote(text)} is not a currency of ISO 4217; write one such as RUB")
     return text
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    FromClause,
     Select,
     String,
     and_,
@@ -312,3 +313,36 @@ def _divided(names: tuple[str, ...], midnights: int, but: Model | None = None) -
         .where(*_period)
     )
     return Prepared(statement.where(not_(_is_whole(but))) if but else statement, many=True)
+
+
+def whole_of(question: Question, model: Model, source: FromClause, sums: Sequence[ColumnElement[Any]]) -> Select[Any]:
+    """Sums by a question's dimensions of what is credited as a call is, one for each row of ``source``, with calls.
+
+    Of calls that are credited whole, and of what has no call.
+    """
+    dimensions = [_of_visit(name, _own) for name in question.dimensions]
+    joined = source.outerjoin(_own, _own.c.id == _own_id)
+    return select(*dimensions, *sums).select_from(joined).where(_is_whole(model)).group_by(*dimensions)
+
+
+def divided_of(
+    question: Question, but: Model, source: FromClause, columns: Sequence[ColumnElement[Any]]
+) -> Select[Any]:
+    """A row for each visit of what is credited as a call is: the columns, the dimensions, and for :func:`in_order`.
+
+    ``but`` those credited whole by that model.
+    """
+    dimensions = [_of_visit(name, _visit) for name in question.dimensions]
+    joined = source.outerjoin(_own, _own.c.id == _own_id).outerjoin(_visit, _credited)
+    visited = (
+        type_coerce(_visit.c.started_at, String).label("visited_at"),
+        _visit.c.id.label("visit_id"),
+        _visit.c.medium.label("brought_by"),
+    )
+    return select(*columns, *dimensions, *visited).select_from(joined).where(not_(_is_whole(but)))
+
+
+def in_order(visited: Sequence[Sequence[Any]]) -> tuple[list[Sequence[Any]], int | None]:
+    """Rows of :func:`divided_of` of one thing by their visits' beginning; which is the last that something brought."""
+    rows = sorted(visited, key=lambda row: (row[-3], row[-2]))
+    return rows, next((at for at in reversed(range(len(rows))) if rows[at][-1] != DIRECT), None)

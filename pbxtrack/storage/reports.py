@@ -16,9 +16,11 @@ from sqlalchemy import Connection, Select, Table, bindparam, func, select
 
 from pbxtrack.calls.models import Model
 from pbxtrack.reports.figures import Packed, Sums, figures, repack, unpack
+from pbxtrack.reports.money import Money, Row, money_figures
 from pbxtrack.reports.periods import EVER, NEVER, Parts, Span, Zone
 from pbxtrack.reports.questions import By, Question
 from pbxtrack.storage.credit import Found, answered
+from pbxtrack.storage.money import all_money, money_of
 from pbxtrack.storage.rollups import by_hour, known, parts_of_call, rollup
 from pbxtrack.storage.sites import live_sites
 from pbxtrack.storage.tables import rollup_hours, rollup_months
@@ -55,19 +57,43 @@ def answers(
 ) -> list[dict[str, Any]]:
     """Of each site a row for each value of the dimensions: those with most calls first, ``limit`` at most.
 
-    What nobody can tell is None. ``share`` is of all of the site's calls.
+    What nobody can tell is None. ``share`` is of all of the site's calls. Where the report tells money, ``channel`` is
+    that of a row which holds only costs that tell no more.
     """
     items = []
     whole = parts_of_call(question)
     for site in _sites(connection, period):
         found = _found(connection, question, model, site)
         total = sum(sums.calls for sums in found.values())
-        rows = sorted(found.items(), key=lambda row: (-row[1].calls, [value or "" for value in row[0]]))
-        items += [
-            {"site": site.key, **dict(zip(question.dimensions, values, strict=True)), **figures(sums, whole, total)}
-            for values, sums in rows[:limit]
-        ]
+        rows = _rows(connection, question, model, site, found)
+        for row, money in rows[:limit]:
+            sums = found.get(row.values, Sums()) if row.channel is None else Sums()
+            item = {"site": site.key, **dict(zip(question.dimensions, row.values, strict=True))}
+            item |= figures(sums, whole, total)
+            if question.money:
+                item |= {"channel": row.channel} if "channel" not in item else {}
+                item |= {"currency": site.currency, **money_figures(sums, whole, money)}
+            items.append(item)
     return items
+
+
+def _rows(
+    connection: Connection, question: Question, model: Model, site: _Site, found: Mapping[tuple[Any, ...], Sums]
+) -> list[tuple[Row, Money]]:
+    """A report's rows in their order, with their money: those that calls make, and those that only money does."""
+    money = {Row(values): Money() for values in found}
+    if question.money:
+        money = money_of(connection, question, model, site.id, site.span, site.zone, found)
+
+    def place(item: tuple[Row, Money]) -> tuple[int, int, list[str]]:
+        row, of_row = item
+        return (
+            -(found[row.values].calls if row.values in found and not row.channel else 0),
+            -(of_row.cost or 0),
+            row.order,
+        )
+
+    return sorted(money.items(), key=place)
 
 
 def hours_of_week(connection: Connection, period: Period) -> list[dict[str, Any]]:
@@ -118,18 +144,18 @@ def trend(connection: Connection, period: Period, by: By) -> list[dict[str, Any]
 def totals(connection: Connection, period: Period, *, compare: bool) -> list[dict[str, Any]]:
     """Of each site the figures of all of its calls. ``before``: those of as long a time before, to ``compare``."""
     earlier = _totals(connection, period.before()) if compare else {}
-    return [
-        {"site": key, **figures(sums, 1, sums.calls), "before": figures(past, 1, past.calls) if past else None}
-        for key, sums in _totals(connection, period).items()
-        for past in (earlier.get(key),)
-    ]
+    return [{"site": key, **told, "before": earlier.get(key)} for key, told in _totals(connection, period).items()]
 
 
-def _totals(connection: Connection, period: Period) -> dict[str, Sums]:
-    return {
-        site.key: _in_time(connection, site, (), lambda begins, zone: ()).get((), Sums())
-        for site in _sites(connection, period)
-    }
+def _totals(connection: Connection, period: Period) -> dict[str, dict[str, Any]]:
+    told = {}
+    for site in _sites(connection, period):
+        sums = _in_time(connection, site, (), lambda begins, zone: ()).get((), Sums())
+        money = all_money(connection, site.id, site.span, site.zone)
+        told[site.key] = {
+            **figures(sums, 1, sums.calls), "currency": site.currency, **money_figures(sums, 1, money)
+        }  # fmt: skip
+    return told
 
 
 def _by_clock(at: datetime, by: By, zone: Zone) -> str:
@@ -142,6 +168,7 @@ class _Site:
 
     id: int
     key: str
+    currency: str
     zone: Zone
     span: Span
     parts: Parts | None
@@ -156,7 +183,7 @@ def _sites(connection: Connection, period: Period) -> Iterator[_Site]:
     for row in live_sites(connection, period.keys):
         zone = Zone(row.timezone)
         days = None if period.raw else known(connection, row.id, row.timezone)
-        yield _Site(row.id, row.key, zone, span, days.parts(span, zone) if days else None)
+        yield _Site(row.id, row.key, row.currency, zone, span, days.parts(span, zone) if days else None)
 
 
 def _found(connection: Connection, question: Question, model: Model, site: _Site) -> Mapping[tuple[Any, ...], Sums]:

@@ -47,6 +47,7 @@ class LiveSite(NamedTuple):
     key: str
     name: str
     timezone: str
+    currency: str
 
 
 def line_directory(connection: Connection) -> dict[str, str]:
@@ -61,11 +62,8 @@ def time_zones(connection: Connection) -> dict[str, str]:
 
 def live_sites(connection: Connection, keys: Sequence[str] = ()) -> list[LiveSite]:
     """The sites that are not removed, by key; ``keys``: of these only."""
-    wanted = (
-        select(sites.c.id, sites.c.key, sites.c.name, sites.c.timezone)
-        .where(sites.c.removed_at.is_(None))
-        .order_by(sites.c.key)
-    )
+    columns = (sites.c.id, sites.c.key, sites.c.name, sites.c.timezone, sites.c.currency)
+    wanted = select(*columns).where(sites.c.removed_at.is_(None)).order_by(sites.c.key)
     if keys:
         wanted = wanted.where(sites.c.key.in_(list(keys)))
     return [LiveSite._make(row) for row in connection.execute(wanted)]
@@ -245,6 +243,7 @@ def _site(row: Row[Any], own_pools: Sequence[Pool], own_channels: Sequence[Chann
         record=row.record,
         whisper=row.whisper,
         timezone=row.timezone,
+        currency=row.currency,
         hold=timedelta(seconds=row.hold_seconds),
         hold_guaranteed=timedelta(seconds=row.guaranteed_seconds),
         target_talk=timedelta(seconds=row.target_seconds),
@@ -266,6 +265,7 @@ def _site_values(site: Site, position: int) -> dict[str, Any]:
         "record": site.record,
         "whisper": site.whisper,
         "timezone": site.timezone,
+        "currency": site.currency,
         "hold_seconds": int(site.hold.total_seconds()),
         "guaranteed_seconds": int(site.hold_guaranteed.total_seconds()),
         "target_seconds": int(site.target_talk.total_seconds()),

@@ -106,6 +106,7 @@ sites = Table(
     Column("record", Boolean, nullable=False),
     Column("whisper", Boolean, nullable=False),
     Column("timezone", String(64), nullable=False),
+    Column("currency", String(3), nullable=False, server_default="RUB"),  # ISO 4217
     Column("hold_seconds", Integer, nullable=False),
     Column("guaranteed_seconds", Integer, nullable=False),
     Column("target_seconds", Integer, nullable=False),
@@ -359,6 +360,70 @@ audit = Table(
     Column("before", JSON(none_as_null=True)),
     Column("after", JSON(none_as_null=True)),
     Index("ix_audit_call", "call_id", "id"),
+)
+
+# What advertising cost. Amounts are whole hundredths of the site's currency.
+costs = Table(
+    "costs",
+    metadata,
+    _id(),
+    Column("site_id", ForeignKey("sites.id"), nullable=False),
+    Column("first", Date, nullable=False),  # the days of the site's time zone, both included
+    Column("last", Date, nullable=False),
+    Column("channel", String(300), nullable=False),
+    Column("source", String(256), nullable=False),  # empty where nobody said
+    Column("medium", String(256), nullable=False),
+    Column("campaign", String(256), nullable=False),
+    Column("term", String(256), nullable=False),
+    Column("amount", _Big, nullable=False),
+    # Of the site's costs there is one of the same days and dimensions: their hash, since an index takes no long texts.
+    Column("key", String(64), nullable=False),
+    UniqueConstraint("site_id", "key"),
+    CheckConstraint("first <= last", name="days"),
+    CheckConstraint("amount >= 0", name="amount"),
+    Index("ix_costs_days", "site_id", "first", "last"),
+)
+
+# What contacts bought, or may buy.
+deals = Table(
+    "deals",
+    metadata,
+    _id(),
+    Column("site_id", ForeignKey("sites.id"), nullable=False),
+    Column("external_id", String(200)),  # in the company's CRM
+    Column("contact_id", ForeignKey("contacts.id")),
+    Column("call_id", String(200)),  # that it was entered on; without a contact the only tie
+    Column("name", String(200)),
+    Column("stage", String(100)),
+    Column("status", String(8), nullable=False),
+    Column("amount", _Big, nullable=False),
+    Column("opened_at", UtcTime, nullable=False),
+    Column("won_at", UtcTime),
+    Column("closed_at", UtcTime),
+    Column("at", UtcTime, nullable=False),  # when it is counted: when it was won, or closed; while open, opened
+    UniqueConstraint("site_id", "external_id"),
+    CheckConstraint("status IN ('open', 'won', 'lost')", name="status"),
+    CheckConstraint("(status = 'won') = (won_at IS NOT NULL)", name="won"),
+    CheckConstraint("(status = 'open') = (closed_at IS NULL)", name="closed"),
+    CheckConstraint("amount >= 0", name="amount"),
+    CheckConstraint("contact_id IS NOT NULL OR call_id IS NOT NULL", name="tie"),
+    Index("ix_deals_at", "site_id", "at", "id"),
+    Index("ix_deals_contact", "contact_id"),
+)
+
+# What people changed of costs and deals: the audit's twin, only ever added to as well.
+money_audit = Table(
+    "money_audit",
+    metadata,
+    _id(),
+    Column("site_id", ForeignKey("sites.id"), nullable=False),
+    Column("kind", String(4), nullable=False),  # cost or deal
+    Column("subject", _Big, nullable=False),  # its id, of one that is gone, too
+    Column("at", UtcTime, nullable=False),
+    Column("who", String(100), nullable=False),
+    Column("before", JSON(none_as_null=True)),  # what was changed, all of it where it is gone; none: it is new
+    Column("after", JSON(none_as_null=True)),  # none: it is gone
+    Index("ix_money_audit_subject", "kind", "subject", "id"),
 )
 
 # What a site's calls taught, each time that it was learned.

@@ -53,6 +53,7 @@ KINDS = _kinds(
     ("number-held", 409, "Visitors are shown a number that would go or move"),
     ("name-taken", 409, "The name is somebody else's"),
     ("last-owner", 409, "Nobody would be left who may do everything"),
+    ("conflict", 409, "What is there already is in the way"),
     ("lease-gone", 410, "The lease is gone; ask for a new one"),
     ("too-large", 413, "The request is too large"),
     ("unsupported-type", 415, "The Content-Type is not one of JSON"),

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 from playwright.sync_api import Browser, Page
 
 from pbxtrack.demo.run import WEBSITE_KEY
-from pbxtrack.demo.website import create_app
 from pbxtrack.lab import Lab
-from pbxtrack.lab.addresses import split
 from tests.asterisk.service import Pbxtrack
+from tests.asterisk.shop import shop
 from tests.browser.conftest import AGENT, ARTEFACTS, launched
 
 AD = "/?utm_source=yandex&utm_medium=cpc&utm_campaign=sofas&utm_term=oak+sofa&yclid=42"
@@ -31,22 +27,8 @@ def website(asterisk: Lab, service: Pbxtrack) -> Iterator[str]:
     site = asterisk.root / "demo.toml"
     site.write_text(text.replace("http://127.0.0.1:8000", address), "utf-8")
     service.command("apply", "--force", str(site))
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-
-    async def begin() -> web.AppRunner:
-        runner = web.AppRunner(create_app(service.url, WEBSITE_KEY), access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, *split(asterisk.addresses.website)).start()
-        return runner
-
-    runner = asyncio.run_coroutine_threadsafe(begin(), loop).result(10)
-    yield address
-    asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+    with shop(asterisk, service.url, WEBSITE_KEY) as website:
+        yield website
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import pytest
 
 from pbxtrack.calls.models import Model
 from pbxtrack.pool.model import LeaseRequest
+from pbxtrack.reports.money import MONEY_FIGURES
 from pbxtrack.reports.questions import CHANNELS
 from pbxtrack.storage.annotations import annotate_call
 from pbxtrack.storage.database import Database
@@ -70,16 +71,17 @@ async def test_the_api_counts_what_matters(database: Database, number: str) -> N
     put_call(database, 1, dialled=number, talk=70)
     put_call(database, 2, caller="+79160000001")
     manager = a_token(database)
+    no_money = {"currency": "RUB", **dict.fromkeys(MONEY_FIGURES)}
     async with running(database) as client:
         items = (await (await client.get(REPORT, headers=manager)).json())["items"]
         assert items == [
             {
                 "site": "demo", "channel": "Organic search", "calls": 2, "answered": 2, "unique": 1, "target": 2,
-                "missed": 0, "unsettled": 0, "talk_seconds": 140, "answer_seconds": 5, "share": 0.6667,
+                "missed": 0, "unsettled": 0, "talk_seconds": 140, "answer_seconds": 5, "share": 0.6667, **no_money,
             },
             {
                 "site": "demo", "channel": "Billboard", "calls": 1, "answered": 0, "unique": 1, "target": 0,
-                "missed": 1, "unsettled": 1, "talk_seconds": 0, "answer_seconds": None, "share": 0.3333,
+                "missed": 1, "unsettled": 1, "talk_seconds": 0, "answer_seconds": None, "share": 0.3333, **no_money,
             },
         ]  # fmt: skip
         parted = (await (await client.get(REPORT, params={"model": "position"}, headers=manager)).json())["items"]

@@ -10,7 +10,7 @@ import pytest
 from pbxtrack.api.app import ROUTES
 from pbxtrack.api.openapi import describe
 from pbxtrack.api.page import render
-from pbxtrack.api.schemas import CallQuery
+from pbxtrack.api.schemas.calls import CallQuery
 from pbxtrack.web.problems import KINDS
 
 

@@ -55,6 +55,7 @@ def sites(draw: st.DrawFn) -> list[Site]:
                 record=draw(st.booleans()),
                 whisper=draw(st.booleans()),
                 timezone=draw(st.sampled_from(["UTC", "Europe/Moscow"])),
+                currency=draw(st.sampled_from(["RUB", "EUR"])),
                 hold=hold,
                 hold_guaranteed=min(hold, draw(spans)),
                 target_talk=draw(st.integers(0, 86_400).map(lambda seconds: timedelta(seconds=seconds))),

@@ -22,6 +22,7 @@ from pbxtrack.demo.data.conversations import Exchange
 from pbxtrack.demo.data.copies import Copy, Originals, Template
 from pbxtrack.demo.data.hindsight import Hindsight, learned
 from pbxtrack.demo.data.lines import LinesOf
+from pbxtrack.demo.data.money import deal_rows, spend
 from pbxtrack.demo.data.notes import Writers
 from pbxtrack.demo.data.people import Phones
 from pbxtrack.demo.data.plan import COMPANIES, NODE, Company
@@ -271,6 +272,7 @@ class _Story:
         audit: list[Row] = []
         self._add(tables.calls, rows.calls(made, stands, contacts, audit))
         self._add(tables.audit, audit)
+        self._add(tables.deals, deal_rows(year, contacts, self._wanted.until, self._wanted.seed))
         self._begins += [microseconds(one.record.call.started_at) for one in made]
         if self._wanted.facts:
             self._add(tables.call_facts, fact_rows(made))
@@ -333,6 +335,7 @@ class _Story:
         """What is known at the end of the year: what the calls taught, and since when the numbers are free."""
         for year, found in zip(self._years, self._curves, strict=True):
             curves.keep(connection, year.site.id, found, self._wanted.until)
+            spend(connection, year, self._wanted.copies, self._wanted.until, self._wanted.seed)
         originals = self._originals()
         makers = [Copy(originals, index) for index in range(self._wanted.copies)]
         rows = []
@@ -356,4 +359,4 @@ class _Story:
 
 def _ids_of(table: Table) -> Sequence[str]:
     """The columns that the database fills."""
-    return ("id",) if table in (tables.call_facts, tables.audit) else ()
+    return ("id",) if table in (tables.call_facts, tables.audit, tables.deals) else ()

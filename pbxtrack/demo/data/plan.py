@@ -33,7 +33,7 @@ class Source:
 
     ``share``: of visits, in any unit; ``calls``: how many times as readily its visitors call as others do. It is there
     from the part of the year ``begins`` until ``ends``; from ``fails`` on its visitors come, but hardly ever call.
-    ``click_id``: the name of the parameter that the advertising system adds.
+    ``click_id``: the name of the parameter that the advertising system adds; ``cost``: of a visit, in hundredths.
     """
 
     share: float
@@ -43,6 +43,7 @@ class Source:
     contents: Sequence[str] = ()
     referrer: str = ""
     click_id: str = ""
+    cost: int = 0
     begins: float = 0.0
     ends: float = 1.0
     fails: float = 1.0
@@ -56,12 +57,17 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """An advertising channel with a number of its own. ``share``: of the calls to such numbers, while it is out."""
+    """An advertising channel with a number of its own.
+
+    ``share``: of the calls to such numbers, while it is out; ``cost``: of a month, for each call that the company has
+    in the year, in hundredths.
+    """
 
     channel: str
     share: float
     begins: float = 0.0
     ends: float = 1.0
+    cost: int = 0
 
     def weight(self, part: float) -> float:
         return self.share if self.begins <= part < self.ends else 0.0
@@ -74,7 +80,7 @@ class Company:
     ``pools``: by name, the digits that its numbers begin with and its share of the numbers. ``regions``: visitors' and
     their share. ``hours``: when somebody answers; ``weekend``: how much of a working day's traffic a day off has.
     ``queue``: calls wait for one operator after another; else two ring at once. ``sale``: how many times as much goes
-    on at the end of November.
+    on at the end of November. ``goods``: what people buy, and what it costs about, in hundredths.
     """
 
     site: Site
@@ -88,6 +94,7 @@ class Company:
     operators: Sequence[str]
     hours: tuple[int, int]
     weekend: float
+    goods: Sequence[tuple[str, int]]
     queue: bool = False
     sale: float = 1.0
 
@@ -146,22 +153,22 @@ SHOP = Company(
     sources=(
         Source(
             0.17, 1.5, _ad("yandex", "cpc", "brand"), ("сосна и дуб", "сосна и дуб мебель"), ("1001", "1002"),
-            click_id="yclid",
+            click_id="yclid", cost=19_00,
         ),
         Source(
             0.16, 1.0, _ad("yandex", "cpc", "sofas-msk"),
             ("купить диван", "диван недорого", "угловой диван москва", "диван-кровать"), ("2001", "2002", "2003"),
-            click_id="yclid",
+            click_id="yclid", cost=74_50,
         ),
         Source(
             0.10, 0.9, _ad("yandex", "cpc", "kitchens"), ("кухня на заказ", "кухни из массива"), ("2101", "2102"),
-            click_id="yclid", begins=0.3, fails=0.72,
+            click_id="yclid", cost=68_00, begins=0.3, fails=0.72,
         ),
         Source(0.08, 1.1, _ad("google", "cpc", "search-tables"), ("дубовый стол", "обеденный стол"), ("a1", "a2"),
-               click_id="gclid", ends=0.55),
-        Source(0.06, 0.7, _ad("google", "cpc", "pmax-autumn"), (), ("pmax",), click_id="gclid", begins=0.6),
-        Source(0.09, 0.35, _ad("vk", "cpc", "retargeting"), (), ("video", "carousel")),
-        Source(0.05, 0.8, _ad("vk", "cpc", "new-flats"), (), ("post",), begins=0.45, ends=0.8),
+               click_id="gclid", cost=52_30, ends=0.55),
+        Source(0.06, 0.7, _ad("google", "cpc", "pmax-autumn"), (), ("pmax",), click_id="gclid", cost=31_00, begins=0.6),
+        Source(0.09, 0.35, _ad("vk", "cpc", "retargeting"), (), ("video", "carousel"), cost=14_20),
+        Source(0.05, 0.8, _ad("vk", "cpc", "new-flats"), (), ("post",), cost=22_00, begins=0.45, ends=0.8),
         Source(0.14, 0.9, referrer="https://yandex.ru/"),
         Source(0.08, 0.8, referrer="https://www.google.com/"),
         Source(0.04, 0.6, _ad("newsletter", "email", "monthly"), (), ("header", "footer")),
@@ -172,16 +179,17 @@ SHOP = Company(
         Source(0.01, 1.4, referrer="https://www.perplexity.ai/", begins=0.4),
     ),
     printed=(
-        Printed("Billboard M4", 0.3, 0.1, 0.75),
-        Printed("Avito", 0.45),
-        Printed("Catalogue, print", 0.15),
-        Printed("Radio, spring", 0.35, 0.3, 0.5),
+        Printed("Billboard M4", 0.3, 0.1, 0.75, cost=9_00),
+        Printed("Avito", 0.45, cost=3_50),
+        Printed("Catalogue, print", 0.15, cost=1_20),
+        Printed("Radio, spring", 0.35, 0.3, 0.5, cost=14_00),
     ),
     regions=(("495", 0.52), ("499", 0.08), ("812", 0.18), ("343", 0.03), ("", 0.19)),
     pages=("/", "/sofas", "/sofas/oslo", "/tables", "/tables/oak", "/kitchens", "/delivery", "/contacts", "/sale"),
     operators=("PJSIP/101", "PJSIP/102", "PJSIP/103", "PJSIP/104", "PJSIP/105"),
     hours=(9, 21),
     weekend=0.8,
+    goods=(("Диван", 62_000_00), ("Дубовый стол", 38_000_00), ("Кухня на заказ", 145_000_00), ("Кресло", 21_000_00)),
     sale=1.7,
 )  # fmt: skip
 
@@ -212,24 +220,25 @@ CLINIC = Company(
     static="+73420",
     sources=(
         Source(0.24, 1.4, _ad("yandex", "cpc", "dentist"), ("стоматология рядом", "лечение зубов", "зубной врач"),
-               ("301", "302"), click_id="yclid"),
+               ("301", "302"), click_id="yclid", cost=83_00),
         Source(0.12, 0.9, _ad("yandex", "cpc", "implants"), ("имплантация зубов цена",), ("311",), click_id="yclid",
-               begins=0.2, fails=0.6, ends=0.9),
+               cost=164_00, begins=0.2, fails=0.6, ends=0.9),
         Source(0.07, 1.0, _ad("google", "cpc", "dentist"), ("dentist near me", "стоматолог"), ("g1",),
-               click_id="gclid"),
-        Source(0.08, 0.5, _ad("vk", "cpc", "whitening"), (), ("story", "post"), begins=0.5),
+               click_id="gclid", cost=77_00),
+        Source(0.08, 0.5, _ad("vk", "cpc", "whitening"), (), ("story", "post"), cost=24_00, begins=0.5),
         Source(0.20, 1.1, referrer="https://yandex.ru/"),
         Source(0.07, 0.9, referrer="https://www.google.com/"),
         Source(0.16, 1.4),
         Source(0.04, 0.7, referrer="https://doctors.example/yekaterinburg"),
         Source(0.02, 1.5, referrer="https://chatgpt.com/", begins=0.3),
     ),
-    printed=(Printed("Leaflets", 0.35, 0.15, 0.85), Printed("Maps listing", 0.65)),
+    printed=(Printed("Leaflets", 0.35, 0.15, 0.85, cost=4_00), Printed("Maps listing", 0.65, cost=2_50)),
     regions=(("343", 0.78), ("351", 0.07), ("495", 0.03), ("", 0.12)),
     pages=("/", "/prices", "/doctors", "/implants", "/whitening", "/children", "/contacts"),
     operators=("PJSIP/201", "PJSIP/202", "PJSIP/203", "PJSIP/204"),
     hours=(8, 20),
     weekend=0.45,
+    goods=(("Лечение", 7_400_00), ("Имплантация", 58_000_00), ("Отбеливание", 16_500_00), ("Осмотр", 2_200_00)),
     queue=True,
 )  # fmt: skip
 

@@ -174,6 +174,6 @@ def contact_rows(made: Sequence[Made], contacts: Mapping[str, int], site_id: int
 
 ORDER = (
     tables.contacts, tables.visits, tables.leases, tables.visitors, tables.visit_events, tables.calls,
-    tables.call_facts, tables.audit,
+    tables.call_facts, tables.audit, tables.deals,
 )  # fmt: skip
 """The tables that grow with the year, so that a row follows those that it refers to."""

@@ -1,0 +1,1 @@
+"""What advertising cost, and what contacts bought: amounts, days, rules. Pure."""

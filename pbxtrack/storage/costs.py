@@ -1,0 +1,265 @@
+"""What advertising cost: written in one piece or not at all, so that the same told twice is there once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, select, tuple_, update
+
+from pbxtrack.access import Access
+from pbxtrack.errors import PbxtrackError
+from pbxtrack.money.amounts import told
+from pbxtrack.money.costs import DETAILS, Cost, checked
+from pbxtrack.storage.gathered import Gathered
+from pbxtrack.storage.money_audit import Change, Kind, history, note
+from pbxtrack.storage.pages import InvalidCursor, cursor_of, read_cursor
+from pbxtrack.storage.prepared import Among
+from pbxtrack.storage.tables import costs, sites
+
+MAX_PAGE = 1_000
+
+_NAMES = ("first", "last", "channel", *DETAILS)
+_WRITTEN = ("site_id", *_NAMES, "amount", "key")
+_AT_ONCE = 5_000
+_insert = Gathered(costs.insert().values({name: bindparam(name) for name in _WRITTEN}).inline())
+_set_amount = Gathered(update(costs).where(costs.c.id == bindparam("row_id")).values(amount=bindparam("to")))
+_of_keys = select(costs).where(costs.c.site_id == bindparam("site"), Among(costs.c.key, "keys"))
+_forget = delete(costs).where(Among(costs.c.id, "ids"))
+_told = select(costs, sites.c.key.label("site"), sites.c.currency).join_from(costs, sites)
+
+
+class CostConflict(PbxtrackError):
+    """Costs that cannot be so beside those that are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """Whatever is there of these days, both included, goes; of the ``channel`` alone, where one is given."""
+
+    first: date
+    last: date
+    channel: str | None = None
+
+
+@dataclass(slots=True)
+class CostPlan:
+    """What writing costs changes: ``changed`` have another amount than before, ``gone`` are replaced by none."""
+
+    new: list[Cost] = field(default_factory=list)
+    changed: list[tuple[Row[Any], Cost]] = field(default_factory=list)
+    gone: list[Row[Any]] = field(default_factory=list)
+    same: int = 0
+
+    def counts(self) -> dict[str, int]:
+        """How many are added, changed, removed, and stay as they are."""
+        changed, removed = len(self.changed), len(self.gone)
+        return {"added": len(self.new), "changed": changed, "removed": removed, "unchanged": self.same}
+
+
+@dataclass(frozen=True, slots=True)
+class CostFilter:
+    """Which costs: of days from ``since`` on and before ``until``, some of them at least; sites are keys."""
+
+    since: date | None = None
+    until: date | None = None
+    sites: Sequence[str] = ()
+    channels: Sequence[str] = ()
+
+
+def lock_site(connection: Connection, site_id: int) -> None:
+    """Let nobody else write the site's costs and deals until this transaction ends. Leasing is not held up."""
+    connection.execute(select(sites.c.id).where(sites.c.id == site_id).with_for_update(key_share=True))
+
+
+def plan_costs(
+    connection: Connection, site_id: int, wanted: Sequence[Cost], replaced: Replaced | None = None
+) -> CostPlan:
+    """What :func:`write_costs` would change. No two of ``wanted`` are of the same days and dimensions.
+
+    Raises CostConflict where ``replaced`` cuts a cost that is there, or one that is wanted lies outside of it.
+    """
+    plan = CostPlan()
+    gone = _within(connection, site_id, replaced, wanted) if replaced else {}
+    by_key = {cost.key: cost for cost in wanted}
+    keys = list(by_key)
+    for start in range(0, len(keys), _AT_ONCE):
+        for row in connection.execute(_of_keys, {"site": site_id, "keys": keys[start : start + _AT_ONCE]}):
+            gone.pop(row.id, None)
+            cost = by_key.pop(row.key)
+            if row.amount == cost.amount:
+                plan.same += 1
+            else:
+                plan.changed.append((row, cost))
+    plan.new = list(by_key.values())
+    plan.gone = list(gone.values())
+    return plan
+
+
+def write_costs(
+    connection: Connection,
+    site_id: int,
+    wanted: Sequence[Cost],
+    who: str,
+    now: datetime,
+    replaced: Replaced | None = None,
+) -> tuple[CostPlan, list[int]]:
+    """Write costs of a site: each takes the place of the one of the same days and dimensions. Raises CostConflict.
+
+    What was changed, and the ids of the costs in their order.
+    """
+    lock_site(connection, site_id)
+    plan = plan_costs(connection, site_id, wanted, replaced)
+    _insert.run(
+        connection,
+        [{"site_id": site_id, **_values(cost), "amount": cost.amount, "key": cost.key} for cost in plan.new],
+    )
+    _set_amount.run(connection, [{"row_id": row.id, "to": cost.amount} for row, cost in plan.changed])
+    for start in range(0, len(plan.gone), _AT_ONCE):
+        connection.execute(_forget, {"ids": [row.id for row in plan.gone[start : start + _AT_ONCE]]})
+    ids = _ids(connection, site_id, wanted)
+    changes = [Change(ids[cost.key], None, _document(cost)) for cost in plan.new]
+    changes += [
+        Change(row.id, {"amount": told(row.amount)}, {"amount": told(cost.amount)}) for row, cost in plan.changed
+    ]
+    changes += [Change(row.id, _document(_cost(row)), None) for row in plan.gone]
+    note(connection, site_id, Kind.COST, who, now, changes)
+    return plan, [ids[cost.key] for cost in wanted]
+
+
+def costs_page(
+    connection: Connection, which: CostFilter, cursor: str | None = None, limit: int = 50
+) -> tuple[list[dict[str, Any]], str | None]:
+    """A page of costs, those that begin latest first, and the cursor of the next page. Raises InvalidCursor."""
+    limit = max(1, min(limit, MAX_PAGE))
+    statement = _told.order_by(costs.c.first.desc(), costs.c.id.desc()).limit(limit + 1)
+    if which.since is not None:
+        statement = statement.where(costs.c.last >= which.since)
+    if which.until is not None:
+        statement = statement.where(costs.c.first < which.until)
+    if which.sites:
+        statement = statement.where(sites.c.key.in_(list(which.sites)))
+    if which.channels:
+        statement = statement.where(costs.c.channel.in_(list(which.channels)))
+    if cursor is not None:
+        begins, row_id = read_cursor(cursor)
+        try:
+            statement = statement.where(tuple_(costs.c.first, costs.c.id) < (date.fromisoformat(begins), row_id))
+        except ValueError:
+            raise InvalidCursor("the cursor is not one of ours; begin again without it") from None
+    rows = connection.execute(statement).all()
+    following = cursor_of(rows[limit - 1].first.isoformat(), rows[limit - 1].id) if len(rows) > limit else None
+    return [_item(row) for row in rows[:limit]], following
+
+
+def costs_told(connection: Connection, ids: Sequence[int]) -> list[dict[str, Any]]:
+    """These costs, in this order; those that are gone are left out."""
+    rows = {row.id: row for row in connection.execute(_told.where(Among(costs.c.id, "ids")), {"ids": list(ids)})}
+    return [_item(rows[row_id]) for row_id in ids if row_id in rows]
+
+
+def cost_detail(connection: Connection, cost_id: int, access: Access) -> dict[str, Any] | None:
+    """A cost, with what was changed of it; None if there is none that whoever asks may see."""
+    found = costs_told(connection, [cost_id])
+    if not found or not access.sees(found[0]["site"]):
+        return None
+    return {**found[0], "history": history(connection, Kind.COST, cost_id)}
+
+
+def change_cost(
+    connection: Connection, cost_id: int, changes: Mapping[str, Any], access: Access, now: datetime
+) -> dict[str, Any] | None:
+    """Change a cost's fields; the cost as it is then, None if there is none that whoever asks may see.
+
+    Raises CostConflict where there is another of the same days and dimensions; ValueError where there is no such cost.
+    """
+    row = _locked(connection, cost_id, access)
+    if row is None:
+        return None
+    before = _cost(row)
+    after = checked(replace(before, **changes))
+    twin = select(costs.c.id).where(costs.c.site_id == row.site_id, costs.c.key == after.key, costs.c.id != cost_id)
+    if (other := connection.scalar(twin)) is not None:
+        raise CostConflict(f"the cost {other} is of the same days, channel and campaign")
+    if change := Change.between(cost_id, _document(before), _document(after)):
+        values = {**_values(after), "amount": after.amount, "key": after.key}
+        connection.execute(update(costs).where(costs.c.id == cost_id).values(values))
+        note(connection, row.site_id, Kind.COST, access.name, now, [change])
+    return cost_detail(connection, cost_id, access)
+
+
+def remove_cost(connection: Connection, cost_id: int, access: Access, now: datetime) -> bool:
+    """Remove a cost; whether there was one that whoever asks may see."""
+    row = _locked(connection, cost_id, access)
+    if row is None:
+        return False
+    connection.execute(_forget, {"ids": [cost_id]})
+    note(connection, row.site_id, Kind.COST, access.name, now, [Change(cost_id, _document(_cost(row)), None)])
+    return True
+
+
+def _locked(connection: Connection, cost_id: int, access: Access) -> Row[Any] | None:
+    """The cost's row, with its site locked, so that nobody else writes it meanwhile."""
+    site = connection.execute(
+        select(sites.c.id, sites.c.key).join_from(costs, sites).where(costs.c.id == cost_id)
+    ).one_or_none()
+    if site is None or not access.sees(site.key):
+        return None
+    lock_site(connection, site.id)
+    return connection.execute(select(costs).where(costs.c.id == cost_id)).one_or_none()
+
+
+def _within(connection: Connection, site_id: int, replaced: Replaced, wanted: Sequence[Cost]) -> dict[int, Row[Any]]:
+    """The costs that are there of what is replaced, by id."""
+    days = f"{replaced.first} to {replaced.last}"
+    for cost in wanted:
+        if cost.first < replaced.first or cost.last > replaced.last:
+            raise CostConflict(f"a cost of {cost.first} to {cost.last} lies outside of what is replaced, {days}")
+        if replaced.channel not in (None, cost.channel):
+            raise CostConflict(f"a cost is of {cost.channel}, and what is replaced of {replaced.channel}")
+    touched = select(costs).where(
+        costs.c.site_id == site_id, costs.c.first <= replaced.last, costs.c.last >= replaced.first
+    )
+    if replaced.channel is not None:
+        touched = touched.where(costs.c.channel == replaced.channel)
+    found = {row.id: row for row in connection.execute(touched)}
+    for row in found.values():
+        if row.first < replaced.first or row.last > replaced.last:
+            raise CostConflict(
+                f"the cost {row.id}, of {row.first} to {row.last}, lies only in part in what is replaced, {days}"
+            )
+    return found
+
+
+def _ids(connection: Connection, site_id: int, wanted: Sequence[Cost]) -> dict[str, int]:
+    keys = [cost.key for cost in wanted]
+    found: dict[str, int] = {}
+    for start in range(0, len(keys), _AT_ONCE):
+        rows = connection.execute(_of_keys, {"site": site_id, "keys": keys[start : start + _AT_ONCE]})
+        found |= {row.key: row.id for row in rows}
+    return found
+
+
+def _cost(row: Row[Any]) -> Cost:
+    return Cost(amount=row.amount, **{name: getattr(row, name) for name in _NAMES})
+
+
+def _values(cost: Cost) -> dict[str, Any]:
+    return {name: getattr(cost, name) for name in _NAMES}
+
+
+def _document(cost: Cost) -> dict[str, Any]:
+    """The cost as it stands in answers and in the audit."""
+    return {
+        "first": cost.first.isoformat(),
+        "last": cost.last.isoformat(),
+        "channel": cost.channel,
+        **{name: getattr(cost, name) or None for name in DETAILS},
+        "amount": told(cost.amount),
+    }
+
+
+def _item(row: Row[Any]) -> dict[str, Any]:
+    return {"id": row.id, "site": row.site, **_document(_cost(row)), "currency": row.currency}

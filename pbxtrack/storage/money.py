@@ -1,0 +1,132 @@
+"""What a report tells of costs and deals. They are few beside calls, so that they are read as they are."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from functools import cache
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, Date, bindparam, case, cast, func, or_, select
+
+from pbxtrack.calls.models import WHOLE, Model, credit
+from pbxtrack.money.costs import Cost
+from pbxtrack.reports.money import CostOf, Deals, Money, Row, Values, begun, placed, together
+from pbxtrack.reports.periods import Span, Zone
+from pbxtrack.reports.questions import Question
+from pbxtrack.storage.credit import divided_of, in_order, whole_of
+from pbxtrack.storage.deal_views import credited_call
+from pbxtrack.storage.prepared import Prepared
+from pbxtrack.storage.tables import UtcTime, calls, channels, contacts, costs, deals
+
+_first, _end = (bindparam(name, type_=Date) for name in ("first", "end"))
+_of = [costs.c[name] for name in CostOf._fields]
+_of_site = costs.c.site_id == bindparam("site")
+_whole_costs = Prepared(
+    select(*_of, cast(func.sum(costs.c.amount), BigInteger).label("amount"))
+    .where(_of_site, costs.c.first >= _first, costs.c.last < _end)
+    .group_by(*_of),
+    many=True,
+)
+_cut_costs = Prepared(
+    select(costs.c.first, costs.c.last, *_of, costs.c.amount).where(
+        _of_site, costs.c.last >= _first, costs.c.first < _end, or_(costs.c.first < _first, costs.c.last >= _end)
+    ),
+    many=True,
+)
+_matches = select(channels.c.name, channels.c.match).where(
+    channels.c.site_id == bindparam("site"), channels.c.removed_at.is_(None)
+)
+_counted = (
+    deals.c.site_id == bindparam("site"),
+    deals.c.at >= bindparam("since", type_=UtcTime),
+    deals.c.at < bindparam("until", type_=UtcTime),
+)
+_won = case((deals.c.status == "won", 1), else_=0)
+_revenue = case((deals.c.status == "won", deals.c.amount), else_=0)
+_deal = (
+    select(deals.c.id, _won.label("won"), _revenue.label("revenue"), credited_call.label("call_id"))
+    .outerjoin_from(deals, contacts, contacts.c.id == deals.c.contact_id)
+    .where(*_counted)
+    .subquery("deal")
+)
+_as_calls = _deal.outerjoin(calls, calls.c.id == _deal.c.call_id)
+_all_deals = select(
+    func.count(), func.coalesce(func.sum(_won), 0), cast(func.coalesce(func.sum(_revenue), 0), BigInteger)
+).where(*_counted)
+
+
+def money_of(
+    connection: Connection,
+    question: Question,
+    model: Model,
+    site_id: int,
+    span: Span,
+    zone: Zone,
+    rows: Collection[Values],
+) -> dict[Row, Money]:
+    """The money of each row of a report: of ``rows``, which calls make, and of those that only money does."""
+    brought = _deals(connection, question, model, site_id, span)
+    spent = _costs(connection, site_id, span, zone)
+    matches = {row.name: row.match for row in connection.execute(_matches, {"site": site_id})}
+    return together(rows, placed(spent, question, {*rows, *brought}, matches), brought, WHOLE)
+
+
+def all_money(connection: Connection, site_id: int, span: Span, zone: Zone) -> Money:
+    """The money of a site's whole period; deals are not divided."""
+    spent = _costs(connection, site_id, span, zone)
+    count, won, revenue = connection.execute(_all_deals, {"site": site_id, **span._asdict()}).one()
+    deals_told = (count, int(won), int(revenue)) if count else (None, None, None)
+    return Money(sum(spent.values()) if spent else None, *deals_told)
+
+
+def _costs(connection: Connection, site_id: int, span: Span, zone: Zone) -> dict[CostOf, int]:
+    """What the days of a period cost, by what they are of."""
+    first, end = begun(span, zone)
+    asked = {"site": site_id, "first": first, "end": end}
+    found: defaultdict[CostOf, int] = defaultdict(int)
+    for *of, amount in _whole_costs.all(connection, asked):
+        found[CostOf(*of)] += int(amount)
+    for since, until, *of, amount in _cut_costs.all(connection, asked):
+        found[CostOf(*of)] += Cost(since, until, of[0], amount).part(first, end)
+    return found
+
+
+def _deals(
+    connection: Connection, question: Question, model: Model, site_id: int, span: Span
+) -> Mapping[Values, Deals]:
+    """Deals by the values of a report's dimensions, divided as the calls are that they are credited as."""
+    asked = {"site": site_id, **span._asdict()}
+    found: defaultdict[Values, list[int]] = defaultdict(lambda: [0, 0, 0])
+
+    def add(values: Any, amounts: Any, parts: int) -> None:
+        sums = found[tuple(values)]
+        for at, amount in enumerate(amounts):
+            sums[at] += int(amount) * parts
+
+    width = len(question.dimensions)
+    for row in _whole_deals(question, model).all(connection, asked):
+        add(row[:width], row[width:], WHOLE)
+    if model is not Model.LAST:
+        by_deal: defaultdict[int, list[Any]] = defaultdict(list)
+        for row in _divided_deals(question, model).all(connection, asked):
+            by_deal[row[0]].append(row)
+        for visited in by_deal.values():
+            ordered, brought = in_order(visited)
+            for place, parts in credit(len(ordered), brought, model):
+                _, won, revenue, *rest = ordered[place]
+                add(rest[:width], (1, won, revenue), parts)
+    return {values: Deals(*sums) for values, sums in found.items()}
+
+
+@cache
+def _whole_deals(question: Question, model: Model) -> Prepared:
+    sums = [func.count(_deal.c.id).label("deals")]
+    sums += [cast(func.sum(_deal.c[name]), BigInteger).label(name) for name in ("won", "revenue")]
+    return Prepared(whole_of(question, model, _as_calls, sums), many=True)
+
+
+@cache
+def _divided_deals(question: Question, but: Model) -> Prepared:
+    columns = [_deal.c.id.label("deal_id"), _deal.c.won, _deal.c.revenue]
+    return Prepared(divided_of(question, but, _as_calls, columns), many=True)
