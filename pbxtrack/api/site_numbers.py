@@ -8,9 +8,9 @@ from aiohttp import web
 
 from pbxtrack.access import Right
 from pbxtrack.api.routing import Answer, Audience, Route, answer
+from pbxtrack.api.schemas.sites import ForceQuery, NumberMove, NumberOfSite, NumbersBody, NumbersOfSite, NumbersQuery
 from pbxtrack.api.services import SERVICES
 from pbxtrack.api.site_changes import change, site_of
-from pbxtrack.api.site_schemas import ForceQuery, NumberMove, NumberOfSite, NumbersBody, NumbersOfSite, NumbersQuery
 from pbxtrack.api.sites import SITE
 from pbxtrack.numbers import InvalidNumber, Number
 from pbxtrack.pool.model import NumberKind

@@ -10,8 +10,7 @@ from pydantic import BaseModel
 
 from pbxtrack.access import Right
 from pbxtrack.api.routing import Answer, Audience, Route, answer
-from pbxtrack.api.site_changes import change, site_of
-from pbxtrack.api.site_schemas import (
+from pbxtrack.api.schemas.sites import (
     ChannelBody,
     ChannelChanges,
     ChannelOfSite,
@@ -22,6 +21,7 @@ from pbxtrack.api.site_schemas import (
     PoolChanges,
     PoolsPage,
 )
+from pbxtrack.api.site_changes import change, site_of
 from pbxtrack.api.sites import SITE
 from pbxtrack.sitefile.data import Data, data_of, folded
 from pbxtrack.sitefile.edit import Kind, moved_part, with_part, without_part

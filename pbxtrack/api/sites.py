@@ -9,9 +9,9 @@ from aiohttp import web
 from pbxtrack.access import Right
 from pbxtrack.api.managers import ACCESS
 from pbxtrack.api.routing import Answer, Audience, Route, answer
+from pbxtrack.api.schemas.sites import ForceQuery, SiteAnswer, SiteBody, SiteChanges, SitesPage
 from pbxtrack.api.services import SERVICES
 from pbxtrack.api.site_changes import carry_out, change, site_of
-from pbxtrack.api.site_schemas import ForceQuery, SiteAnswer, SiteBody, SiteChanges, SitesPage
 from pbxtrack.sitefile.data import data_of
 from pbxtrack.sitefile.edit import with_values
 from pbxtrack.sitefile.model import Site
