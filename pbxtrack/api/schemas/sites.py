@@ -55,6 +55,7 @@ class SiteChanges(BaseModel):
     record: StrictBool | None = None
     whisper: StrictBool | None = None
     timezone: Text | None = None
+    currency: Annotated[Text | None, Field(description="Of costs and deals, ISO 4217.")] = None
     hold: Duration | None = None
     hold_guaranteed: Duration | None = None
     target_talk: Duration | None = None
@@ -83,6 +84,7 @@ class SiteAnswer(BaseModel):
     record: bool
     whisper: bool
     timezone: str
+    currency: str
     hold: str
     hold_guaranteed: str
     target_talk: str
