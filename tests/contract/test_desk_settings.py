@@ -239,10 +239,10 @@ async def test_a_site_is_made_and_removed(shop: Database) -> None:
     async with desk(shop) as reader:
         reader.log_in(shop)
         given = {"name": "New", "key": "new", "line": "PJSIP/new", "timezone": "Europe/Moscow"}
-        taken = await reader.send("/sites/new", 422, **{**given, "numbers": "+74951230200"})
+        taken = await reader.send("/new-site", 422, **{**given, "numbers": "+74951230200"})
         assert "is in use at the site other already" in taken
-        assert "already" in await reader.send("/sites/new", 422, **{**given, "key": "demo"})
-        made = await reader.send("/sites/new", 303, **given, numbers="+74951230300..+74951230301")
+        assert "already" in await reader.send("/new-site", 422, **{**given, "key": "demo"})
+        made = await reader.send("/new-site", 303, **given, numbers="+74951230300..+74951230301")
         assert made == "/sites/new/settings/script?done=made"
         assert the_site(shop, "new").pools[0].numbers == ("+74951230300", "+74951230301")
         text = await reader.page(f"{SETTINGS}/sites.toml")
@@ -260,9 +260,9 @@ async def test_who_has_one_site_makes_none_and_learns_of_no_other(shop: Database
     async with desk(shop) as reader:
         reader.log_in(shop, Role.ENGINEER, frozenset({"demo"}), name="eve")
         await reader.page(SETTINGS)
-        await reader.page("/sites/new", 403)
+        await reader.page("/new-site", 403)
         await reader.page(f"{SETTINGS}/sites.toml", 403)
-        await reader.send("/sites/new", 403, key="new", name="New", line="PJSIP/new")
+        await reader.send("/new-site", 403, key="new", name="New", line="PJSIP/new")
         await reader.send(f"{SETTINGS}/remove", 403)
         await reader.page("/sites/other/settings", 404)
         page = await reader.send(SETTINGS, 422, **values(the_site(shop), overflow_number="+74951230200"))
