@@ -14,7 +14,8 @@ from pbxtrack.dashboard.charts import Point, curves
 from pbxtrack.dashboard.desk import DESK, Page
 from pbxtrack.pool.needs import MOST_BLOCKED, MOST_DAYS, Needs, Question, Size
 
-_WAIT = 8.0  # s; then the page says that it is still worked on, and asks again
+_WAIT = 1.0  # s; then the page says that it is still worked on
+_WAIT_AGAIN = 8.0  # s; for its script, which says so in the header
 _DAYS = (1, 7, 14, MOST_DAYS)
 _MOST_PRICE = 1_000_000
 
@@ -23,7 +24,8 @@ async def show(asked: Asked) -> web.StreamResponse:
     query = asked.query
     days = next((days for days in _DAYS if str(days) == query.get("days")), None)
     question = Question(asked.key, days or 7, holds="holds" in query)
-    answer = await asked.request.app[DESK].sizes(question, _WAIT) if days else None
+    wait = _WAIT_AGAIN if "wait" in asked.request.headers.get("Prefer", "") else _WAIT
+    answer = await asked.request.app[DESK].sizes(question, wait) if days else None
     price = _price(query.get("price"))
     values: dict[str, Any] = {"question": question, "price": price, "days": _DAYS, "most_blocked": MOST_BLOCKED}
     if isinstance(answer, Needs):
@@ -55,6 +57,7 @@ def _picture(asked: Asked, needs: Needs, price: float | None) -> dict[str, Any]:
         "best": best,
         "holds": [(f"{one:g}", one) for one in holds],
         "hold": hold,
+        "sizes": sizes,
         "chart": curves(points, ("right", "bad"), _place(sizes, needs.have)),
         "labels": [asked.format.number(one.numbers) for one in sizes],
     }

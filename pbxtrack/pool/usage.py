@@ -29,8 +29,10 @@ def held_by_steps(changes: Mapping[int, int], begins: Sequence[int], end: int) -
     ``changes``: how many more numbers, less how many fewer, were held after a slot than before it. None for a step
     without a slot before ``end``: one that is yet to come.
     """
+    if not begins:
+        return []
     found: list[Held | None] = []
-    held = sum(count for slot, count in changes.items() if slot < begins[0]) if begins else 0
+    held = sum(count for slot, count in changes.items() if slot < begins[0])
     for begin, after in zip(begins, [*begins[1:], end], strict=True):
         most = total = 0
         last = min(after, end)

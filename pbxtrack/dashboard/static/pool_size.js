@@ -10,7 +10,7 @@ async function ask() {
   if (!answer || again === undefined) return;
   let wait = Number(again);
   try {
-    const response = await fetch(location.href, { headers: { Accept: "text/html" } });
+    const response = await fetch(location.href, { headers: { Prefer: "wait=8" } });
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const found = page.getElementById("answer");
     if (response.redirected || (response.ok && !found)) return location.reload();

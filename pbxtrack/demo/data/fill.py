@@ -14,7 +14,7 @@ from operator import itemgetter
 from random import Random
 
 from sqlalchemy import Connection, Index, Table, insert, select, text
-from sqlalchemy.schema import AddConstraint, DropConstraint
+from sqlalchemy.schema import AddConstraint, CreateIndex, DropConstraint, DropIndex
 
 from pbxtrack.calls.curves import Curves
 from pbxtrack.calls.events import microseconds
@@ -213,7 +213,7 @@ def _without_indexes(database: Database, told: Told) -> Iterator[None]:
     references = [] if database.is_sqlite else [one for table in ORDER for one in table.foreign_key_constraints]
     with database.transaction() as connection:
         for index in indexes:
-            index.drop(connection, checkfirst=True)
+            connection.execute(DropIndex(index, if_exists=True))
         for reference in references:
             connection.execute(DropConstraint(reference, if_exists=True))
     try:
@@ -222,7 +222,7 @@ def _without_indexes(database: Database, told: Told) -> Iterator[None]:
         for done, index in enumerate(indexes):
             told("making indexes", done, len(indexes))
             with database.transaction() as connection:
-                index.create(connection, checkfirst=True)
+                connection.execute(CreateIndex(index, if_not_exists=True))
         with database.transaction() as connection:
             for reference in references:
                 connection.execute(AddConstraint(reference))
