@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
-from pbxtrack.access import NotAllowed, NotTheirs, Right, Role
+from pbxtrack.access import NotAllowed, NotTheirs, Right
 from pbxtrack.api.managers import ACCESS
 from pbxtrack.api.routing import Answer, Audience, Route, answer
-from pbxtrack.api.schemas.values import Time
+from pbxtrack.api.schemas.people import (
+    TokenAnswer,
+    TokenBody,
+    TokenChanges,
+    TokenMade,
+    TokensPage,
+    UserAnswer,
+    UserBody,
+    UserChanges,
+    UserMade,
+    UsersPage,
+)
 from pbxtrack.api.services import SERVICES
 from pbxtrack.passwords import PoorPassword, make_password
 from pbxtrack.storage import admission
@@ -26,82 +36,7 @@ from pbxtrack.web.problems import Problem
 
 T = TypeVar("T")
 
-_NO_NUL = r"^[^\x00]*$"
-Key = Annotated[str, Field(min_length=1, max_length=64, pattern=_NO_NUL)]
-Sites = Annotated[list[Key] | None, Field(max_length=100, description="Keys of sites; null: all.")]
-Password = Annotated[str, Field(min_length=10, max_length=200, pattern=_NO_NUL)]
-
 log = structlog.get_logger(__name__)
-
-
-class UserBody(BaseModel):
-    """Somebody who is to log in. Without a password one is made, and told this once."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: Annotated[str, Field(min_length=1, max_length=64, pattern=_NO_NUL)]
-    role: Role
-    sites: Sites
-    password: Password | None = None
-
-
-class UserChanges(BaseModel):
-    """What is left out stays as it is. A password ends their sessions."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    role: Role | None = None
-    sites: Sites = None
-    password: Password | None = None
-
-
-class UserAnswer(BaseModel):
-    id: int
-    name: str
-    role: Role
-    sites: list[str] | None
-    created_at: Time
-    seen_at: Annotated[Time | None, Field(description="The last log-in.")]
-
-
-class UserMade(UserAnswer):
-    password: Annotated[str | None, Field(description="The one that was made; null where it was given.")]
-
-
-class UsersPage(BaseModel):
-    items: list[UserAnswer]
-
-
-class TokenBody(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    name: Annotated[str, Field(min_length=1, max_length=100, pattern=_NO_NUL)]
-    role: Role
-    sites: Sites
-
-
-class TokenChanges(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    name: Annotated[str, Field(min_length=1, max_length=100, pattern=_NO_NUL)]
-
-
-class TokenAnswer(BaseModel):
-    id: int
-    name: str
-    role: Role
-    sites: list[str] | None
-    created_at: Time
-    used_at: Annotated[Time | None, Field(description="True to a minute.")]
-    revoked_at: Time | None
-
-
-class TokenMade(TokenAnswer):
-    token: Annotated[str, Field(description="The token: it is told this once.")]
-
-
-class TokensPage(BaseModel):
-    items: list[TokenAnswer]
 
 
 async def list_users(request: web.Request) -> web.Response:

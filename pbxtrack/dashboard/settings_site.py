@@ -31,6 +31,7 @@ from pbxtrack.storage.sites import read_sites
 _REQUIRED = ("name", "line")
 _TEXTS = (
     "timezone",
+    "currency",
     "hold",
     "hold_guaranteed",
     "target_talk",

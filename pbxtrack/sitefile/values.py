@@ -71,7 +71,7 @@ def timezone(text: str) -> str:
 def currency(text: str) -> str:
     """A currency's code of ISO 4217."""
     if not is_currency(text):
-        raise ValueError(f"{_quote(text)} is not a currency of ISO 4217; write one such as RUB")
+        raise Wrong("%(value)s is not a currency of ISO 4217; write one such as RUB", value=_quote(text))
     return text
 
 

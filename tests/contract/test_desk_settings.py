@@ -95,8 +95,8 @@ async def test_a_site_is_changed_by_its_form(shop: Database) -> None:
         reader.log_in(shop)
         assert "https://shop.example" in await reader.page(SETTINGS)
         changed = values(the_site(shop), name=HOSTILE.replace("\u202e", ""), hold="1h", unique_days="30", record="on")
-        assert await reader.send(SETTINGS, **changed) == f"{SETTINGS}?done=saved"
-        assert await reader.send(SETTINGS, **changed) == f"{SETTINGS}?done=same"
+        assert await reader.send(SETTINGS, 303, **changed) == f"{SETTINGS}?done=saved"
+        assert await reader.send(SETTINGS, 303, **changed) == f"{SETTINGS}?done=same"
         site = the_site(shop)
         assert (site.hold, site.unique_days, site.record) == (timedelta(hours=1), 30, True)
         page = await reader.page(f"{SETTINGS}?done=saved")
@@ -156,7 +156,7 @@ async def test_numbers_that_visitors_see_are_taken_only_when_that_was_said(shop:
         assert number in the_site(shop).pools[0].numbers
         answer = form_of(question)
         assert "at this moment" in await reader.send(pool, 200, **{**answer, "force": ""})
-        assert await reader.send(pool, **answer) == f"{SETTINGS}/numbers?done=saved"
+        assert await reader.send(pool, 303, **answer) == f"{SETTINGS}/numbers?done=saved"
     assert list(the_site(shop).pools[0].numbers) == rest
 
 
@@ -187,7 +187,7 @@ async def test_channels_come_move_and_go(shop: Database) -> None:
         nothing = await reader.send(f"{channels}/one", 422, name="Empty")
         assert "needs match, numbers or emails" in nothing
         question = await reader.send(f"{channels}/remove", 200, name="Brand")
-        assert await reader.send(f"{channels}/remove", **form_of(question)) == f"{channels}?done=removed"
+        assert await reader.send(f"{channels}/remove", 303, **form_of(question)) == f"{channels}?done=removed"
         await reader.send(f"{channels}/remove", 404, name="Brand")
         await reader.page(f"{channels}/one?name=Brand", 404)
     assert [channel.name for channel in the_site(shop).channels] == ["Billboard", name]
@@ -242,15 +242,15 @@ async def test_a_site_is_made_and_removed(shop: Database) -> None:
         taken = await reader.send("/new-site", 422, **{**given, "numbers": "+74951230200"})
         assert "is in use at the site other already" in taken
         assert "already" in await reader.send("/new-site", 422, **{**given, "key": "demo"})
-        made = await reader.send("/new-site", **given, numbers="+74951230300..+74951230301")
-        assert made == "/new-site/settings/script?done=made"
+        made = await reader.send("/new-site", 303, **given, numbers="+74951230300..+74951230301")
+        assert made == "/sites/new/settings/script?done=made"
         assert the_site(shop, "new").pools[0].numbers == ("+74951230300", "+74951230301")
         text = await reader.page(f"{SETTINGS}/sites.toml")
         assert parse(text.encode(), "sites.toml", "RU") == [the_site(shop, key) for key in ("demo", "other", "new")]
-        question = await reader.send("/new-site/settings/remove", 200)
+        question = await reader.send("/sites/new/settings/remove", 200)
         assert "- site new" in question
-        assert await reader.send("/new-site/settings/remove", **form_of(question)) == "/"
-        await reader.page("/new-site/settings", 404)
+        assert await reader.send("/sites/new/settings/remove", 303, **form_of(question)) == "/"
+        await reader.page("/sites/new/settings", 404)
     with shop.reading() as connection:
         assert [site.key for site in read_sites(connection)] == ["demo", "other"]
 

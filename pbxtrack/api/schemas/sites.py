@@ -6,19 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
-from pbxtrack.api.schemas.values import Truth
+from pbxtrack.api.schemas.values import NO_NUL, Truth
 
-_NO_NUL = r"^[^\x00]*$"
-
-Text = Annotated[str, Field(max_length=254, pattern=_NO_NUL)]
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_NUL)]
+Text = Annotated[str, Field(max_length=254, pattern=NO_NUL)]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
 Texts = Annotated[list[Text], Field(max_length=100)]
 Numbers = Annotated[
-    list[Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_NUL)]],
+    list[Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]],
     Field(max_length=100, description="Numbers, and ranges such as `+74951230100..+74951230149`."),
 ]
 Duration = Annotated[Text, Field(description="`90s`, `30m`, `1h30m`, `2d`.")]
-Glob = Annotated[str, Field(max_length=500, pattern=_NO_NUL)]
+Glob = Annotated[str, Field(max_length=500, pattern=NO_NUL)]
 Position = Annotated[StrictInt, Field(ge=0, le=10_000, description="The place in the order in which they are tried.")]
 
 
@@ -57,6 +55,7 @@ class SiteChanges(BaseModel):
     record: StrictBool | None = None
     whisper: StrictBool | None = None
     timezone: Text | None = None
+    currency: Annotated[Text | None, Field(description="Of costs and deals, ISO 4217.")] = None
     hold: Duration | None = None
     hold_guaranteed: Duration | None = None
     target_talk: Duration | None = None
@@ -85,6 +84,7 @@ class SiteAnswer(BaseModel):
     record: bool
     whisper: bool
     timezone: str
+    currency: str
     hold: str
     hold_guaranteed: str
     target_talk: str
@@ -103,7 +103,7 @@ class PoolChanges(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(min_length=1, max_length=64, pattern=_NO_NUL)] | None = None
+    name: Annotated[str, Field(min_length=1, max_length=64, pattern=NO_NUL)] | None = None
     numbers: Numbers | None = None
     regions: Texts | None = None
     position: Position | None = None
@@ -112,7 +112,7 @@ class PoolChanges(BaseModel):
 class PoolBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(min_length=1, max_length=64, pattern=_NO_NUL)]
+    name: Annotated[str, Field(min_length=1, max_length=64, pattern=NO_NUL)]
     numbers: Numbers
     regions: Texts = []
 
