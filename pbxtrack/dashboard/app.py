@@ -14,7 +14,9 @@ from multidict import MultiDict, MultiMapping
 
 from pbxtrack.access import NotAllowed
 from pbxtrack.dashboard import (
+    call,
     calls,
+    contact,
     entry,
     health,
     languages,
@@ -48,6 +50,8 @@ PAGES: tuple[Page, ...] = (
     *tokens.PAGES,
     *health.PAGES,
     *calls.PAGES,
+    *call.PAGES,
+    *contact.PAGES,
     *reports.PAGES,
     *numbers.PAGES,
     *pool_size.PAGES,

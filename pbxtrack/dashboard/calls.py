@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from aiohttp import web
 from multidict import MultiDict
@@ -15,25 +17,49 @@ from pbxtrack.dashboard.asked import Asked
 from pbxtrack.dashboard.desk import Page
 from pbxtrack.dashboard.filters import Filters
 from pbxtrack.storage.call_sums import MOST, calls_sums, choices
+from pbxtrack.storage.database import Database
 from pbxtrack.storage.people import change_person, find_person
 from pbxtrack.storage.saved_views import MAX_NAME, MAX_QUERY, TooManyViews, list_views, remove_view, save_view
 from pbxtrack.storage.views import CallFilter, InvalidCursor, calls_page
 
 ROWS = 50
+_KEPT = timedelta(minutes=1)
 _MAX_CURSOR = 400  # characters
 _SHARES = (0.9, 0.5)  # how sure an attribution is asked to be: as its words have it
 
 
+class _Offered:
+    """What may be chosen at each site, kept for a minute: it takes longer to find than the calls do."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[datetime, Mapping[str, list[str]]]] = {}
+
+    def of(self, connection: Connection, key: str, now: datetime) -> Mapping[str, list[str]]:
+        since, kept = self._kept.get(key, (now, None))
+        if kept is None or not timedelta() <= now - since < _KEPT:
+            kept = choices(connection, key)
+            self._kept[key] = now, kept
+        return kept
+
+
+_OFFERED: WeakKeyDictionary[Database, _Offered] = WeakKeyDictionary()
+
+
+def _offered(asked: Asked) -> _Offered:
+    return _OFFERED.setdefault(asked.database, _Offered())
+
+
 async def show(asked: Asked) -> web.StreamResponse:
     wanted, cursor = filters.read(asked.query), asked.query.get("cursor")
+    offered = _offered(asked)
     try:
-        found = await asked.read(lambda connection: _found(connection, asked, wanted, cursor))
+        found = await asked.read(lambda connection: _found(connection, asked, wanted, cursor, offered))
     except InvalidCursor:
         raise web.HTTPSeeOther(asked.here(cursor=None)) from None
     return asked.render(
         "calls.html",
         **_common(asked, wanted),
-        **found,
+        **{**found, "choices": _with(found["choices"], wanted)},
         first=cursor is None,
         live=cursor is None and asked.period.span.until > asked.now,
         statuses=[(name, asked.text(title)) for name, title in filters.STATUS_NAMES.items()],
@@ -94,7 +120,9 @@ async def forget_view(asked: Asked) -> web.StreamResponse:
     return asked.redirect("calls", **filters.read(asked.query).query)
 
 
-def _found(connection: Connection, asked: Asked, wanted: Filters, cursor: str | None) -> dict[str, Any]:
+def _found(
+    connection: Connection, asked: Asked, wanted: Filters, cursor: str | None, offered: _Offered
+) -> dict[str, Any]:
     which = _which(asked, wanted)
     if cursor is not None and len(cursor) > _MAX_CURSOR:
         raise InvalidCursor("the cursor is too long")
@@ -104,7 +132,7 @@ def _found(connection: Connection, asked: Asked, wanted: Filters, cursor: str | 
         "items": items,
         "following": following,
         "sums": calls_sums(connection, which),
-        "choices": _with(choices(connection, asked.key), wanted),
+        "choices": offered.of(connection, asked.key, asked.now),
         "views": list_views(connection, asked.person.id, asked.site.id),
     }
 
@@ -124,7 +152,7 @@ def _which(asked: Asked, wanted: Filters, ids: Iterable[str] = ()) -> CallFilter
     return wanted.which(asked.period, asked.key, asked.region, tuple(ids))
 
 
-def _with(offered: dict[str, list[str]], wanted: Filters) -> dict[str, list[tuple[str, str]]]:
+def _with(offered: Mapping[str, list[str]], wanted: Filters) -> dict[str, list[tuple[str, str]]]:
     """The choices, and what is chosen already though it is not among them: values, and what they are called."""
     named = {"channels": wanted.channel, "campaigns": wanted.campaign, "tags": wanted.tag}
     return {name: [(one, one) for one in dict.fromkeys([*named[name], *values])] for name, values in offered.items()}

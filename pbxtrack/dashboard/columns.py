@@ -9,7 +9,7 @@ from pbxtrack.dashboard.languages import marked
 
 COLUMNS: Mapping[str, str] = {
     "status": marked("Status"),
-    "ringing": marked("Ringing"),
+    "ringing": marked("Rang for"),
     "talk": marked("Talk"),
     "channel": marked("Channel"),
     "source": marked("Source"),

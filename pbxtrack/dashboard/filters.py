@@ -25,7 +25,7 @@ STATUS_NAMES: Mapping[str, str] = {
     "ringing": marked("Ringing"),
     "talking": marked("Talking"),
     "answered": marked("Answered"),
-    "missed": marked("Missed"),
+    "missed": marked("Missed call"),
     "abandoned": marked("Hung up while ringing"),
     "busy": marked("Busy"),
     "failed": marked("Failed"),

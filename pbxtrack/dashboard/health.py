@@ -6,7 +6,7 @@ import platform
 from typing import Any
 
 from aiohttp import web
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from pbxtrack.access import Right
 from pbxtrack.dashboard.asked import Asked
@@ -41,7 +41,7 @@ async def show(asked: Asked) -> web.StreamResponse:
 
 def _found(connection: Connection, asked: Asked) -> dict[str, Any]:
     sqlite = connection.dialect.name == "sqlite"
-    version = connection.scalar(text("SELECT sqlite_version()" if sqlite else "SHOW server_version"))
+    version = connection.exec_driver_sql("SELECT sqlite_version()" if sqlite else "SHOW server_version").scalar()
     use = held_by_site(connection, asked.now)
     return {
         "pools": {key: used for key, used in use.items() if asked.access.sees(key)},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
@@ -11,14 +11,18 @@ from pbxtrack.access import Access
 from pbxtrack.calls.evidence import Tie
 from pbxtrack.calls.service import attribute_one_by_one, later
 from pbxtrack.errors import PbxtrackError
-from pbxtrack.ids import earliest_id
 from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.sites import site_key
-from pbxtrack.storage.tables import audit, calls, leases, visits
+from pbxtrack.storage.tables import audit, calls, visits
 from pbxtrack.storage.views import MAX_CALL_ID, call_detail, storable
+from pbxtrack.storage.visit_views import leases_of
+
+MAX_NOTE = 10_000  # characters
+MAX_TAGS, MAX_TAG = 50, 64
+"""Tags of a call, and the characters of each."""
+MAX_CHANNEL = 300  # characters
 
 _MOST_LATER = 200  # calls that a correction is carried on to at once: somebody waits; a rebuild finds the others
-_MOMENT = timedelta(seconds=1)
 
 
 class InvalidCorrection(PbxtrackError):
@@ -100,19 +104,7 @@ def _corrected(connection: Connection, row: Row[Any], to: dict[str, str]) -> dic
 
 
 def _tie(connection: Connection, visit_id: str, call: Row[Any]) -> dict[str, Any] | None:
-    """Whom a visit ties a call's caller to, as JSON; None where the visit was shown no number before the call.
-
-    Leases are not found by their visit: one that belongs to it was made while the visit lasted, and so was its id.
-    """
-    visit = connection.execute(select(visits).where(visits.c.id == visit_id)).one()
-    lease = connection.scalar(
-        select(leases.c.id)
-        .where(
-            leases.c.id >= earliest_id(visit.started_at),
-            leases.c.id < earliest_id(min(visit.seen_at, call.started_at) + _MOMENT),
-            leases.c.visit_id == visit_id,
-        )
-        .order_by(leases.c.id.desc())
-        .limit(1)
-    )
-    return Tie(visit.visitor_id, lease, 1.0)._asdict() if lease else None
+    """Whom a visit ties a call's caller to, as JSON; None where the visit was shown no number before the call."""
+    shown = leases_of(connection, visit_id, call.started_at)
+    visitor = connection.scalar(select(visits.c.visitor_id).where(visits.c.id == visit_id))
+    return Tie(str(visitor), shown[-1].id, 1.0)._asdict() if shown else None

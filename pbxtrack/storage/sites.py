@@ -74,6 +74,12 @@ def site_key(connection: Connection, site_id: int | None) -> str | None:
     return connection.scalar(select(sites.c.key).where(sites.c.id == site_id)) if site_id is not None else None
 
 
+def channel_names(connection: Connection, site_id: int) -> list[str]:
+    """The site's own advertising channels, in their order."""
+    own = channels.c.site_id == site_id, channels.c.removed_at.is_(None)
+    return list(connection.scalars(select(channels.c.name).where(*own).order_by(channels.c.position, channels.c.id)))
+
+
 def read_sites(connection: Connection) -> list[Site]:
     """Every site that was not removed, whole, in order."""
     pool_numbers = _grouped(connection, numbers, numbers.c.e164, numbers.c.pool_id)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, Row, select
 
+from pbxtrack.ids import earliest_id
 from pbxtrack.pool.model import EventKind
-from pbxtrack.storage.tables import visit_events, visits
+from pbxtrack.storage.tables import leases, numbers, visit_events, visits
 from pbxtrack.storage.times import rfc3339
+
+_MOMENT = timedelta(seconds=1)
+_LEASE: Sequence[ColumnElement[Any]] = (leases.c.id, leases.c.started_at, numbers.c.e164)
 
 
 def visit_detail(connection: Connection, visit_id: str) -> dict[str, Any] | None:
@@ -33,3 +39,21 @@ def visit_detail(connection: Connection, visit_id: str) -> dict[str, Any] | None
             *({"at": rfc3339(event.at), "event": event.kind, "page": event.page} for event in after),
         ],
     }
+
+
+def leases_of(connection: Connection, visit_id: str, until: datetime) -> Sequence[Row[Any]]:
+    """The leases of a visit that began before ``until``, with their number as ``e164``, in the order of time.
+
+    Leases are not found by their visit: one that belongs to it was made while the visit lasted, and so was its id.
+    """
+    visit = connection.execute(select(visits.c.started_at, visits.c.seen_at).where(visits.c.id == visit_id)).one()
+    return connection.execute(
+        select(*_LEASE)
+        .outerjoin(numbers, numbers.c.id == leases.c.number_id)
+        .where(
+            leases.c.id >= earliest_id(visit.started_at),
+            leases.c.id < earliest_id(min(visit.seen_at, until) + _MOMENT),
+            leases.c.visit_id == visit_id,
+        )
+        .order_by(leases.c.id)
+    ).all()

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pbxtrack.api.schemas.values import NO_NUL, Any20, Tag, Time, Truth, Word, as_list, decimal, whole
 from pbxtrack.calls.attribution import Method
 from pbxtrack.calls.lifecycle import Status
+from pbxtrack.storage.annotations import MAX_NOTE, MAX_TAGS
 
 
 class CallQuery(BaseModel):
@@ -73,8 +74,8 @@ class CallChanges(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    note: Annotated[str, Field(max_length=10_000, pattern=NO_NUL)] | None = None
-    tags: Annotated[list[Tag], Field(max_length=50), AfterValidator(lambda tags: list(dict.fromkeys(tags)))] = []
+    note: Annotated[str, Field(max_length=MAX_NOTE, pattern=NO_NUL)] | None = None
+    tags: Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(lambda tags: list(dict.fromkeys(tags)))] = []
     qualified: Annotated[
         StrictBool | None, Field(description="Whether it was a lead; null: as `target` is computed.")
     ] = None

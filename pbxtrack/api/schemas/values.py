@@ -8,6 +8,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from pbxtrack.storage.annotations import MAX_TAG
+
 NO_NUL = r"^[^\x00]*$"  # PostgreSQL keeps no NUL in a text
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
@@ -16,7 +18,7 @@ Short = Annotated[str, Field(max_length=64, pattern=NO_NUL)]
 Word = Annotated[str, Field(min_length=1, max_length=300, pattern=NO_NUL)]
 ClientIdName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
 ClientId = Annotated[str, Field(max_length=256, pattern=NO_NUL)]
-Tag = Annotated[str, Field(min_length=1, max_length=64, pattern=NO_NUL)]
+Tag = Annotated[str, Field(min_length=1, max_length=MAX_TAG, pattern=NO_NUL)]
 
 
 def _read_time(text: object) -> datetime:

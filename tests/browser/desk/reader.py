@@ -17,9 +17,12 @@ MOST_SCRIPT = 150 * 1024  # bytes of a page's scripts, compressed
 _AXE = Path(__file__).parents[1] / "node_modules/axe-core/axe.min.js"
 
 
-@dataclass(slots=True)
+@dataclass
 class Reader:
-    """A tab. ``complaints`` are the console's: errors of scripts, and what the content security policy refused."""
+    """A tab. ``complaints`` are the console's: errors of scripts, and what the content security policy refused.
+
+    Without slots: Playwright writes on whoever listens to it.
+    """
 
     page: Page
     address: str
