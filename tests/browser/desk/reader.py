@@ -36,7 +36,7 @@ class Reader:
 
     def _said(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
-            self.complaints.append(message.text)
+            self.complaints.append(f"{message.text} {message.location.get('url', '')}".strip())
 
     def _came(self, response: Response) -> None:
         if response.request.resource_type == "script":
