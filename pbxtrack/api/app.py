@@ -17,9 +17,13 @@ from pbxtrack.api import (
     leases,
     live,
     openapi,
+    people,
     recordings,
     reports,
     routing,
+    site_numbers,
+    site_parts,
+    sites,
     status,
 )
 from pbxtrack.api.kept import Kept
@@ -55,6 +59,10 @@ ROUTES = (
     *costs.ROUTES,
     *deals.ROUTES,
     *reports.ROUTES,
+    *sites.ROUTES,
+    *site_parts.ROUTES,
+    *site_numbers.ROUTES,
+    *people.ROUTES,
     *status.ROUTES,
 )
 

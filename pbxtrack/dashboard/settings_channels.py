@@ -41,7 +41,8 @@ _TOLD: Mapping[Told, str] = {
 
 async def show(asked: Asked) -> web.StreamResponse:
     site = await site_of(asked)
-    page, referrer = asked.query.get("page", "")[:MAX_URL], asked.query.get("referrer", "")[:MAX_URL]
+    given = asked.form or asked.query  # a form sends addresses that are too long for one of ours
+    page, referrer = str(given.get("page", ""))[:MAX_URL], str(given.get("referrer", ""))[:MAX_URL]
     tried = _try(site, page, referrer) if page.strip() else None
     return asked.render(
         "settings_channels.html",
@@ -117,6 +118,7 @@ PAGES = tuple(
     Page(path=f"/sites/{{site}}/settings/channels{path}", handler=handler, method=method, right=Right.CONFIGURE)
     for path, handler, method in (
         ("", show, "GET"),
+        ("", show, "POST"),
         ("/move", move, "POST"),
         ("/one", show_one, "GET"),
         ("/one", save, "POST"),

@@ -88,8 +88,8 @@ class Reader:
         leased = {number for pool in site.pools for number in pool.numbers}
         for index, number in enumerate(site.replace):
             if number in leased:  # the page would show everybody a number that is one visitor's
-                text = "%(number)s is in a pool; a number that is on the page cannot be"
-                raise table.error(Wrong(text, number=number), "replace", index)
+                wrong = Wrong("%(number)s is in a pool; a number that is on the page cannot be", number=number)
+                raise table.error(wrong, "replace", index)
         return site
 
     def _beside(self, site: Site) -> None:
@@ -197,6 +197,9 @@ def _mailbox(table: Table) -> tuple[str | None, str]:
     if separator not in ("+", "."):
         raise table.error(Wrong('must be "+" or "."'), "email_separator")
     if separator == "." and email and "." in email.rpartition("@")[0]:
-        text = "cannot be a dot: there is one in %(email)s already, so that made addresses could not be told from it"
-        raise table.error(Wrong(text, email=email), "email_separator")
+        wrong = Wrong(
+            "cannot be a dot: there is one in %(email)s already, so that made addresses could not be told from it",
+            email=email,
+        )
+        raise table.error(wrong, "email_separator")
     return email, separator

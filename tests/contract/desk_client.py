@@ -51,7 +51,7 @@ class Reader:
             assert response.status == status, text[:2_000]
             return text
 
-    async def send(self, path: str, status: int = 303, **fields: Any) -> str:
+    async def send(self, path: str, status: int = 303, /, **fields: Any) -> str:
         """Send a form as the page would; where it leads, or the text where it leads nowhere."""
         assert self.session is not None
         form = FormData({"csrf": self.session.csrf, **fields})

@@ -71,7 +71,8 @@ async def test_a_call_tells_where_it_came_from_and_what_happened(shop: Database)
         for text in (
             "Paid: yandex", "yandex", "cpc", "spring", "The number was held for this visit",
             "the number was tapped or copied 1 minute before the call", "Who may have called",
-            "tapped the number 1 min before", "tapped the number 19 min before", "It was this one", "The visit began on shop.example/",
+            "tapped the number 1 min before", "tapped the number 19 min before", "It was this one",
+            "The visit began on shop.example/",
             "The website showed 8 (495) 123-01-00", "Call to 8 (495) 123-01-00", "Answered: PJSIP/sales",
             "talked 1:10", "target", "16, hung up as usual", "PJSIP/sales-0001",
         ):  # fmt: skip
