@@ -6,11 +6,7 @@ import platform
 from typing import Any
 
 from aiohttp import web
-<<<<<<< HEAD
-from sqlalchemy import Connection
-=======
 from sqlalchemy import Connection, func, select
->>>>>>> origin/main
 
 from pbxtrack.access import Right
 from pbxtrack.dashboard.asked import Asked
@@ -45,11 +41,7 @@ async def show(asked: Asked) -> web.StreamResponse:
 
 def _found(connection: Connection, asked: Asked) -> dict[str, Any]:
     sqlite = connection.dialect.name == "sqlite"
-<<<<<<< HEAD
-    version = connection.exec_driver_sql("SELECT sqlite_version()" if sqlite else "SHOW server_version").scalar()
-=======
     version = connection.scalar(select(func.sqlite_version() if sqlite else func.current_setting("server_version")))
->>>>>>> origin/main
     use = held_by_site(connection, asked.now)
     return {
         "pools": {key: used for key, used in use.items() if asked.access.sees(key)},
