@@ -19,7 +19,10 @@ _AXE = Path(__file__).parents[1] / "node_modules/axe-core/axe.min.js"
 
 @dataclass
 class Reader:
-    """A tab. ``complaints`` are the console's: errors of scripts, and what the content security policy refused."""
+    """A tab. ``complaints`` are the console's: errors of scripts, and what the content security policy refused.
+
+    Without slots: Playwright writes on whoever listens to it.
+    """
 
     page: Page
     address: str
@@ -33,7 +36,7 @@ class Reader:
 
     def _said(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
-            self.complaints.append(message.text)
+            self.complaints.append(f"{message.text} {message.location.get('url', '')}".strip())
 
     def _came(self, response: Response) -> None:
         if response.request.resource_type == "script":
