@@ -13,27 +13,15 @@ from pbxtrack.calls.models import WHOLE, Model, credit
 from pbxtrack.money.costs import Cost
 from pbxtrack.reports.money import CostOf, Deals, Money, Row, Values, begun, placed, together
 from pbxtrack.reports.periods import Span, Zone
-from pbxtrack.reports.questions import Question
+from pbxtrack.reports.questions import CAMPAIGNS, CHANNELS, KEYWORDS, Question
 from pbxtrack.storage.credit import divided_of, in_order, whole_of
 from pbxtrack.storage.deal_views import credited_call
 from pbxtrack.storage.prepared import Prepared
 from pbxtrack.storage.tables import UtcTime, calls, channels, contacts, costs, deals
 
 _first, _end = (bindparam(name, type_=Date) for name in ("first", "end"))
-_of = [costs.c[name] for name in CostOf._fields]
 _of_site = costs.c.site_id == bindparam("site")
-_whole_costs = Prepared(
-    select(*_of, cast(func.sum(costs.c.amount), BigInteger).label("amount"))
-    .where(_of_site, costs.c.first >= _first, costs.c.last < _end)
-    .group_by(*_of),
-    many=True,
-)
-_cut_costs = Prepared(
-    select(costs.c.first, costs.c.last, *_of, costs.c.amount).where(
-        _of_site, costs.c.last >= _first, costs.c.first < _end, or_(costs.c.first < _first, costs.c.last >= _end)
-    ),
-    many=True,
-)
+_TOLD = {CHANNELS: 1, CAMPAIGNS: 4, KEYWORDS: 5}  # how many of the fields of CostOf tell a report's rows apart
 _matches = select(channels.c.name, channels.c.match).where(
     channels.c.site_id == bindparam("site"), channels.c.removed_at.is_(None)
 )
@@ -67,27 +55,27 @@ def money_of(
 ) -> dict[Row, Money]:
     """The money of each row of a report: of ``rows``, which calls make, and of those that only money does."""
     brought = _deals(connection, question, model, site_id, span)
-    spent = _costs(connection, site_id, span, zone)
+    spent = _costs(connection, CostOf._fields[: _TOLD[question]], site_id, span, zone)
     matches = {row.name: row.match for row in connection.execute(_matches, {"site": site_id})}
     return together(rows, placed(spent, question, {*rows, *brought}, matches), brought, WHOLE)
 
 
 def all_money(connection: Connection, site_id: int, span: Span, zone: Zone) -> Money:
     """The money of a site's whole period; deals are not divided."""
-    spent = _costs(connection, site_id, span, zone)
+    spent = _costs(connection, CostOf._fields[:1], site_id, span, zone)
     count, won, revenue = connection.execute(_all_deals, {"site": site_id, **span._asdict()}).one()
     deals_told = (count, int(won), int(revenue)) if count else (None, None, None)
     return Money(sum(spent.values()) if spent else None, *deals_told)
 
 
-def _costs(connection: Connection, site_id: int, span: Span, zone: Zone) -> dict[CostOf, int]:
-    """What the days of a period cost, by what they are of."""
+def _costs(connection: Connection, names: tuple[str, ...], site_id: int, span: Span, zone: Zone) -> dict[CostOf, int]:
+    """What the days of a period cost, by these of the things that they are of."""
     first, end = begun(span, zone)
     asked = {"site": site_id, "first": first, "end": end}
     found: defaultdict[CostOf, int] = defaultdict(int)
-    for *of, amount in _whole_costs.all(connection, asked):
+    for *of, amount in _whole_costs(names).all(connection, asked):
         found[CostOf(*of)] += int(amount)
-    for since, until, *of, amount in _cut_costs.all(connection, asked):
+    for since, until, *of, amount in _cut_costs(names).all(connection, asked):
         found[CostOf(*of)] += Cost(since, until, of[0], amount).part(first, end)
     return found
 
@@ -117,6 +105,24 @@ def _deals(
                 _, won, revenue, *rest = ordered[place]
                 add(rest[:width], (1, won, revenue), parts)
     return {values: Deals(*sums) for values, sums in found.items()}
+
+
+@cache
+def _whole_costs(names: tuple[str, ...]) -> Prepared:
+    """Of costs that lie within the period."""
+    of = [costs.c[name] for name in names]
+    within = (_of_site, costs.c.first >= _first, costs.c.last < _end)
+    added = cast(func.sum(costs.c.amount), BigInteger).label("amount")
+    return Prepared(select(*of, added).where(*within).group_by(*of), many=True)
+
+
+@cache
+def _cut_costs(names: tuple[str, ...]) -> Prepared:
+    """Costs of which some days are in the period, and some are not."""
+    of = [costs.c[name] for name in names]
+    touched = (_of_site, costs.c.last >= _first, costs.c.first < _end)
+    cut = or_(costs.c.first < _first, costs.c.last >= _end)
+    return Prepared(select(costs.c.first, costs.c.last, *of, costs.c.amount).where(*touched, cut), many=True)
 
 
 @cache

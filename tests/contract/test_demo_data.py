@@ -10,16 +10,19 @@ import pytest
 from sqlalchemy import func, inspect, select
 
 from pbxtrack.calls.events import CallArrived, LegEnded
+from pbxtrack.calls.models import Model
 from pbxtrack.calls.ports import Dialled
 from pbxtrack.calls.service import record
 from pbxtrack.demo.data import fill as filling
 from pbxtrack.demo.data.fill import NotOurs, Wanted, fill
 from pbxtrack.demo.data.people import HOSTILE_NAMES
+from pbxtrack.reports.questions import CAMPAIGNS
 from pbxtrack.storage import tables
 from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.directory import SqlDirectory
 from pbxtrack.storage.rebuild import Rebuilt, rebuild
+from pbxtrack.storage.reports import Period, answers, totals
 from pbxtrack.storage.views import call_detail, call_timeline
 from tests.contract.site import a_site
 
@@ -92,6 +95,23 @@ def test_there_is_something_of_everything(database: Database) -> None:
     assert last > first
     assert shown is not None
     assert timeline[0]["kind"] in ("arrived", "called_out")
+
+
+def test_what_was_spent_and_sold_is_there(database: Database) -> None:
+    filled(database, 1_200)
+    year = Period(UNTIL - timedelta(days=366), UNTIL)
+    with database.transaction() as connection:
+        whole = {item["site"]: item for item in totals(connection, year, compare=False)}
+        rows = answers(connection, CAMPAIGNS, year, Model.LAST_NON_DIRECT)
+        statuses = set(connection.scalars(select(tables.deals.c.status).distinct()))
+    assert statuses == {"open", "won", "lost"}
+    for site, item in whole.items():
+        mine = [row for row in rows if row["site"] == site]
+        assert item["cost"] > 0
+        assert item["revenue"] > 0
+        assert round(sum(row["cost"] for row in mine), 2) == item["cost"]
+        assert sum(row["cost"] > 0 and row["calls"] > 0 for row in mine) >= 3, "clicks are their campaigns'"
+        assert sum(row["channel"] is not None for row in mine) >= 2, "what is printed has no campaign"
 
 
 def test_the_same_seed_and_end_give_the_same_rows(database: Database) -> None:
