@@ -14,6 +14,7 @@ from collections.abc import Iterable
 _BEGIN_FORMULAS = ("=", "+", "-", "@")
 _DIVIDER = re.compile(r"([;\t\r\n])")  # of cells or lines; a comma within quotes divides nothing anywhere
 _QUOTED = re.compile(r'[",;\t\r\n]')
+_PLAIN = re.compile(r'[0-9A-Za-zА-Яа-яЁё][^",;\t\r\n]*')  # as most are: nothing to do
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")  # telephone numbers, too: they stay as they are
 
 
@@ -25,7 +26,11 @@ def csv_line(values: Iterable[object]) -> str:
 def _cell(value: object) -> str:
     if value is None:
         return ""
-    text = _safe(value) if isinstance(value, str) else str(value)
+    if not isinstance(value, str):
+        return str(value)
+    if _PLAIN.fullmatch(value):
+        return value
+    text = _safe(value)
     return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
 
 

@@ -34,10 +34,10 @@ CORRECTED = "corrected"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TOUCH = ("source", "medium", "campaign", "term", "content")
-_told = visits.alias("told")  # the visit that people say it was
+told = visits.alias("told")  # the visit that people say it was
 is_corrected = calls.c.corrected_channel.is_not(None)
 channel_told = func.coalesce(calls.c.corrected_channel, calls.c.channel)
-_campaign = case((is_corrected, _told.c.campaign), else_=calls.c.campaign)
+_campaign = case((is_corrected, told.c.campaign), else_=calls.c.campaign)
 is_target = func.coalesce(calls.c.qualified, calls.c.target)
 is_lost = or_(*(calls.c.status == status.value for status in sorted(LOST)))
 is_unsettled = and_(
@@ -55,10 +55,10 @@ _COLUMNS: Sequence[ColumnElement[Any]] = (
     calls.c.campaign, calls.c.term, calls.c.content, calls.c.visit_id, calls.c.confidence, calls.c.why,
     calls.c.candidates, calls.c.state, calls.c.is_unique, calls.c.settled_by, calls.c.settled_at, calls.c.qualified,
     calls.c.corrected_channel, calls.c.corrected_visit_id, calls.c.corrected_by, calls.c.outbound,
-    sites.c.key.label("site"), *(_told.c[name].label(f"told_{name}") for name in _TOUCH),
+    sites.c.key.label("site"), *(told.c[name].label(f"told_{name}") for name in _TOUCH),
 )  # fmt: skip
 calls_with_sites = calls.outerjoin(sites, sites.c.id == calls.c.site_id).outerjoin(
-    _told, _told.c.id == calls.c.corrected_visit_id
+    told, told.c.id == calls.c.corrected_visit_id
 )
 _select_calls = select(*_COLUMNS).select_from(calls_with_sites)
 _FACT: Sequence[ColumnElement[Any]] = (call_facts.c.kind, call_facts.c.at, call_facts.c.leg, call_facts.c.data)
