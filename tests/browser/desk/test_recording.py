@@ -21,7 +21,9 @@ SECONDS, RATE = 60, 8_000
 def _recorded(tab: Reader) -> str:
     """A call that was recorded, the path of its page."""
     tab.go(f"/sites/{SITE}/calls?period=all&recording=true&status=answered")
-    links = tab.page.eval_on_selector_all("main a[href]", "found => found.map(one => one.getAttribute('href'))")
+    links: list[str] = tab.page.eval_on_selector_all(
+        "main a[href]", "found => found.map(one => one.getAttribute('href'))"
+    )
     return next(link for link in links if re.match(rf"/sites/{SITE}/calls/[^?/]+", link))
 
 
