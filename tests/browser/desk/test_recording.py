@@ -12,8 +12,9 @@ from playwright.sync_api import expect
 
 from tests.browser.desk.conftest import Open
 from tests.browser.desk.reader import Reader
-from tests.browser.desk.service import RECORDINGS, SITE
+from tests.browser.desk.service import RECORDINGS
 
+SITE = "demo-clinic"  # the demonstration's site that records
 SECONDS, RATE = 60, 8_000
 
 
