@@ -21,7 +21,6 @@ from pbxtrack.reports.questions import By
 from pbxtrack.storage.held_numbers import STATES, NumberFilter, numbers_page, pools_now, shown_overflow
 from pbxtrack.storage.strangers import pool_numbers
 from pbxtrack.storage.utilisation import HOUR, MINUTE, TEN_MINUTES, Usage, usage
-from pbxtrack.storage.views import storable
 
 _ROWS = 50
 _MOST_LABELS = 8
@@ -70,7 +69,6 @@ def _which(asked: Asked, chosen: Chosen, pools: set[str]) -> NumberFilter:
     """The numbers that are asked for; what there is not is not asked for."""
     query = asked.query
     text = query.get("q", "").strip()[:_LONGEST_SEARCH]
-    text = text if storable(text) else ""
     state, pool, kind = query.get("state"), query.get("pool"), query.get("kind")
     return NumberFilter(
         since=chosen.since,

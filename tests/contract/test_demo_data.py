@@ -224,9 +224,13 @@ def schema(database: Database) -> object:
     """The names of the tables' indexes, and what refers to what."""
     with database.transaction() as connection:
         found = inspect(connection)
+        kept = "SELECT tbl_name, name FROM sqlite_master WHERE type = 'index'"  # SQLAlchemy leaves some out
+        if not database.is_sqlite:
+            kept = "SELECT tablename, indexname FROM pg_indexes WHERE schemaname = current_schema()"
+        indexes = connection.exec_driver_sql(kept).all()
         return {
             table: (
-                sorted(str(index["name"]) for index in found.get_indexes(table)),
+                sorted(name for of_table, name in indexes if of_table == table),
                 sorted((one["constrained_columns"], one["referred_table"]) for one in found.get_foreign_keys(table)),
             )
             for table in found.get_table_names()
