@@ -1,0 +1,112 @@
+"""Calls as files: what stands in them, and what never becomes a formula."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import timedelta
+
+import pytest
+from openpyxl import load_workbook
+from sqlalchemy import update
+
+from pbxtrack.access import Role
+from pbxtrack.storage import export, tables
+from pbxtrack.storage.database import Database
+from tests.contract.api_client import CALLER, OTHER_STATIC, STATIC, T0, put_call
+from tests.contract.desk_client import Reader, desk
+from tests.contract.site import a_site
+
+DAYS = "from=2026-03-01&to=2026-03-02"
+HOSTILE = ("=HYPERLINK(1)", "<img src=x onerror=alert(1)>", "\u202eevil", "+cmd|' /C calc'!A0", "tab\t=1;=2\r\n@3")
+
+
+@pytest.fixture
+def shop(database: Database) -> Database:
+    with database.transaction() as connection:
+        a_site(connection, static=[STATIC])
+        a_site(connection, key="other", static=[OTHER_STATIC])
+    for minute in range(12):
+        put_call(database, minute, talk=90 if minute % 2 else 0)
+    put_call(database, 20, dialled=OTHER_STATIC, caller="+79160000009")
+    return database
+
+
+async def exported(reader: Reader, ending: str, query: str = DAYS) -> bytes:
+    async with reader.client.get(f"/sites/demo/calls.{ending}?{query}") as response:
+        assert response.status == 200
+        assert f'filename="demo-calls-2026-03-01-2026-03-02.{ending}"' in response.headers["Content-Disposition"]
+        return await response.read()
+
+
+def rows_of_csv(data: bytes) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+
+
+@pytest.mark.asyncio
+async def test_both_files_hold_the_calls_that_the_log_shows(shop: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export.portion, "__defaults__", (None, 5))  # several portions
+    async with desk(shop) as reader:
+        reader.log_in(shop)
+        head, *rows = rows_of_csv(await exported(reader, "csv"))
+        sheet = load_workbook(io.BytesIO(await exported(reader, "xlsx"))).active
+        answered = rows_of_csv(await exported(reader, "csv", f"{DAYS}&status=answered"))[1:]
+        assert "calls.csv?from=2026-03-01" in await reader.page(f"/sites/demo/calls?{DAYS}")
+    assert sheet is not None
+    assert [cell.value for cell in sheet[1]] == head
+    assert head[:3] == ["Time", "Site", "Caller"]
+    assert len(rows) == 12
+    assert len(answered) == 6
+    newest = dict(zip(head, rows[0], strict=True))
+    at = (T0 + timedelta(minutes=11, hours=3)).strftime("%Y-%m-%d %H:%M:%S")  # by Moscow's clocks
+    assert (newest["Time"], newest["Caller"], newest["Talk, s"], newest["Channel"]) == (at, CALLER, "90", "Billboard")
+    in_sheet = [[cell.value for cell in row] for row in sheet.iter_rows(min_row=2)]
+    place = head.index("Sure to")
+    assert [row[place] for row in in_sheet] == [float(row[place]) for row in rows]
+    for row in (*in_sheet, *rows):
+        del row[place]
+    assert [[str(cell) if cell is not None else "" for cell in row] for row in in_sheet] == rows
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("value", HOSTILE)
+async def test_nothing_in_them_is_a_formula(shop: Database, value: str) -> None:
+    with shop.transaction() as connection:
+        connection.execute(
+            update(tables.calls).values(note=value, campaign=value, channel=value, tags=[value], answered_by=value)
+        )
+    async with desk(shop) as reader:
+        reader.log_in(shop)
+        head, *rows = rows_of_csv(await exported(reader, "csv"))
+        sheet = load_workbook(io.BytesIO(await exported(reader, "xlsx"))).active
+    assert sheet is not None
+    for row in rows:
+        cells = dict(zip(head, row, strict=True))
+        for name in ("Note", "Campaign", "Channel", "Tags", "Answered by"):
+            assert not cells[name].startswith(("=", "+", "@"))
+    assert {cell.data_type for row in sheet.iter_rows() for cell in row} <= {"inlineStr", "s", "n", "d"}
+    assert all(len(row) == len(head) for row in rows)
+
+
+@pytest.mark.asyncio
+async def test_they_are_for_those_who_see_the_site(shop: Database) -> None:
+    async with desk(shop) as reader:
+        reader.log_in(shop, Role.MANAGER, frozenset({"other"}), name="max")
+        for ending in ("csv", "xlsx"):
+            await reader.page(f"/sites/demo/calls.{ending}", 404)
+        async with reader.client.get(f"/sites/other/calls.csv?{DAYS}&site=demo") as response:
+            assert [row[1] for row in rows_of_csv(await response.read())[1:]] == ["other"]
+
+
+def test_more_rows_than_a_sheet_holds_go_on_in_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pbxtrack import workbook
+
+    monkeypatch.setattr(workbook, "MAX_ROWS", 4)
+    book = workbook.Workbook(["n"], [10])
+    made = book.rows([[n] for n in range(7)]) + book.end()
+    sheets = load_workbook(io.BytesIO(made)).worksheets
+    assert [[row[0] for row in sheet.iter_rows(values_only=True)] for sheet in sheets] == [
+        ["n", 0, 1, 2],
+        ["n", 3, 4, 5],
+        ["n", 6],
+    ]
