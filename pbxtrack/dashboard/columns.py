@@ -8,10 +8,10 @@ from typing import Any
 from pbxtrack.dashboard.languages import marked
 
 COLUMNS: Mapping[str, str] = {
+    "channel": marked("Channel"),
     "status": marked("Status"),
     "ringing": marked("Rang for"),
     "talk": marked("Talk"),
-    "channel": marked("Channel"),
     "source": marked("Source"),
     "campaign": marked("Campaign"),
     "term": marked("Keyword"),

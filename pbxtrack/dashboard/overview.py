@@ -21,6 +21,7 @@ from pbxtrack.storage.views import CallFilter, calls_page
 
 _ROWS = 8
 _MISSED = 6
+_WAITING = timedelta(days=7)  # later nobody waits any more, and whoever looks at last year sees who waits today
 _MOST_LABELS = 8
 
 
@@ -40,7 +41,7 @@ def _found(connection: Connection, asked: Asked, chosen: Chosen, by: By) -> dict
         earlier = _before(chosen)
         before = _steps(trend(connection, Period(earlier.since, earlier.until, [asked.key]), by), earlier, by)
     channels = answers(connection, CHANNELS, period, Model.LAST_NON_DIRECT, _ROWS + 1)
-    missed = CallFilter(since=period.since, until=period.until, sites=[asked.key], unsettled=True)
+    missed = CallFilter(since=asked.now - _WAITING, sites=[asked.key], unsettled=True)
     return {
         "total": total,
         "channels": channels[:_ROWS],

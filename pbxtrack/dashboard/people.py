@@ -28,7 +28,7 @@ REFUSALS: Mapping[type[PbxtrackError], str] = {
     LastOwner: marked("This is the only owner of all sites; make another one first."),
     NotTheirs: marked("One of the sites is not there any more."),
 }
-_UNCLEAR = marked("Choose either all sites or single ones.")
+_UNCLEAR = marked("Choose all sites, or some of them.")
 _DONE: Mapping[str, str] = {
     "saved": marked("Saved."),
     "removed": marked("Removed; their sessions have ended. What they wrote stays."),
@@ -100,12 +100,12 @@ def role_of(form: Mapping[str, Any]) -> Role:
 
 
 def sites_of(asked: Asked) -> frozenset[str] | None:
-    """The sites that a form chooses; None: all. Refused where it chooses none, or all and single ones."""
+    """The sites that a form chooses; None: all. Single ones are meant where all are chosen, too. Refused for none."""
     everything = asked.form.get("all") == "on"
     chosen = frozenset(site.key for site in asked.sites if f"site_{site.key}" in asked.form)
-    if everything == bool(chosen):
+    if not everything and not chosen:
         raise Refused(asked.text(_UNCLEAR))
-    return None if everything else chosen
+    return chosen or None
 
 
 async def _write(asked: Asked, work: Callable[[Connection], T]) -> T:

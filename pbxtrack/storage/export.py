@@ -22,6 +22,7 @@ from pbxtrack.storage.views import (
     channel_told,
     conditions_of,
     is_corrected,
+    is_recorded,
     is_target,
     told,
 )
@@ -59,7 +60,7 @@ _select = select(
     case((is_corrected, CORRECTED), else_=calls.c.method),
     calls.c.note,
     calls.c.tags,
-    calls.c.recording.is_not(None),
+    is_recorded,
     calls.c.id,
 ).select_from(calls_with_sites.outerjoin(_landed, _landed.c.id == _visit))
 

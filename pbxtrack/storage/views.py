@@ -47,6 +47,8 @@ is_unsettled = and_(
     calls.c.caller.is_not(None),
     calls.c.site_id.is_not(None),
 )
+# Asterisk makes the file before anybody answers, and hears nothing until then.
+is_recorded = and_(calls.c.recording.is_not(None), calls.c.answered_at.is_not(None))
 _COLUMNS: Sequence[ColumnElement[Any]] = (
     calls.c.id, calls.c.contact_id, calls.c.node, calls.c.linkedid, calls.c.started_at, calls.c.answered_at,
     calls.c.ended_at, calls.c.dialled, calls.c.caller, calls.c.status, calls.c.ringing_seconds, calls.c.talk_seconds,
@@ -233,7 +235,7 @@ def conditions_of(which: CallFilter) -> list[ColumnElement[bool]]:
     if which.min_confidence is not None:
         conditions.append(or_(is_corrected, calls.c.confidence >= which.min_confidence))
     if which.recording is not None:
-        conditions.append(calls.c.recording.is_not(None) if which.recording else calls.c.recording.is_(None))
+        conditions.append(is_recorded if which.recording else not_(is_recorded))
     return conditions
 
 
@@ -262,7 +264,7 @@ def _call(row: Row[Any]) -> dict[str, Any]:
         "settled_by": row.settled_by,
         "settled_at": rfc3339(row.settled_at),
         "outbound": row.outbound,
-        "recording": row.recording,
+        "recording": row.recording if row.answered_at is not None else None,
         "note": row.note,
         "tags": row.tags,
         "attribution": _attribution(row),

@@ -83,16 +83,16 @@ OF_MONEY = (
     UNIQUE,
     TARGET,
     Column("cost", marked("Cost"), Kind.MONEY, good=None),
-    Column("cost_per_call", marked("Per call"), Kind.MONEY, good=False),
+    Column("revenue", marked("Revenue"), Kind.MONEY),
+    Column("roi", marked("ROI"), Kind.RATIO),
     Column("cost_per_contact", marked("Per contact"), Kind.MONEY, good=False),
     Column("cost_per_target", marked("Per target"), Kind.MONEY, good=False),
-    Column("deals", marked("Deals")),
-    Column("cost_per_deal", marked("Per deal"), Kind.MONEY, good=False),
     Column("won", marked("Won deals")),
     Column("cost_per_won", marked("Per won deal"), Kind.MONEY, good=False),
     Column("conversion", marked("Conversion"), Kind.SHARE),
-    Column("revenue", marked("Revenue"), Kind.MONEY),
-    Column("roi", marked("ROI"), Kind.RATIO),
+    Column("deals", marked("Deals")),
+    Column("cost_per_deal", marked("Per deal"), Kind.MONEY, good=False),
+    Column("cost_per_call", marked("Per call"), Kind.MONEY, good=False),
 )
 
 
