@@ -18,6 +18,7 @@ MAX_ROWS = 1_048_576
 """Rows of a sheet; more go on in another."""
 _MAX_TEXT = 32_767  # characters of a cell
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_ESCAPED = re.compile("_x(?=[0-9A-Fa-f]{4}_)")
 _SPECIAL = re.compile("[&<>\x00-\x1f\ud800-\udfff\ufffe\uffff]")
 _EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - a spreadsheet's times are those of a clock on a wall
 _DAY = 86_400.0  # s
@@ -137,6 +138,8 @@ def _cell(value: object) -> str:
     text = str(value)[:_MAX_TEXT]
     if _SPECIAL.search(text):
         text = escape(_NOT_XML.sub("", text), quote=False)
+    if "_x" in text:
+        text = _ESCAPED.sub("_x005F_x", text)  # else what follows is taken for a sign's number
     return f'<c t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
 
 

@@ -51,7 +51,8 @@ async def still_may(request: web.Request, right: Right) -> bool:
 
 def credential(request: web.Request) -> str:
     """What whoever asks has shown: one token's requests, or one session's, have the same."""
-    return request.headers.get(hdrs.AUTHORIZATION) or request.cookies[COOKIE]
+    given = request.headers.get(hdrs.AUTHORIZATION)
+    return given.partition(" ")[2].strip() if given else request.cookies[COOKIE]
 
 
 def sites_asked(request: web.Request, asked: Sequence[str]) -> Sequence[str]:

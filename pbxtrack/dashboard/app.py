@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
-from multidict import MultiDict, MultiMapping
 
 from pbxtrack.access import NotAllowed
 from pbxtrack.dashboard import (
@@ -35,9 +32,9 @@ from pbxtrack.dashboard import (
 )
 from pbxtrack.dashboard.asked import Asked, NoSuchPage
 from pbxtrack.dashboard.desk import DESK, MAX_BODY, Desk, Page
+from pbxtrack.dashboard.forms import Unreadable, read_form, require_text
 from pbxtrack.errors import StorageUnavailable
 from pbxtrack.storage.sites import live_sites
-from pbxtrack.storage.views import storable
 from pbxtrack.web.sessions import CSRF_FIELD, CSRF_HEADER, from_elsewhere, read_session
 
 PAGES: tuple[Page, ...] = (
@@ -66,17 +63,8 @@ _POLICY = (
 )
 _SAFE = frozenset({"GET", "HEAD"})
 _LANGUAGE_COOKIE = "pbxtrack_language"
-_BODY_SECONDS = 30.0
 
 log = structlog.get_logger(__name__)
-
-
-class Unreadable(Exception):
-    """A request of which nothing can be made."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
 
 
 def add(app: web.Application, desk: Desk) -> None:
@@ -123,10 +111,6 @@ def _serving(page: Page) -> Callable[[web.Request], Awaitable[web.StreamResponse
             error_id = secrets.token_hex(4)
             log.exception("internal_error", error_id=error_id, method=request.method, page=page.path)
             response = _failed(asked, 500, error_id)
-        finally:
-            for sent in asked.form.values():
-                if isinstance(sent, web.FileField):
-                    sent.file.close()
         return _guarded(response)
 
     return serve
@@ -134,14 +118,14 @@ def _serving(page: Page) -> Callable[[web.Request], Awaitable[web.StreamResponse
 
 async def _answer(page: Page, asked: Asked) -> web.StreamResponse:
     request, desk = asked.request, asked.request.app[DESK]
-    _require_text(request.query)
+    require_text(request.query)
     asked.session = await read_session(request, desk.database, asked.now)
     if asked.session is not None and asked.person.language in languages.LANGUAGES:
         asked.language = str(asked.person.language)
     if request.method not in _SAFE:
         # Only who may send much is listened to for long.
         may = page.open or (asked.session is not None and asked.may(page.right))
-        asked.form = await _form(request, page.max_body if may else min(page.max_body, MAX_BODY))
+        asked.form = await read_form(request, page.max_body if may else min(page.max_body, MAX_BODY))
     if page.open:
         return await page.handler(asked)
     if asked.session is None:
@@ -175,27 +159,6 @@ def _nobody(request: web.Request) -> Asked:
         session=None,
         sites=[],
     )
-
-
-async def _form(request: web.Request, max_body: int) -> MultiDict[Any]:
-    """The fields of a form, files too."""
-    try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            fields = MultiDict(await request.clone(client_max_size=max_body).post())
-    except web.HTTPRequestEntityTooLarge:
-        raise Unreadable(413) from None
-    except TimeoutError:
-        raise Unreadable(408) from None
-    except (ValueError, LookupError, web.RequestPayloadError, ConnectionError):
-        raise Unreadable(400) from None
-    _require_text(fields)
-    return fields
-
-
-def _require_text(fields: MultiMapping[Any]) -> None:
-    """Unreadable where a field is none that a database could hold."""
-    if not all(storable(name) and (not isinstance(value, str) or storable(value)) for name, value in fields.items()):
-        raise Unreadable(400)
 
 
 def _guarded(response: web.StreamResponse) -> web.StreamResponse:

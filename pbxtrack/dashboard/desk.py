@@ -16,6 +16,7 @@ from pbxtrack.health import Readiness
 from pbxtrack.metrics import Snapshot
 from pbxtrack.pool.needs import Needs, NoAnswer, Question
 from pbxtrack.storage.database import Database
+from pbxtrack.storage.people import Nobodies
 from pbxtrack.web.client_address import ClientAddresses
 from pbxtrack.web.limits import Limiter, Rate
 
@@ -60,6 +61,7 @@ class Desk:
     ready: Callable[[], Awaitable[Readiness]]
     default_region: str
     sizes: Callable[[Question, float], Awaitable[Needs | NoAnswer]]  # the answer, within seconds
+    nobodies: Nobodies = field(default_factory=Nobodies)
     log_ins: Limiter = field(default_factory=lambda: Limiter(Rate(20, 60.0)))  # tries by address
     snapshot: Callable[[], Snapshot] = nothing_counted
     examined: Callable[[], Examined | None] = nothing_examined

@@ -7,6 +7,7 @@ import asyncio
 import structlog
 from aiohttp import hdrs, web
 
+from pbxtrack.access import NotAllowed
 from pbxtrack.dashboard.asked import Asked
 from pbxtrack.dashboard.desk import DESK, Page
 from pbxtrack.dashboard.languages import LANGUAGES, marked
@@ -14,7 +15,7 @@ from pbxtrack.passwords import PoorPassword, fits, hash_password
 from pbxtrack.storage import people
 from pbxtrack.storage.people import Locked
 from pbxtrack.web.hashing import HASHING
-from pbxtrack.web.sessions import begin, end, from_elsewhere, is_our_log_in, log_in_token, offer_log_in
+from pbxtrack.web.sessions import CSRF_FIELD, begin, end, from_elsewhere, is_our_log_in, log_in_token, offer_log_in
 
 _LANGUAGE_COOKIE = "pbxtrack_language"
 _YEAR = 31_536_000  # s
@@ -45,6 +46,8 @@ async def log_in(asked: Asked) -> web.StreamResponse:
         response.headers.update(verdict.headers)
         return response
     found = await asked.write(lambda connection: people.try_to_log_in(connection, name, asked.now))
+    if found is None:
+        found = desk.nobodies.tried(name, asked.now)
     if isinstance(found, Locked):
         wait = asked.format.spell(max((found.until - asked.now).total_seconds(), 1))
         return await _log_in_page(asked, asked.text(_LOCKED, wait=wait), name, status=429)
@@ -78,10 +81,11 @@ async def start(asked: Asked) -> web.StreamResponse:
 
 
 async def choose_language(asked: Asked) -> web.StreamResponse:
-    language = str(asked.form.get("language", ""))
+    language, session = str(asked.form.get("language", "")), asked.session
+    if session is not None and not session.is_ours(asked.form.get(CSRF_FIELD)):
+        raise NotAllowed("the form is not ours")
     response = web.Response(status=303, headers={hdrs.LOCATION: _next(str(asked.form.get("next", "")))})
     if language in LANGUAGES:
-        session = asked.session
         if session is not None:
             await asked.write(lambda connection: people.change_person(connection, session.person.id, language=language))
         response.set_cookie(_LANGUAGE_COOKIE, language, max_age=_YEAR, samesite="Lax")

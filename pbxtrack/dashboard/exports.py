@@ -150,6 +150,8 @@ async def _send(asked: Asked, ending: str) -> web.StreamResponse:
         return file.rows(map(shown, found.rows)), found
 
     await response.prepare(asked.request)
+    if asked.request.method == hdrs.METH_HEAD:
+        return response
     count, after = 0, None
     try:
         await response.write(file.begin())
@@ -161,6 +163,7 @@ async def _send(asked: Asked, ending: str) -> web.StreamResponse:
             if (after := found.after) is None:
                 break
         await response.write(await asyncio.to_thread(file.end))
+        await response.write_eof()
     except (StorageUnavailable, ConnectionError) as error:
         # Part of it is sent: only a connection that breaks says that it is not whole.
         log.warning("export_broken_off", person=asked.person.name, rows=count, reason=str(error))
@@ -168,7 +171,6 @@ async def _send(asked: Asked, ending: str) -> web.StreamResponse:
             asked.request.transport.abort()
         return response
     log.info("calls_exported", person=asked.person.name, site=asked.key, rows=count, kind=ending)
-    await response.write_eof()
     return response
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, exists, func, select
 
 from pbxtrack.storage.tables import calls, contacts, sites
 from pbxtrack.storage.times import rfc3339
@@ -42,7 +42,8 @@ def contact_figures(connection: Connection, contact_id: str) -> dict[str, Any]:
     """What the calls of a contact that there is add up to.
 
     ``calls``, ``target``, ``talk_seconds``; ``first`` and ``last``: the advertising channels of those calls, None where
-    unknown; ``outbound``: when the company called them, the newest first.
+    unknown; ``outbound``: when the company called them, the newest first; none where they
+    are known at another site, too.
     """
     row = connection.execute(
         select(contacts.c.site_id, contacts.c.caller).where(contacts.c.id == int(contact_id))
@@ -56,9 +57,11 @@ def contact_figures(connection: Connection, contact_id: str) -> dict[str, Any]:
         .where(*theirs)
     ).one()
     one = select(channel_told).where(*theirs).limit(1)
+    # Such a call belongs to no site. Who is known at another site, too, may have been called for that one.
+    elsewhere = exists().where(contacts.c.caller == row.caller, contacts.c.site_id != row.site_id)
     called = connection.execute(
         select(calls.c.started_at, calls.c.status, calls.c.answered_at, calls.c.talk_seconds)
-        .where(calls.c.outbound == row.caller)
+        .where(calls.c.outbound == row.caller, ~elsewhere)
         .order_by(calls.c.started_at.desc())
         .limit(MOST_OUTBOUND)
     )

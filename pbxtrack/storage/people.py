@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ LONGEST = timedelta(days=30)
 
 _LONGEST_LOCK = timedelta(minutes=15)
 _NOTE_EVERY = timedelta(minutes=1)
+_MOST_NOBODIES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +111,38 @@ def try_to_log_in(connection: Connection, name: str, now: datetime) -> tuple[Per
     if row.locked_until is not None and row.locked_until > now:
         return Locked(row.locked_until)
     failures = row.failures + 1
-    tried: dict[str, Any] = {"failures": failures, "locked_until": None}
-    if failures >= FREE_TRIES:
-        tried["locked_until"] = now + min(timedelta(seconds=30) * 2 ** min(failures - FREE_TRIES, 10), _LONGEST_LOCK)
+    tried: dict[str, Any] = {"failures": failures}
+    tried["locked_until"] = _locked_until(failures, now)
     connection.execute(update(people).where(people.c.id == row.id).values(tried))
     return _person(row), row.password
+
+
+class Nobodies:
+    """Names that nobody has, and how often they were tried: they are locked as others are, so that none is told apart.
+
+    Of each process, and of the names tried last.
+    """
+
+    def __init__(self) -> None:
+        self._tried: OrderedDict[str, tuple[int, datetime | None]] = OrderedDict()
+
+    def tried(self, name: str, now: datetime) -> Locked | None:
+        """Count a try, as :func:`try_to_log_in` does."""
+        failures, locked_until = self._tried.pop(name, (0, None))
+        if locked_until is not None and locked_until > now:
+            self._tried[name] = failures, locked_until
+            return Locked(locked_until)
+        self._tried[name] = failures + 1, _locked_until(failures + 1, now)
+        if len(self._tried) > _MOST_NOBODIES:
+            self._tried.popitem(last=False)
+        return None
+
+
+def _locked_until(failures: int, now: datetime) -> datetime | None:
+    """Until when no password is looked at after so many wrong ones."""
+    if failures < FREE_TRIES:
+        return None
+    return now + min(timedelta(seconds=30 << min(failures - FREE_TRIES, 10)), _LONGEST_LOCK)
 
 
 def logged_in(connection: Connection, person_id: int, now: datetime) -> str:

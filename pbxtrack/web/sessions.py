@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,7 @@ CSRF_HEADER = "X-CSRF-Token"
 CSRF_FIELD = "csrf"
 _BEFORE_COOKIE = "pbxtrack_login"  # what shows a log-in to come from our own page, before there is a session
 _MAX_SECRET = 100  # characters
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{20,100}", re.ASCII)
 
 log = structlog.get_logger(__name__)
 
@@ -83,13 +85,15 @@ def offer_log_in(request: web.Request, response: web.StreamResponse, token: str)
 def log_in_token(request: web.Request) -> str:
     """What a log-in must send along: the browser's, or a new one."""
     kept = request.cookies.get(_BEFORE_COOKIE, "")
-    return kept if 20 <= len(kept) <= _MAX_SECRET else secrets.token_urlsafe(24)
+    return kept if _TOKEN.fullmatch(kept) else secrets.token_urlsafe(24)
 
 
 def is_our_log_in(request: web.Request, token: object) -> bool:
     """Whether a log-in comes from our own page."""
     kept = request.cookies.get(_BEFORE_COOKIE, "")
-    return isinstance(token, str) and len(kept) >= 20 and hmac.compare_digest(token.encode(), kept.encode())
+    return (
+        isinstance(token, str) and bool(_TOKEN.fullmatch(kept)) and hmac.compare_digest(token.encode(), kept.encode())
+    )
 
 
 def _set(

@@ -20,6 +20,7 @@ from tests.contract.site import a_site
 
 PASSWORD = "correct horse battery"
 KEPT = hash_password(PASSWORD)
+_PART = b'--x\r\nContent-Disposition: form-data; name="a"\r\n%b\r\n1\r\n--x--\r\n'
 OF_SITE = [page for page in PAGES if "{site}" in page.path]
 NOT_OPEN = [page for page in PAGES if not page.open]
 
@@ -222,6 +223,8 @@ async def test_a_session_reads_the_api_and_changes_with_our_token_only(shop: Dat
     [
         ("multipart/form-data", b"x", 400),
         ("multipart/form-data; boundary=x", b"\x00\xff", 400),
+        ("multipart/form-data; boundary=x", _PART % b"Content-Transfer-Encoding: none\r\n", 400),
+        ("application/x-www-form-urlencoded; charset=punycode", b"a-" + b"a" * 60_000, 400),
         ("application/x-www-form-urlencoded", b"name=%00", 400),
         ("application/x-www-form-urlencoded", b"a=" + b"x" * 70_000, 413),
         ("application/x-www-form-urlencoded; charset=none", b"name=\xff", 400),
@@ -244,3 +247,26 @@ async def test_a_wrong_address_is_told_in_words_to_people_and_in_json_to_program
     async with desk(shop) as reader:
         assert "There is nothing here" in await reader.page("/nowhere", 404, headers={"Accept": "text/html,*/*"})
         assert "problem" in await reader.page("/api/v1/nowhere", 404)
+
+
+@pytest.mark.asyncio
+async def test_a_name_that_nobody_has_is_locked_as_others_are(shop: Database) -> None:
+    async with desk(shop) as reader:
+        for name in (NAME, "nobody"):
+            assert [(await log_in(reader, "wrong", name))[0] for _ in range(6)] == [401] * 5 + [429]
+
+
+@pytest.mark.asyncio
+async def test_a_cookie_of_another_make_is_not_taken_up(shop: Database) -> None:
+    async with desk(shop) as reader:
+        planted = {"Cookie": "pbxtrack_login=" + '"><b>' * 8}
+        assert "<b>" not in await reader.page("/login", headers=planted)
+
+
+@pytest.mark.asyncio
+async def test_a_language_is_chosen_by_our_own_pages_alone(shop: Database) -> None:
+    async with desk(shop) as reader:
+        reader.log_in(shop)
+        async with reader.client.post("/language", data={"language": "ru"}, allow_redirects=False) as response:
+            assert response.status == 403
+        assert "Overview" in await reader.page("/sites/demo")

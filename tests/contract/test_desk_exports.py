@@ -98,6 +98,16 @@ async def test_they_are_for_those_who_see_the_site(shop: Database) -> None:
             assert [row[1] for row in rows_of_csv(await response.read())[1:]] == ["other"]
 
 
+@pytest.mark.asyncio
+async def test_a_look_at_the_head_sends_no_body(shop: Database) -> None:
+    async with desk(shop) as reader:
+        reader.log_in(shop)
+        for ending in ("csv", "xlsx"):
+            async with reader.client.head(f"/sites/demo/calls.{ending}?{DAYS}") as response:
+                assert (response.status, await response.read()) == (200, b"")
+            await reader.page("/account")  # on the same connection
+
+
 def test_more_rows_than_a_sheet_holds_go_on_in_another(monkeypatch: pytest.MonkeyPatch) -> None:
     from pbxtrack import workbook
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import structlog
 from aiohttp import web
-from aiohttp.web import FileField
 from sqlalchemy import Connection
 
 from pbxtrack.access import Right
 from pbxtrack.dashboard.asked import Asked
 from pbxtrack.dashboard.desk import Page
+from pbxtrack.dashboard.forms import Sent
 from pbxtrack.dashboard.languages import marked
 from pbxtrack.dashboard.reports.frame import framed
 from pbxtrack.money.cost_file import MAX_BYTES, CostFile, read_costs
@@ -27,6 +27,7 @@ from pbxtrack.money.costs import MAX_CHANNEL, Cost
 from pbxtrack.storage.costs import CostConflict, Replaced, costs_by_month, plan_costs, remove_month, write_costs
 
 _MAX_BODY = MAX_BYTES * 3 // 2  # a file, or one that is sent once more in base 64
+_READING = asyncio.Semaphore(1)  # so that a large file leaves threads for others
 _SHOWN = 100  # lines that are wrong
 
 log = structlog.get_logger(__name__)
@@ -118,16 +119,21 @@ def _months(rows: Sequence[Mapping[str, Any]]) -> list[tuple[date, int, list[Map
 async def preview(asked: Asked) -> web.StreamResponse:
     """What a file says and would change; nothing is written."""
     sent = asked.form.get("file")
-    if not isinstance(sent, FileField):
+    if not isinstance(sent, Sent):
         return await _listed(asked, asked.text("Choose a file first."))
-    content = await asyncio.to_thread(sent.file.read, MAX_BYTES + 1)
-    return await _preview(asked, Upload(content, _channel(asked), "replace" in asked.form))
+    return await _preview(asked, Upload(sent.content[: MAX_BYTES + 1], _channel(asked), "replace" in asked.form))
+
+
+async def _read(upload: Upload) -> CostFile:
+    """In a thread, one at a time: it may take seconds."""
+    async with _READING:
+        return await asyncio.to_thread(read_costs, upload.content, upload.channel or None)
 
 
 async def _preview(asked: Asked, upload: Upload, note: str | None = None) -> web.Response:
     assert asked.site is not None
     site_id = asked.site.id
-    found = await asyncio.to_thread(read_costs, upload.content, upload.channel or None)
+    found = await _read(upload)
     costs = [cost for _, cost in found.costs]
     counts, conflict = None, None
     if costs and not found.wrong:
@@ -161,7 +167,7 @@ async def write(asked: Asked) -> web.StreamResponse:
         upload = Upload(unpacked(str(asked.form.get("packed", ""))), _channel(asked), "replace" in asked.form)
     except ValueError:
         return await _listed(asked, asked.text("Choose a file first."))
-    found: CostFile = await asyncio.to_thread(read_costs, upload.content, upload.channel or None)
+    found = await _read(upload)
     costs = [cost for _, cost in found.costs]
     if found.wrong or not costs:
         return await _preview(asked, upload)

@@ -128,7 +128,7 @@ def _page(asked: Asked, report: Grouped, model: Model, found: _Found) -> web.Res
         report=report,
         columns=columns,
         heads=_heads(asked, named, columns, want),
-        lines=_lines(asked, report, columns, dimensions, shown, rows),
+        lines=_lines(asked, report, columns, dimensions, shown, rows, found.rows),
         total=_total(asked, columns, want, rows, found.total),
         want=want,
         count=len(rows),
@@ -167,9 +167,10 @@ def _lines(
     dimensions: Sequence[str],
     shown: Sequence[Compared],
     rows: Sequence[Compared],
+    every: Sequence[Row],
 ) -> list[Line]:
     opens = report.opens
-    named = Counter(one.row.get(opens) for one in rows) if opens else Counter[str | None]()
+    named = Counter(row.get(opens) for row in every) if opens else Counter[str | None]()
     most = max((one.row["calls"] for one in rows), default=0)
     made = []
     for one in shown:
