@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,9 +46,10 @@ BODY_CHECKS = [*CHECKS, checks.negative_data_rejection]
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    opened = Database(f"sqlite:///{tmp_path_factory.mktemp('api')}/fuzz.db")
+@contextmanager
+def filled(folder: Path) -> Iterator[Database]:
+    """A database with a site and a call."""
+    opened = Database(f"sqlite:///{folder}/fuzz.db")
     migrate.upgrade(opened)
     with opened.transaction() as connection:
         a_site(connection, key="0", pool=["+74951230100"], static=["+74951230001"])
@@ -56,8 +59,8 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     opened.close()
 
 
-@pytest.fixture(scope="module")
-def address(database: Database) -> Iterator[str]:
+@contextmanager
+def served(database: Database) -> Iterator[str]:
     """A live API, in a thread: schemathesis asks it with blocking calls."""
     loop = asyncio.new_event_loop()
     runner = create_runner(create_app(services(database, address_rate=None, site_rate=None)))
@@ -77,6 +80,25 @@ def address(database: Database) -> Iterator[str]:
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    with filled(tmp_path_factory.mktemp("api")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def address(database: Database) -> Iterator[str]:
+    with served(database) as address:
+        yield address
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[tuple[str, Database]]:
+    """An API that nobody has asked anything: the other's site may be gone by now."""
+    with filled(tmp_path) as opened, served(opened) as address:
+        yield address, opened
 
 
 POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
@@ -154,7 +176,8 @@ def test_no_bytes_whatever_break_a_body(address: str, body: bytes, path: str, da
     assert response.headers["Content-Type"].startswith("application/problem+json")
 
 
-def test_answers_that_are_good_are_as_described(address: str, database: Database) -> None:
+def test_answers_that_are_good_are_as_described(fresh: tuple[str, Database]) -> None:
+    address, database = fresh
     schema, headers = schemathesis.openapi.from_url(f"{address}/openapi.json"), a_token(database)
     body: dict[str, Any] = {"site": "0", "page": "https://shop.example/?utm_source=yandex&utm_medium=cpc"}
     leased = schema["/api/v1/leases"]["POST"].Case(body=body, media_type="application/json")
