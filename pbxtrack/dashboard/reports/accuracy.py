@@ -64,9 +64,14 @@ def verdict(whole: Mapping[str, Any]) -> list[str]:
     found = []
     if known(whole) < FEW:
         found.append(marked("Of few calls it became known who made them: take the shares below as a hint."))
-    error = whole["calibration_error"]
+    error, below = whole["calibration_error"], _below(whole)
+    doubtful = below is not None and below[1] - below[2] > _FAR
     if error <= _CLOSE:
-        found.append(marked("Attributions are as sure as they should be: what is said matches what was found."))
+        found.append(
+            marked("Attributions of 90 % and more are as sure as they should be. Doubtful ones are not.")
+            if doubtful
+            else marked("Attributions are as sure as they should be: what is said matches what was found.")
+        )
     elif _said(whole) > _found(whole):
         found.append(
             marked("Attributions are surer than they should be.")
@@ -75,7 +80,7 @@ def verdict(whole: Mapping[str, Any]) -> list[str]:
         )
     else:
         found.append(marked("Attributions are right more often than they say."))
-    if (below := _below(whole)) and below[1] - below[2] > _FAR:
+    if doubtful:
         found.append(marked("Where they are less sure, they are right less often than they say."))
     found.append(marked("The known calls are no fair sample of all: those that a tap tells of are the easiest."))
     return found
