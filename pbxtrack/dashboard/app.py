@@ -72,6 +72,7 @@ def add(app: web.Application, desk: Desk) -> None:
     app[DESK] = desk
     app.middlewares.insert(0, _lost)
     app.router.add_get("/static/{digest}/{name}", static.serve)
+    app.router.add_get("/favicon.ico", static.serve_icon)
     for page in PAGES:
         serve = _serving(page)
         if page.method == "GET":

@@ -56,3 +56,9 @@ async def serve(request: web.Request) -> web.StreamResponse:
         body = file.compressed
     headers[hdrs.VARY] = hdrs.ACCEPT_ENCODING
     return web.Response(body=body, content_type=file.content_type, charset="utf-8", headers=headers)
+
+
+async def serve_icon(request: web.Request) -> web.StreamResponse:
+    """The icon, where browsers look for one of answers that are no pages."""
+    file = _files()["icon.svg"]
+    return web.Response(body=file.body, content_type=file.content_type, headers={hdrs.CACHE_CONTROL: "max-age=86400"})

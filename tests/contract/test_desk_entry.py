@@ -270,3 +270,9 @@ async def test_a_language_is_chosen_by_our_own_pages_alone(shop: Database) -> No
         async with reader.client.post("/language", data={"language": "ru"}, allow_redirects=False) as response:
             assert response.status == 403
         assert "Overview" in await reader.page("/sites/demo")
+
+
+@pytest.mark.asyncio
+async def test_browsers_find_an_icon_where_they_look_for_one(shop: Database) -> None:
+    async with desk(shop) as reader:
+        assert "<svg" in await reader.page("/favicon.ico")
