@@ -200,11 +200,18 @@ def _least(known: str | None, told: str | None) -> str | None:
 
 
 def _end(leg: Leg, fact: LegEnded) -> None:
-    """A leg's end that was seen is worth more than one that was only inferred after a break."""
-    told = (fact.unseen, fact.at, fact.cause if fact.cause is not None else _NO_CAUSE)
-    if leg.ended_at and (leg.unseen, leg.ended_at, leg.cause if leg.cause is not None else _NO_CAUSE) <= told:
-        return
-    leg.ended_at, leg.cause, leg.unseen = fact.at, fact.cause, fact.unseen
+    """A leg's end that was seen is worth more than one that was only inferred after a break.
+
+    Of ends that were seen the first holds: the later ones are echoes. Of inferred ones the last does: each is when the
+    leg was last known to be up, by one witness.
+    """
+    if leg.ended_at is None or _worth(fact.unseen, fact.at, fact.cause) > _worth(leg.unseen, leg.ended_at, leg.cause):
+        leg.ended_at, leg.cause, leg.unseen = fact.at, fact.cause, fact.unseen
+
+
+def _worth(unseen: bool, at: datetime, cause: int | None) -> tuple[bool, float, int]:
+    moment = at.timestamp()
+    return (not unseen, moment if unseen else -moment, -(cause if cause is not None else _NO_CAUSE))
 
 
 def _leg(call: Call, fact: Fact, name: str = "") -> Leg:

@@ -158,6 +158,13 @@ def test_an_end_that_was_seen_is_worth_more_than_one_that_was_not() -> None:
         assert (leg.ended_at, leg.cause, leg.unseen) == (at(9), 16, False)
 
 
+def test_of_ends_that_nobody_saw_the_last_holds() -> None:
+    ends = [LegEnded(node=NODE, linkedid=LINKEDID, leg="1.1", at=at(when), unseen=True) for when in (5, 7, 6)]
+    for facts in (ends, ends[::-1]):
+        leg = project([*Told().facts, *facts]).legs["1.1"]
+        assert (leg.ended_at, leg.unseen) == (at(7), True)
+
+
 @pytest.mark.parametrize(("leaves", "status", "by"), [(True, "abandoned", "caller"), (False, "missed", "pbx")])
 def test_who_waits_in_a_queue_that_calls_nobody_is_not_answered(leaves: bool, status: str, by: str) -> None:
     """The Local leg in front of the queue answers, so that the caller hears music."""
