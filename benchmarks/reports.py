@@ -20,9 +20,9 @@ from pbxtrack.calls.service import record
 from pbxtrack.reports.questions import CAMPAIGNS, CHANNELS, KEYWORDS, OPERATORS, PAGES, REGIONS, By
 from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database
+from pbxtrack.storage.fold import fold_all
 from pbxtrack.storage.known import KnownSites
 from pbxtrack.storage.reports import Period, answers, hours_of_week, totals, trend
-from pbxtrack.storage.rollups import fold_all
 from pbxtrack.storage.tables import calls
 
 NAME = "reports"

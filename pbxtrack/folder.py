@@ -11,7 +11,7 @@ import structlog
 from pbxtrack.aside import run_aside, serve_aside
 from pbxtrack.errors import StorageUnavailable
 from pbxtrack.storage.database import Database
-from pbxtrack.storage.rollups import due, fold_all
+from pbxtrack.storage.fold import due, fold_all
 
 _EVERY = 30.0  # s between looks whether there is something to fold
 _FIRST = 20.0  # s after the start: a process that begins has better things to do

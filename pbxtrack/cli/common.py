@@ -15,7 +15,7 @@ from pbxtrack.errors import ConfigError, PbxtrackError, StorageUnavailable
 from pbxtrack.settings import Settings
 from pbxtrack.storage import migrate
 from pbxtrack.storage.database import Database, parse_url
-from pbxtrack.storage.rollups import fold_all
+from pbxtrack.storage.fold import fold_all
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ EVER = datetime(1970, 1, 2, tzinfo=UTC)
 NEVER = datetime(2999, 12, 30, tzinfo=UTC)
 """No call is before the one or after the other; there are days around both in every time zone."""
 
-_DAY = timedelta(days=1)
+_DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 
 
 def month_after(month: date) -> date:
@@ -49,6 +49,26 @@ class Zone:
             return day - _DAY
         return day + _DAY if at >= self.midnight(day + _DAY) else day
 
+    def hours(self, day: date, until: datetime) -> list[Span]:
+        """The hours of a day, by time that passes, from its midnight on: those that end by ``until``."""
+        begins, end = self.span(day, day + _DAY)
+        since = [begins + nth * _HOUR for nth in range(-(-(end - begins) // _HOUR))]
+        hours = [Span(at, min(at + _HOUR, end)) for at in since]
+        return [hour for hour in hours if hour.until <= until]
+
+    def whole_hours(self, span: Span) -> Span | None:
+        """What of a part of a day are whole hours by the clocks; None where there are none, or clocks were put on."""
+        begins = self.midnight(self.day(span.since))
+        offsets = {self.local(begins + nth * _HOUR).utcoffset() for nth in range(25)}
+        if len(offsets) > 1:
+            return None
+        whole = Span(begins - (begins - span.since) // _HOUR * _HOUR, begins + (span.until - begins) // _HOUR * _HOUR)
+        return whole if whole.since < whole.until else None
+
+    def hour(self, at: datetime) -> datetime:
+        """The beginning of the hour that clocks showed; of a time of a whole minute."""
+        return at - timedelta(minutes=self.local(at).minute)
+
     def local(self, at: datetime) -> datetime:
         """What clocks showed."""
         return at.astimezone(self._zone)
@@ -56,12 +76,23 @@ class Zone:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A period: days that a roll-up knows, from ``first`` on and before ``end`` but those ``without``; and the rest."""
+    """A period: days that a roll-up knows, from ``first`` on and before ``end`` but those ``without``; and the rest.
+
+    The rest has ``steps`` that are known, too; and ``partly``, which is of days of which the hours are known.
+    """
 
     first: date
     end: date
     without: Collection[date]
     rest: Collection[Span]
+    steps: Sequence[Span] = ()
+    partly: Collection[Span] = ()
+
+    @property
+    def unknown(self) -> Iterator[Span]:
+        """What must be read from the rows where only whole days, and steps, are known."""
+        yield from self.rest
+        yield from self.partly
 
     def months(self, kept: Collection[date]) -> list[date]:
         """Those of the months, by their first days, that all of is known of."""
@@ -83,11 +114,15 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Whole days that were rolled up, from ``first`` on and before ``end``, and the times that changed since."""
+    """What was rolled up: whole days, from ``first`` on and before ``end``; and ``steps``, in order, of the last ones.
+
+    ``changed``: the times that changed since.
+    """
 
     first: date
     end: date
     changed: Collection[Span]
+    steps: Sequence[Span] = ()
 
     def parts(self, period: Span, zone: Zone) -> Parts:
         """Take a period apart."""
@@ -95,10 +130,48 @@ class Known:
         first = max(self.first, begins if zone.midnight(begins) >= period.since else begins + _DAY)
         end = min(self.end, zone.day(period.until))
         if first >= end:
-            return Parts(first, first, (), (period,))
-        dirty = {day for span in self.changed for day in days(span, zone, first, end)}
-        rest = [Span(period.since, zone.midnight(first)), *runs(dirty, zone), Span(zone.midnight(end), period.until)]
-        return Parts(first, end, dirty, [span for span in rest if span.since < span.until])
+            first = end = zone.day(period.until)
+            dirty: set[date] = set()
+            cut = max(period.since, zone.midnight(end))
+            in_days = any(self.first <= day < self.end for day in (begins, end))
+            rest = [Span(period.since, cut), Span(cut, period.until)] if in_days else [period]
+        else:
+            dirty = {day for span in self.changed for day in days(span, zone, first, end)}
+            rest = [
+                Span(period.since, zone.midnight(first)),
+                *runs(dirty, zone),
+                Span(zone.midnight(end), period.until),
+            ]
+        steps = [step for step in self.steps if any(_holds(span, step) for span in rest) and not self.is_changed(step)]
+        rest = [left for span in rest if span.since < span.until for left in _without(span, steps)]
+        partly = [span for span in rest if self._is_partly(span, zone)]
+        return Parts(first, end, dirty, [span for span in rest if span not in partly], steps, partly)
+
+    def is_changed(self, span: Span) -> bool:
+        """Whether some of it changed."""
+        return any(one.since < span.until and span.since < one.until for one in self.changed)
+
+    def _is_partly(self, span: Span, zone: Zone) -> bool:
+        """Whether it is of one day that was rolled up."""
+        day = zone.day(span.since)
+        whole = zone.span(day, day + _DAY)
+        return self.first <= day < self.end and _holds(whole, span) and not self.is_changed(whole)
+
+
+def _holds(span: Span, other: Span) -> bool:
+    return span.since <= other.since and other.until <= span.until
+
+
+def _without(span: Span, others: Sequence[Span]) -> Iterator[Span]:
+    """What is left of some time without those parts of it, which are in order."""
+    since = span.since
+    for other in others:
+        if _holds(span, other):
+            if since < other.since:
+                yield Span(since, other.since)
+            since = other.until
+    if since < span.until:
+        yield Span(since, span.until)
 
 
 def days(span: Span, zone: Zone, first: date, end: date) -> Iterator[date]:

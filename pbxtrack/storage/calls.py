@@ -33,7 +33,8 @@ from pbxtrack.storage.tables import call_facts, calls, contacts, sites, visits
 _TOUCH = ("source", "medium", "campaign", "term", "content")
 _STATE: TypeAdapter[Call] = TypeAdapter(Call)
 _PEOPLES = {
-    "note", "qualified", "corrected_channel", "corrected_visit_id", "corrected_tie", "corrected_by", "corrected_at",
+    "note", "qualified", "corrected_channel", "corrected_visit_id", "corrected_campaign", "corrected_tie",
+    "corrected_by", "corrected_at",
 }  # fmt: skip
 _STANDING = {"is_unique", "settled_by", "settled_at"}  # see pbxtrack.storage.standing
 WRITTEN = frozenset({column.name for column in calls.c} - _PEOPLES - _STANDING)

@@ -1,20 +1,14 @@
-"""What reports ask of the rows themselves: calls divided among visits, their figures added up.
-
-Roll-ups are made by the same functions, so that they say the same.
-"""
+"""What reports ask of the rows themselves, in SQL: figures of calls, and the visits that calls are credited to."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Connection,
     FromClause,
     Select,
     String,
@@ -22,6 +16,7 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
+    exists,
     func,
     literal,
     not_,
@@ -36,19 +31,16 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from pbxtrack.calls.models import DIRECT, LOOKBACK, WHOLE, Model, credit
-from pbxtrack.reports.figures import FLAGS, Packed, pack
-from pbxtrack.reports.periods import Span
-from pbxtrack.reports.questions import MAX_PAGE, OPERATORS, REGIONS, Question
+from pbxtrack.calls.models import DIRECT, LOOKBACK, WHOLE, Model
+from pbxtrack.reports.figures import FLAGS
+from pbxtrack.reports.questions import MAX_PAGE, OPERATORS, QUESTIONS, REGIONS, Question
 from pbxtrack.storage.prepared import Prepared
 from pbxtrack.storage.tables import UtcTime, calls, visits
 from pbxtrack.storage.views import channel_told, is_corrected, is_lost, is_target, is_unsettled
 
-Found = dict[tuple[Any, ...], Packed]
-"""Sums by the values of the dimensions."""
-
 _own = visits.alias("own")  # the visit that a call is tied to; what people say outranks what was computed
 _visit = visits.alias("visit")  # one that it may be credited to
+_other = visits.alias("other")  # one that it may be credited to as well
 _own_id = case((is_corrected, calls.c.corrected_visit_id), else_=calls.c.visit_id)
 
 
@@ -141,17 +133,27 @@ _period = (
     calls.c.started_at >= bindparam("since", type_=UtcTime),
     calls.c.started_at < bindparam("until", type_=UtcTime),
 )
-_earlier = and_(
-    tuple_(_visit.c.started_at, _visit.c.id) < tuple_(_own.c.started_at, _own.c.id),
-    _visit.c.started_at >= _LookedBack(calls.c.started_at),
-    _visit.c.started_at <= calls.c.started_at,
-)
-_credited = and_(
-    _visit.c.visitor_id == _own.c.visitor_id,
-    _visit.c.site_id == _own.c.site_id,
-    _visit.c.started_at <= _own.c.started_at,  # follows from the order, but the index knows only this
-    or_(_visit.c.id == _own.c.id, _earlier),
-)
+
+
+def _earlier(visit: Any) -> ColumnElement[bool]:
+    """Whether a visit is credited beside the call's own."""
+    return and_(
+        tuple_(visit.c.started_at, visit.c.id) < tuple_(_own.c.started_at, _own.c.id),
+        visit.c.started_at >= _LookedBack(calls.c.started_at),
+        visit.c.started_at <= calls.c.started_at,
+    )
+
+
+def _of_visitor(visit: Any) -> ColumnElement[bool]:
+    return and_(
+        visit.c.visitor_id == _own.c.visitor_id,
+        visit.c.site_id == _own.c.site_id,
+        visit.c.started_at <= _own.c.started_at,  # follows from the order, but the index knows only this
+    )
+
+
+_credited = and_(_of_visitor(_visit), or_(_visit.c.id == _own.c.id, _earlier(_visit)))
+_is_divided = exists().where(_of_visitor(_other), _earlier(_other))  # among several visits
 
 
 def _of_visit(name: str, visit: Any) -> ColumnElement[Any]:
@@ -161,126 +163,59 @@ def _of_visit(name: str, visit: Any) -> ColumnElement[Any]:
 
 
 def _is_whole(model: Model) -> ColumnElement[bool]:
-    """Whether a call is credited to its own visit, or to none, whatever other visits there were."""
+    """Whether a call is credited to its own visit, or to none."""
     match model:
         case Model.LAST:
             return true()
         case Model.LAST_NON_DIRECT:
-            return or_(_own.c.id.is_(None), _own.c.medium != DIRECT)
-    return _own.c.id.is_(None)
+            return or_(_own.c.id.is_(None), _own.c.medium != DIRECT, not_(_is_divided))
+    return or_(_own.c.id.is_(None), not_(_is_divided))
 
 
-def answered(connection: Connection, question: Question, model: Model, site_id: int, span: Span) -> Found:
-    """The sums of a question by the values of its dimensions: what the functions below find, without days."""
-    if not question.by_model:
-        return {tuple(values): sums for (_, *values), sums in undivided(connection, question, site_id, span).items()}
-    found: defaultdict[tuple[Any, ...], Packed] = defaultdict(int)
-    for *values, flags, count, talk, waiting in connection.execute(_whole(question, model), _asked(site_id, span)):
-        found[tuple(values)] += pack(flags, count, int(talk), int(waiting)) * WHOLE
-    if model is not Model.LAST:
-        rest = _divided(question.dimensions, 0, but=model)
-        ((_, sums),) = _divide(rest.all(connection, _asked(site_id, span)), [question], {model}).items()
-        for (_, *values), packed in sums.items():
-            found[tuple(values)] += packed
-    return found
-
-
-def undivided(
-    connection: Connection, question: Question, site_id: int, span: Span, midnights: Sequence[datetime] = ()
-) -> Found:
-    """The sums of a question that no model divides calls for, by days and the values of its dimension.
-
-    A day is how many of the ``midnights``, which are in order, its calls are not before.
-    """
-    found: Found = defaultdict(int)
-    rows = connection.execute(_undivided(question, len(midnights)), _asked(site_id, span, midnights))
-    for nth, value, flags, count, talk, waiting in rows:
-        found[nth, value] += pack(flags, count, int(talk), int(waiting))
-    return found
-
-
-def by_quarter(connection: Connection, site_id: int, span: Span) -> dict[datetime, Packed]:
-    """The sums by quarters of an hour."""
-    found: defaultdict[datetime, Packed] = defaultdict(int)
-    for quarter, flags, count, talk, waiting in connection.execute(_quarters, _asked(site_id, span)):
-        found[quarter] += pack(flags, count, int(talk), int(waiting))
-    return found
-
-
-def divided(
-    connection: Connection,
-    questions: Sequence[Question],
-    site_id: int,
-    span: Span,
-    midnights: Sequence[datetime] = (),
-) -> Mapping[tuple[Question, Model], Found]:
-    """The sums of questions by each model, by days, as :func:`undivided`, and the values of the dimensions."""
-    rows = _divided(_names(questions), len(midnights)).all(connection, _asked(site_id, span, midnights))
-    return _divide(rows, questions, set(Model))
-
-
-def _names(questions: Sequence[Question]) -> tuple[str, ...]:
+def names_of(questions: Sequence[Question]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for question in questions for name in question.dimensions))
-
-
-def _divide(
-    rows: Sequence[Any], questions: Sequence[Question], models: Collection[Model]
-) -> Mapping[tuple[Question, Model], Found]:
-    """Add up rows of :func:`_divided`: one for each visit of each call."""
-    names = _names(questions)
-    places = {question: [names.index(name) + 1 for name in question.dimensions] for question in questions}
-    found: dict[tuple[Question, Model], Found] = {
-        (question, model): defaultdict(int) for question in questions for model in models
-    }
-    into = {model: [(found[question, model], places[question]) for question in questions] for model in models}
-    by_call: defaultdict[str, list[Any]] = defaultdict(list)
-    for row in rows:
-        by_call[row[0]].append(row[1:])
-    for visited in by_call.values():
-        count, brought = len(visited), None
-        if count > 1:
-            visited.sort(key=_order)
-            brought = next((at for at in reversed(range(count)) if visited[at][-4] != DIRECT), None)
-        flags, talk, waiting = visited[0][-3:]
-        packed = pack(flags, 1, talk, waiting)
-        for model, lines in into.items():
-            for at, parts in credit(count, brought, model):
-                visit, sums = visited[at], packed * parts
-                for line, places_of in lines:
-                    line[(visit[0], *[visit[place] for place in places_of])] += sums
-    return found
-
-
-def _order(visit: Sequence[Any]) -> tuple[Any, Any]:
-    return visit[-6], visit[-5]
-
-
-def _asked(site_id: int, span: Span, midnights: Sequence[datetime] = ()) -> dict[str, Any]:
-    return {"site": site_id, **span._asdict(), **{f"midnight{nth}": at for nth, at in enumerate(midnights)}}
-
-
-def _nth(midnights: int) -> ColumnElement[int]:
-    later = [(calls.c.started_at < bindparam(f"midnight{nth}", type_=UtcTime), nth) for nth in range(midnights)]
-    return (case(*later, else_=midnights) if later else literal(0)).label("nth")
-
-
-@cache
-def _undivided(question: Question, midnights: int) -> Select[Any]:
-    nth, value = _nth(midnights), _by_call[question].label("value")
-    statement = select(nth, value, *_added()).select_from(calls).where(*_period).group_by(nth, value, _flags)
-    return statement.outerjoin(_own, _own.c.id == _own_id) if question is REGIONS else statement
 
 
 def _added() -> list[ColumnElement[Any]]:
     return [_flags, func.count(), func.sum(_talk), func.sum(_waiting)]
 
 
+def parts_of_call(question: Question) -> int:
+    """How many parts a call is counted as in a question's sums."""
+    return WHOLE if question.by_model else 1
+
+
+BY_MODEL = [question for question in QUESTIONS if question.by_model]
+NAMES = names_of(BY_MODEL)
+DIMENSIONS = names_of(QUESTIONS)
 _quarter_of = _Quarter(calls.c.started_at).label("quarter")
-_quarters = select(_quarter_of, *_added()).where(*_period).group_by(_quarter_of, _flags)
+calls_by_quarter = select(_quarter_of, *_added()).where(*_period).group_by(_quarter_of, _flags)
+_of_call = {name: value.label(name) for question, value in _by_call.items() for name in question.dimensions}
+each_call = Prepared(
+    select(
+        _quarter_of,
+        _is_divided.label("divided"),
+        _flags,
+        _talk.label("talk"),
+        _waiting.label("waiting"),
+        *(_of_visit(name, _own) if name in NAMES else _of_call[name] for name in DIMENSIONS),
+    )
+    .select_from(calls)
+    .outerjoin(_own, _own.c.id == _own_id)
+    .where(*_period),
+    many=True,
+)
 
 
 @cache
-def _whole(question: Question, model: Model) -> Select[Any]:
+def undivided_calls(question: Question) -> Select[Any]:
+    value = _by_call[question].label("value")
+    statement = select(value, *_added()).select_from(calls).where(*_period).group_by(value, _flags)
+    return statement.outerjoin(_own, _own.c.id == _own_id) if question is REGIONS else statement
+
+
+@cache
+def whole_calls(question: Question, model: Model) -> Select[Any]:
     """The calls that are credited whole, those alike together."""
     dimensions = [_of_visit(name, _own) for name in question.dimensions]
     return (
@@ -293,13 +228,14 @@ def _whole(question: Question, model: Model) -> Select[Any]:
 
 
 @cache
-def _divided(names: tuple[str, ...], midnights: int, but: Model | None = None) -> Prepared:
-    """A row for each visit of each call, for one that has none, too; ``but`` those credited whole by that model."""
-    statement = (
+def divided_calls(names: tuple[str, ...], by: Model | None) -> Prepared:
+    """A row for each visit of each call that is credited to several; but those credited whole ``by`` a model."""
+    direct = [_own.c.medium == DIRECT] if by is Model.LAST_NON_DIRECT else []
+    return Prepared(
         select(
-            calls.c.id,
-            _nth(midnights),
             *(_of_visit(name, _visit) for name in names),
+            calls.c.id,
+            _quarter_of,
             type_coerce(_visit.c.started_at, String).label("visited_at"),
             _visit.c.id.label("visit_id"),
             _visit.c.medium.label("brought_by"),
@@ -308,11 +244,11 @@ def _divided(names: tuple[str, ...], midnights: int, but: Model | None = None) -
             _waiting.label("waiting"),
         )
         .select_from(calls)
-        .outerjoin(_own, _own.c.id == _own_id)
-        .outerjoin(_visit, _credited)
-        .where(*_period)
+        .join(_own, _own.c.id == _own_id)
+        .join(_visit, _credited)
+        .where(*_period, _is_divided, *direct),
+        many=True,
     )
-    return Prepared(statement.where(not_(_is_whole(but))) if but else statement, many=True)
 
 
 def whole_of(question: Question, model: Model, source: FromClause, sums: Sequence[ColumnElement[Any]]) -> Select[Any]:

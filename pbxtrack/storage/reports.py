@@ -6,7 +6,7 @@ What is read must be of one moment: a snapshot (:meth:`pbxtrack.storage.database
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -19,11 +19,12 @@ from pbxtrack.reports.figures import Packed, Sums, figures, repack, unpack
 from pbxtrack.reports.money import Money, Row, money_figures
 from pbxtrack.reports.periods import EVER, NEVER, Parts, Span, Zone
 from pbxtrack.reports.questions import By, Question
-from pbxtrack.storage.credit import Found, answered
+from pbxtrack.storage.credit import parts_of_call
 from pbxtrack.storage.money import all_money, money_of
-from pbxtrack.storage.rollups import by_hour, known, parts_of_call, rollup
+from pbxtrack.storage.rollups import HOURS, documents, months_kept, parts_of, rollup
 from pbxtrack.storage.sites import live_sites
-from pbxtrack.storage.tables import rollup_hours, rollup_months
+from pbxtrack.storage.tables import UtcTime, rollup_hours
+from pbxtrack.storage.tally import Found, answered, by_hour
 from pbxtrack.storage.times import rfc3339
 from pbxtrack.utc import moved
 
@@ -173,23 +174,23 @@ class _Site:
     span: Span
     parts: Parts | None
 
-    @property
-    def rest(self) -> Iterable[Span]:
-        return self.parts.rest if self.parts else [self.span]
-
 
 def _sites(connection: Connection, period: Period) -> Iterator[_Site]:
     span = period.span
     for row in live_sites(connection, period.keys):
-        zone = Zone(row.timezone)
-        days = None if period.raw else known(connection, row.id, row.timezone)
-        yield _Site(row.id, row.key, row.currency, zone, span, days.parts(span, zone) if days else None)
+        parts = None if period.raw else parts_of(connection, row.id, row.timezone, span)
+        yield _Site(row.id, row.key, row.currency, Zone(row.timezone), span, parts)
 
 
 def _found(connection: Connection, question: Question, model: Model, site: _Site) -> Mapping[tuple[Any, ...], Sums]:
     """The sums by the values of the dimensions."""
-    found = _rolled_up(connection, rollup(question), question.dimensions, site, model if question.by_model else None)
-    for span in site.rest:
+    of_model = model if question.by_model else None
+    found = _rolled_up(connection, rollup(question), question.dimensions, site, of_model)
+    if site.parts:
+        for _, document in documents(connection, site.id, question.name, site.parts.steps, of_model):
+            for values, sums in document:
+                found[tuple(values)] += repack(sums)
+    for span in site.parts.unknown if site.parts else [site.span]:
         for values, packed in answered(connection, question, model, site.id, span).items():
             found[values] += packed
     return {values: unpack(packed) for values, packed in found.items()}
@@ -200,9 +201,24 @@ def _in_time(
 ) -> Mapping[tuple[Any, ...], Sums]:
     """The sums by these columns of the hours' roll-up; ``place``: their values of the hour that begins so."""
     found = _rolled_up(connection, rollup_hours, columns, site)
-    for span in site.rest:
-        for begins, packed in by_hour(connection, site.id, span, site.zone).items():
-            found[place(begins, site.zone)] += packed
+    rest = list(site.parts.rest) if site.parts else [site.span]
+    if site.parts:
+        for _, document in documents(connection, site.id, HOURS, site.parts.steps):
+            for begins, sums in document:
+                found[place(datetime.fromisoformat(begins), site.zone)] += repack(sums)
+        for span in site.parts.partly:
+            whole = site.zone.whole_hours(span)
+            if whole is None:
+                rest.append(span)
+                continue
+            rest += [Span(span.since, whole.since), Span(whole.until, span.until)]
+            asked = {"site": site.id, "day": site.zone.day(whole.since), **whole._asdict()}
+            for begins, *sums in connection.execute(_hours_of_day, asked):
+                found[place(begins, site.zone)] += repack(sums)
+    for span in rest:
+        if span.since < span.until:
+            for begins, packed in by_hour(connection, site.id, span, site.zone).items():
+                found[place(begins, site.zone)] += packed
     return {values: unpack(packed) for values, packed in found.items()}
 
 
@@ -219,7 +235,7 @@ def _rolled_up(
     asked: dict[str, Any] = {"site": site.id}
     if model is not None:
         asked["model"] = model.value
-        months = parts.months(_months(connection, table, site.id, model))
+        months = parts.months(months_kept(connection, site.id, table.name.removeprefix("rollup_"), model))
     reads: list[tuple[bool, dict[str, Any]]] = [(True, {"months": months})] if months else []
     for first, end in parts.between(months):
         reads.append((False, {"first": first, "end": end, "without": list(parts.without)}))
@@ -228,14 +244,6 @@ def _rolled_up(
         for row in connection.execute(statement, asked | one):
             found[tuple(row[:width])] += repack(int(number or 0) for number in row[width:])
     return found
-
-
-def _months(connection: Connection, table: Table, site_id: int, model: Model) -> list[date]:
-    kept = rollup_months.c
-    statement = select(kept.month).where(
-        kept.site_id == site_id, kept.question == table.name.removeprefix("rollup_"), kept.model == model.value
-    )
-    return list(connection.scalars(statement))
 
 
 @cache
@@ -255,3 +263,11 @@ def _of_rollup(table: Table, names: tuple[str, ...], *, of_model: bool, by_month
         table.c.day < bindparam("end"),
         table.c.day.not_in(bindparam("without", expanding=True)),
     )
+
+
+_hours_of_day = select(rollup_hours.c.begins, *(rollup_hours.c[name] for name in Sums._fields)).where(
+    rollup_hours.c.site_id == bindparam("site"),
+    rollup_hours.c.day == bindparam("day"),
+    rollup_hours.c.begins >= bindparam("since", type_=UtcTime),
+    rollup_hours.c.begins < bindparam("until", type_=UtcTime),
+)

@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
+from typing import Any
 
 from sqlalchemy import Connection, select
 
-from pbxtrack.calls.attribution import Method
 from pbxtrack.pool.leaks import StrangersCalls, leaked
 from pbxtrack.pool.model import NumberKind
-from pbxtrack.storage.tables import calls, numbers, pools, sites
-from pbxtrack.storage.views import came_in
+from pbxtrack.storage.dialling import Dialled, calls_to_numbers
+from pbxtrack.storage.reports import Period
+from pbxtrack.storage.tables import numbers, pools, sites
 from pbxtrack.utc import moved
 
 _PERIOD = timedelta(days=30)
-
-
-class _Heard(NamedTuple):
-    """A call; ``strange``: most likely of nobody who was shown the number."""
-
-    at: datetime
-    caller: str | None
-    strange: bool
+_NONE = Dialled()
 
 
 def pool_numbers(
-    connection: Connection, now: datetime, since: datetime | None, until: datetime | None, keys: Sequence[str] = ()
+    connection: Connection,
+    now: datetime,
+    since: datetime | None,
+    until: datetime | None,
+    keys: Sequence[str] = (),
+    *,
+    raw: bool = False,
 ) -> list[dict[str, Any]]:
     """Every number of the sites' pools with its calls, how many were strangers', and whether it seems to have leaked.
 
     Those that leaked come first, then those with most calls. Without ``since``, of the thirty days before ``until``,
-    or before ``now``. ``keys``: of these sites only.
+    or before ``now``. ``keys``: of these sites only; ``raw``: roll-ups are left alone.
     """
     since = since or moved(until or now, -_PERIOD)
     wanted = (
@@ -47,10 +45,14 @@ def pool_numbers(
     if keys:
         wanted = wanted.where(sites.c.key.in_(list(keys)))
     listed = connection.execute(wanted).all()
-    heard = _heard(connection, {row.id for row in listed}, since, until)
+    span = Period(since, until).span
+    heard = {
+        site_id: calls_to_numbers(connection, site_id, timezone, span, raw=raw)
+        for site_id, timezone in dict.fromkeys((row.id, row.timezone) for row in listed)
+    }
     by_pool: defaultdict[tuple[str, str], list[StrangersCalls]] = defaultdict(list)
     for row in listed:
-        by_pool[row.key, row.pool].append(_strangers(row.e164, ZoneInfo(row.timezone), heard[row.id, row.e164]))
+        by_pool[row.key, row.pool].append(_strangers(row, heard))
     gone = {
         number
         for (site, name), pool in by_pool.items()
@@ -64,7 +66,7 @@ def pool_numbers(
             "site": row.key,
             "pool": row.pool,
             "number": row.e164,
-            "calls": len(heard[row.id, row.e164]),
+            "calls": heard[row.id].get(row.e164, _NONE).calls,
             "strangers": strange[row.e164].calls,
             "strange_callers": strange[row.e164].callers,
             "days": strange[row.e164].days,
@@ -75,30 +77,7 @@ def pool_numbers(
     return sorted(items, key=lambda item: (not item["leaked"], -item["calls"]))
 
 
-def _heard(
-    connection: Connection, site_ids: set[int], since: datetime, until: datetime | None
-) -> defaultdict[tuple[int, str], list[_Heard]]:
-    """The calls of each site to each number: one that was another site's was called for other reasons then."""
-    statement = select(
-        calls.c.site_id,
-        calls.c.dialled,
-        calls.c.caller,
-        calls.c.started_at,
-        calls.c.method,
-        calls.c.corrected_visit_id,
-    ).where(calls.c.site_id.in_(site_ids), *came_in(since, until))
-    heard: defaultdict[tuple[int, str], list[_Heard]] = defaultdict(list)
-    for row in connection.execute(statement):
-        strange = row.method == Method.NONE.value and row.corrected_visit_id is None
-        heard[row.site_id, row.dialled].append(_Heard(row.started_at, row.caller, strange))
-    return heard
-
-
-def _strangers(number: str, zone: ZoneInfo, heard: Sequence[_Heard]) -> StrangersCalls:
-    strange = [call for call in heard if call.strange]
-    return StrangersCalls(
-        number,
-        len(strange),
-        len({call.caller for call in strange}),
-        len({call.at.astimezone(zone).date() for call in strange}),
-    )
+def _strangers(row: Any, heard: Mapping[int, Mapping[str, Dialled]]) -> StrangersCalls:
+    """A number that was another site's was called for other reasons then: only its own site's calls count."""
+    found = heard[row.id].get(row.e164, _NONE)
+    return StrangersCalls(row.e164, found.strange, len(found.callers), found.days)

@@ -29,6 +29,7 @@ from sqlalchemy import (
 )
 
 from pbxtrack import utc
+from pbxtrack.storage import kinds
 from pbxtrack.storage.conditions import last_digits
 
 
@@ -318,6 +319,7 @@ calls = Table(
     Column("qualified", Boolean),
     Column("corrected_channel", String(300)),
     _key("corrected_visit_id"),
+    Column("corrected_campaign", String(256)),  # the visit's; the database itself keeps it so
     Column("corrected_tie", JSON(none_as_null=True)),  # the visit's visitor, with a lease of theirs
     Column("corrected_by", String(100)),
     Column("corrected_at", UtcTime),
@@ -335,7 +337,10 @@ for _index, _columns, _where in (
     ("answered", (calls.c.site_id, calls.c.caller, calls.c.started_at), calls.c.answered_at.is_not(None)),
     ("called", (calls.c.outbound, calls.c.started_at), calls.c.outbound.is_not(None)),
     ("settled_by", (calls.c.settled_by,), calls.c.settled_by.is_not(None)),
-    ("unsettled", (calls.c.started_at, calls.c.id), calls.c.answered_at.is_(None) & calls.c.settled_by.is_(None)),
+    # What the call log looks for (see storage/kinds.py), in the order in which it is shown.
+    ("site_traits", (kinds.SITE, kinds.TRAITS, calls.c.started_at), calls.c.outbound.is_(None)),
+    ("site_kind", (kinds.SITE, kinds.KIND, calls.c.started_at), calls.c.outbound.is_(None)),
+    ("dialled_kind", (calls.c.dialled, kinds.KIND, calls.c.started_at), calls.c.outbound.is_(None)),
 ):
     Index(f"ix_calls_{_index}", *_columns, postgresql_where=_where, sqlite_where=_where)
 _known = calls.c.caller.is_not(None)
@@ -521,6 +526,46 @@ rollup_months = Table(
     Column("question", String(16), primary_key=True),
     Column("model", String(16), primary_key=True),
     Column("month", Date, primary_key=True),
+)
+
+
+# What hours of the last days add up to, as far as they are over: JSON, a document for each question and model.
+rollup_steps = Table(
+    "rollup_steps",
+    metadata,
+    Column("site_id", _Big, primary_key=True, autoincrement=False),
+    Column("question", String(16), primary_key=True),
+    Column("model", String(16), primary_key=True),  # none: an empty text
+    Column("since", UtcTime, primary_key=True),
+    Column("until", UtcTime, nullable=False),
+    Column("found", Text, nullable=False),
+)
+
+# The calls to each number by days and whole months, and those of strangers among them.
+rollup_numbers = Table(
+    "rollup_numbers",
+    metadata,
+    Column("site_id", _Big, primary_key=True, autoincrement=False),
+    Column("of_month", Boolean, primary_key=True),
+    Column("number", String(64), primary_key=True),
+    Column("day", Date, primary_key=True),  # a month's first
+    Column("calls", Integer, nullable=False),
+    Column("strange", Integer, nullable=False),
+    Column("days", Integer, nullable=False),  # on which strangers called
+    Column("callers", Text, nullable=False),  # each of them once: JSON
+    Index("ix_rollup_numbers", "site_id", "of_month", "day"),
+    sqlite_with_rowid=False,
+)
+
+# How good attributions of days were, as far as later calls had told by then.
+rollup_accuracy = Table(
+    "rollup_accuracy",
+    metadata,
+    Column("site_id", _Big, primary_key=True, autoincrement=False),
+    Column("day", Date, primary_key=True),
+    Column("made_on", Date, nullable=False),
+    Column("final", Boolean, nullable=False),  # no later call can tell more
+    Column("found", Text, nullable=False),  # JSON
 )
 
 

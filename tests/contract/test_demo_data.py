@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, inspect, select
+from sqlalchemy import func, inspect, select, update
 
 from pbxtrack.calls.events import CallArrived, LegEnded
 from pbxtrack.calls.models import Model
@@ -213,6 +213,15 @@ def test_indexes_and_references_are_there_again(database: Database) -> None:
     with pytest.raises(RuntimeError):
         fill(database, Wanted(100, 7, UNTIL), fails_when_it_writes)
     assert schema(database) == before
+
+
+def test_what_changes_afterwards_is_marked(database: Database) -> None:
+    filled(database)
+    marks = select(func.count()).select_from(tables.rollup_marks)
+    with database.transaction() as connection:
+        assert connection.scalar(marks) == 0
+        connection.execute(update(tables.calls).values(talk_seconds=1_000.0))
+        assert connection.scalar(marks)
 
 
 def fails_when_it_writes(what: str, _done: int, _of: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +11,7 @@ from itertools import count, islice
 from typing import Any
 
 import pytest
+import time_machine
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, func, select, update
@@ -18,16 +19,19 @@ from sqlalchemy import Connection, delete, func, select, update
 from pbxtrack.calls.models import Model
 from pbxtrack.calls.service import record
 from pbxtrack.folder import Folder
-from pbxtrack.reports.periods import Zone
+from pbxtrack.reports.periods import NEVER, Span, Zone
 from pbxtrack.reports.questions import QUESTIONS, By, Question
-from pbxtrack.storage import rollups, tables
+from pbxtrack.storage import fold as folding
+from pbxtrack.storage import folded, rollups, tables
 from pbxtrack.storage.annotations import InvalidCorrection, annotate_call
 from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database
+from pbxtrack.storage.fold import due, fold, fold_all
 from pbxtrack.storage.rebuild import rebuild
 from pbxtrack.storage.reports import Period, answers, hours_of_week, totals, trend
-from pbxtrack.storage.rollups import due, fold, fold_all
 from pbxtrack.storage.sites import live_sites
+from pbxtrack.storage.strangers import pool_numbers
+from pbxtrack.storage.tally import by_hour
 from tests.contract.api_client import TESTS
 from tests.contract.site import a_site
 from tests.contract.test_recording import an_answered_call
@@ -40,7 +44,7 @@ LATEST = 76 * 24 * 60  # minutes after START: calls may be of tomorrow, since cl
 
 YESTERDAY = 74 * 24 * 60  # minutes after START, on the day that is folded first
 
-_keys = (f"site{number}" for number in count())
+_keys, _numbers = (f"site{number}" for number in count()), count()
 
 
 class World:
@@ -49,7 +53,8 @@ class World:
     def __init__(self, database: Database, timezone: str = "Europe/Moscow") -> None:
         self.database, self.key = database, next(_keys)
         with database.transaction() as connection:
-            self.site_id = a_site(connection, key=self.key, timezone=timezone)
+            self.numbers = [f"+7499{next(_numbers):07}" for _ in range(2)]
+            self.site_id = a_site(connection, key=self.key, timezone=timezone, pool=self.numbers)
         self.calls: list[str] = []
         self.visits: list[str] = []
         self._calls, self._visits = count(), count()
@@ -68,14 +73,16 @@ class World:
         return name
 
     def call(self, minute: float, **values: Any) -> str:
-        name = f"{self.key}-{next(self._calls)}"
+        linkedid = f"{self.key}-{next(self._calls)}"
+        name = f"pbx1-{linkedid}"
         row = {
-            "id": name, "node": "pbx1", "linkedid": name, "site_id": self.site_id,
+            "id": name, "node": "pbx1", "linkedid": linkedid, "site_id": self.site_id,
             "started_at": START + minute * MINUTE, "caller": "+79161234567", "status": "missed",
+            "dialled": self.numbers[0], "method": "none",
             "ringing_seconds": 4.25, "talk_seconds": 0.0, "first": False, "target": False, "confidence": 0.0,
             "candidates": [], "tags": [],
             "state": {
-                "node": "pbx1", "linkedid": name, "started_at": (START + minute * MINUTE).isoformat(),
+                "node": "pbx1", "linkedid": linkedid, "started_at": (START + minute * MINUTE).isoformat(),
                 "legs": {}, "caller_leg": None,
             },
         }  # fmt: skip
@@ -103,6 +110,8 @@ class World:
         with self.database.reading() as connection:
             for name, report in every_report().items():
                 assert report(connection, period) == report(connection, replace(period, raw=True)), name
+            asked = NOW, since or START - 2 * DAY, until, [self.key]
+            assert pool_numbers(connection, *asked) == pool_numbers(connection, *asked, raw=True)
 
     def reads_rows(self, since: datetime | None = None, until: datetime | None = None) -> list[tuple[Any, ...]]:
         """The times that a report reads the rows themselves of."""
@@ -110,7 +119,11 @@ class World:
         with self.database.reading() as connection:
             (site,) = (site for site in live_sites(connection, [self.key]))
             known = rollups.known(connection, site.id, site.timezone)
-            return [tuple(span) for span in known.parts(period, Zone(site.timezone)).rest] if known else [period]
+            return (
+                [tuple(span) for span in sorted(known.parts(period, Zone(site.timezone)).unknown)]
+                if known
+                else [period]
+            )
 
 
 Report = Callable[[Connection, Period], list[dict[str, Any]]]
@@ -138,7 +151,11 @@ def every_report() -> dict[str, Report]:
     }
 
 
-minutes = st.integers(0, LATEST).map(float) | st.integers(0, LATEST * 60).map(lambda second: second / 60)
+minutes = (
+    st.integers(0, LATEST).map(float)
+    | st.integers(0, LATEST * 60).map(lambda second: second / 60)
+    | st.integers(YESTERDAY, LATEST).map(float)  # of those days the hours are known
+)
 places = st.integers(0, 30)
 visits = st.fixed_dictionaries(
     {
@@ -158,6 +175,8 @@ outcomes = st.fixed_dictionaries(
         "status": st.sampled_from(["ringing", "missed", "busy", "abandoned"]),
         "answered_at": st.none(),
         "settled_by": st.sampled_from([None, "another"]),
+        "caller": st.sampled_from([None, "+79161234567", "+79161234568"]),
+        "method": st.sampled_from(["none", "lease"]),
     }
 ) | st.fixed_dictionaries(
     {
@@ -178,6 +197,7 @@ operations = st.one_of(
     st.tuples(st.just("move"), places, minutes),
     st.tuples(st.just("attribute"), places, st.none() | places),
     st.tuples(st.just("correct"), places, st.sampled_from([None, "Radio"]) | places),
+    st.tuples(st.just("dial"), places, st.integers(0, 1)),
     st.tuples(st.just("delete"), places),
     st.tuples(st.just("visit goes"), places),
     st.tuples(st.just("zone"), st.sampled_from(ZONES)),
@@ -222,6 +242,8 @@ def perform(world: World, what: str, *how: Any) -> None:
                     world.change(call, **values)
                 case "move", minute:
                     world.change(call, started_at=START + minute * MINUTE)
+                case "dial", number:
+                    world.change(call, dialled=world.numbers[number])
                 case "attribute", visit:
                     world.change(call, visit_id=one(world.visits, visit))
                 case "correct", to:
@@ -289,11 +311,102 @@ def test_whole_days_are_read_from_roll_ups(database: Database) -> None:
     world.agree()
 
 
+@pytest.fixture
+def afternoon() -> Iterator[datetime]:
+    """Half past three in Moscow, while a test lasts."""
+    zone = Zone("Europe/Moscow")
+    at = zone.midnight(zone.day(NOW)) + timedelta(hours=15, minutes=30)
+    with time_machine.travel(at, tick=False):
+        yield at
+
+
+def test_hours_of_today_that_are_over_are_read_from_roll_ups(database: Database, afternoon: datetime) -> None:
+    world = World(database)
+    today, hour = afternoon - timedelta(hours=15, minutes=30), timedelta(hours=1)
+    begin = (today - START) / MINUTE
+    for nth in range(-1, 16):
+        world.call(begin + nth * 60 + 1, status="busy" if nth % 2 else "missed", method="lease" if nth % 3 else "none")
+    world.fold()
+    assert world.reads_rows(today) == [(today + 15 * hour, NEVER)]
+    assert world.reads_rows(today - DAY, today + 7.5 * hour) == [(today + 7 * hour, today + 7.5 * hour)]
+    world.change(world.calls[3], status="abandoned")
+    assert world.reads_rows(today, afternoon) == [(today + 2 * hour, today + 3 * hour), (today + 15 * hour, afternoon)]
+    for since, until in ((None, None), (today, None), (today + 2.5 * hour, today + 5.25 * hour)):
+        world.agree(since, until)
+    with database.reading() as connection:
+        assert due(connection, afternoon)
+    world.fold()
+    with database.reading() as connection:
+        assert not due(connection, afternoon)
+        assert due(connection, afternoon + hour)
+    assert world.reads_rows(today, today + 15 * hour) == []
+    world.agree()
+
+
+def test_hours_that_changed_yesterday_leave_the_others_known(database: Database, afternoon: datetime) -> None:
+    world = World(database)
+    yesterday, hour = afternoon - timedelta(hours=15, minutes=30) - DAY, timedelta(hours=1)
+    begin = (yesterday - START) / MINUTE
+    for nth in range(24):
+        world.call(begin + nth * 60 + 1)
+    world.fold()
+    world.change(world.calls[5], status="busy")
+    assert world.reads_rows(yesterday, yesterday + DAY) == [(yesterday + 5 * hour, yesterday + 6 * hour)]
+    world.agree()
+    world.fold()
+    assert world.reads_rows(yesterday, yesterday + DAY) == []
+    world.agree()
+
+
+def test_when_today_is_over_it_is_a_day_like_others(database: Database, afternoon: datetime) -> None:
+    world = World(database)
+    midnight = afternoon - timedelta(hours=15, minutes=30)
+    world.call((midnight - START) / MINUTE + 1)
+    world.fold()
+    world.change(world.calls[0], status="busy")
+    for later in (1, 2, 3):
+        with time_machine.travel(afternoon + later * DAY, tick=False):
+            world.agree()
+            world.fold()
+            world.agree()
+            assert world.reads_rows(midnight, midnight + DAY) == []
+            assert world.marks() == 0
+    with database.reading() as connection:
+        (kept,) = connection.execute(select(func.min(tables.rollup_steps.c.since))).one()
+        assert kept == midnight + 2 * DAY, "of yesterday and today only"
+
+
+def test_part_of_a_past_day_is_read_by_its_hours(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What depends on the time alone: as long a time before today as today lasts yet ends at midnight."""
+    world = World(database)
+    midnight, hour = Zone("Europe/Moscow").midnight((START + 20 * DAY).date()), timedelta(hours=1)
+    begin = (midnight - START) / MINUTE
+    for nth in range(48):
+        world.call(begin + nth * 30 + 1)
+    world.fold()
+    read: list[Span] = []
+
+    def reading(connection: Connection, site_id: int, span: Span, zone: Zone) -> Any:
+        read.append(span)
+        return by_hour(connection, site_id, span, zone)
+
+    monkeypatch.setattr("pbxtrack.storage.reports.by_hour", reading)
+    period = Period(midnight + 1.5 * hour, midnight + 5.75 * hour, [world.key])
+    with database.reading() as connection:
+        (item,) = totals(connection, period, compare=False)
+        assert item["calls"] == 9
+        assert sorted(read) == [
+            (midnight + 1.5 * hour, midnight + 2 * hour),
+            (midnight + 5 * hour, midnight + 5.75 * hour),
+        ]
+    world.agree(period.since, period.until)
+
+
 def test_what_no_report_tells_marks_nothing(database: Database) -> None:
     world = World(database)
     call = world.call(0)
     world.fold()
-    world.change(call, note="call back", why="because", confidence=0.5, status="missed")
+    world.change(call, note="call back", why="because", recording="a.wav", status="missed")
     assert world.marks() == 0
     world.change(call, status="busy")
     assert world.marks() == 1
@@ -346,15 +459,15 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]],
     """Do something once, when the next fold has read what it reads and has written nothing."""
 
     def arrange(work: Callable[[], None]) -> None:
-        read = rollups._Fold._read
+        read = folded.read
 
-        def reading(self: Any, connection: Connection, of: Any) -> Any:
-            monkeypatch.setattr(rollups._Fold, "_read", read)
-            found = read(self, connection, of)
+        def reading(*asked: Any) -> Any:
+            monkeypatch.setattr(folded, "read", read)
+            found = read(*asked)
             work()
             return found
 
-        monkeypatch.setattr(rollups._Fold, "_read", reading)
+        monkeypatch.setattr(folded, "read", reading)
 
     return arrange
 
@@ -382,11 +495,11 @@ def test_a_second_change_of_an_hour_is_not_lost(database: Database, meanwhile: M
     call = world.call(0)
     world.fold()
     world.change(call, status="busy")
-    fold = rollups._Fold(database, world.site_id)
+    fold = folding._Fold(database, world.site_id)
     fold._begin()
     world.change(call, talk_seconds=5.0)
     meanwhile(lambda: world.change(call, talk_seconds=7.0))
-    while fold._step():
+    while fold._step() is not None:
         pass
     world.agree()
     world.fold()

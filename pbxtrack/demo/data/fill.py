@@ -33,13 +33,13 @@ from pbxtrack.errors import PbxtrackError
 from pbxtrack.pool.model import SiteSettings
 from pbxtrack.storage import curves, sites, tables
 from pbxtrack.storage.database import Database
+from pbxtrack.storage.fold import fold_all
 from pbxtrack.storage.leases import SqlLeases, hold_number
-from pbxtrack.storage.rollups import fold_all
+from pbxtrack.storage.marks import unmarked
 
 LIVED = 20_000
 """Calls that are lived through one by one; where more are wanted, they are copies of these."""
 
-_ASKED_MEANWHILE = "ix_visits_visitor"  # by a trigger, for each visit: it would read all of them
 _MARK = "demo-data"  # in the table of revisions: the database is the demonstration's own
 _KEPT = frozenset({"revisions", "tokens", "duties"})  # tables that are not the demonstration's
 _QUIET = timedelta(minutes=5)  # before the end, in which the last calls end
@@ -209,10 +209,7 @@ def _without_indexes(database: Database, told: Told) -> Iterator[None]:
     Whoever is killed meanwhile leaves a database without them, which the next filling makes whole.
     """
     indexes: list[Index] = [
-        index
-        for table in ORDER
-        for index in sorted(table.indexes, key=lambda index: str(index.name))
-        if index.name != _ASKED_MEANWHILE
+        index for table in ORDER for index in sorted(table.indexes, key=lambda index: str(index.name))
     ]
     references = [] if database.is_sqlite else [one for table in ORDER for one in table.foreign_key_constraints]
     with database.transaction() as connection:
@@ -297,7 +294,7 @@ class _Story:
         written = dict.fromkeys(ORDER, 0)
         for done, end in enumerate(ends):
             self._told("writing", min(done * every, len(self._begins)) * copies, len(self._begins) * copies)
-            with database.transaction() as connection:
+            with database.transaction() as connection, unmarked(connection):
                 for table in ORDER:
                     rows = self._rows[table]
                     upto = bisect_left(rows, end, written[table], key=itemgetter(0))
