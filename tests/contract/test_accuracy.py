@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+import time_machine
+from sqlalchemy import func, select, update
 
 from pbxtrack.pool import service
 from pbxtrack.pool.model import EventKind, LeaseGrant, LeaseRequest, Sign
@@ -14,6 +15,7 @@ from pbxtrack.storage import tables
 from pbxtrack.storage.accuracy import accuracy
 from pbxtrack.storage.annotations import annotate_call
 from pbxtrack.storage.database import Database
+from pbxtrack.storage.fold import due, fold_all
 from pbxtrack.storage.leases import SqlLeases
 from tests.contract.api_client import CALLER, PAGE, STATIC, T0, TESTS, a_token, assert_problem, put_call, running
 from tests.contract.leasing import one
@@ -164,3 +166,58 @@ async def test_the_api_shows_what_attribution_weighs_by(site: Database) -> None:
         response = await client.get("/api/v1/reports/curves", params={"site": "other"}, headers=a_token(site))
         (item,) = (await response.json())["items"]
         assert (item["site"], item["version"], item["steps"][0]["from"], item["steps"][0]["to"]) == ("other", 0, 0, 10)
+
+
+def folded(database: Database) -> dict[tuple[str, str | None], dict[str, Any]]:
+    """The report once all is folded."""
+    list(fold_all(database))
+    with database.transaction() as connection:
+        assert connection.scalar(select(func.count()).select_from(tables.rollup_marks)) == 0
+    return report(database)
+
+
+def test_what_was_folded_is_what_the_rows_say(site: Database) -> None:
+    looked, tapped = shown(site, -1), shown(site, 59, tap_after=50)
+    put_call(site, 0, dialled=str(looked.number))
+    put_call(site, 60, dialled=str(tapped.number))
+    call = put_call(site, 40 * 24 * 60, dialled=str(looked.number), caller="+79160000002")
+    for minutes in (61, 3 * 24 * 60, 41 * 24 * 60 + 30):
+        with time_machine.travel(T0 + minutes * MINUTE, tick=False):
+            assert folded(site) == report(site, raw=True)
+    with site.transaction() as connection:
+        annotate_call(connection, call, {"attribution": {"visit": looked.visit.id}}, TESTS, T0, "RU")
+    with time_machine.travel(T0 + 60 * 24 * 60 * MINUTE, tick=False):
+        assert report(site) == report(site, raw=True), "what is marked is read from the rows"
+        assert folded(site) == report(site, raw=True)
+    whole = report(site)["demo", None]
+    assert (whole["calls"], whole["known"]) == (3, {"corrected": 1, "tap": 1, "caller": 1})
+
+
+def test_what_a_call_tells_of_earlier_days_is_told_from_the_next_day_on(site: Database) -> None:
+    day = 24 * 60
+    looked, tapped = shown(site, -1), shown(site, 30 * day - 1, tap_after=50)
+    put_call(site, 0, dialled=str(looked.number))
+    with time_machine.travel(T0 + (29 * day) * MINUTE, tick=False):
+        assert folded(site)["demo", None]["known"]["caller"] == 0
+    put_call(site, 30 * day, dialled=str(tapped.number))
+    with time_machine.travel(T0 + (30 * day + 1) * MINUTE, tick=False):
+        told = folded(site)["demo", None]["known"]
+        assert told == {"corrected": 0, "tap": 1, "caller": told["caller"]}
+    with time_machine.travel(T0 + (31 * day) * MINUTE, tick=False):
+        with site.reading() as connection:
+            assert due(connection, T0 + 31 * day * MINUTE)
+        assert folded(site)["demo", None]["known"] == {"corrected": 0, "tap": 1, "caller": 1}
+        assert report(site) == report(site, raw=True)
+
+
+def test_a_late_correction_tells_of_days_long_judged(site: Database) -> None:
+    day = 24 * 60
+    looked, other = shown(site, -1), shown(site, -1)
+    put_call(site, 0, dialled=str(looked.number))
+    call = put_call(site, 50 * day, dialled=str(looked.number))
+    with time_machine.travel(T0 + 300 * day * MINUTE, tick=False):
+        assert folded(site)["demo", None]["known"] == {"corrected": 0, "tap": 0, "caller": 0}
+        with site.transaction() as connection:
+            annotate_call(connection, call, {"attribution": {"visit": other.visit.id}}, TESTS, T0, "RU")
+        assert folded(site)["demo", None]["known"] == {"corrected": 1, "tap": 0, "caller": 1}
+        assert report(site) == report(site, raw=True)
