@@ -14,32 +14,59 @@ from sqlalchemy import Connection, Table, select
 from pbxtrack import utc
 from pbxtrack.ids import new_id
 from pbxtrack.storage.database import Database
+from pbxtrack.storage.marks import unmarked
 from pbxtrack.storage.prepared import driver_of
-from pbxtrack.storage.tables import calls, rollup_marks, sites, visits
+from pbxtrack.storage.tables import UtcTime, calls, sites, visits
 
 _BATCH = 20_000
 _TRACKED = 0.6  # of the calls are tied to a visit
 _SOURCES = ("yandex", "google", "vk", "bing", "partner")
+_MANY = 1_000_000
+_IDS = ("id", "linkedid", "visitor_id", "visit_id")  # each begins with a nought
 _STATE = json.dumps({"legs": {}, "filler": "x" * 300})  # of a call's usual width
 
 
 def fill(database: Database, count: int, since: datetime, until: datetime) -> None:
-    """Write that many calls of the only site, evenly from ``since`` to ``until``, and their visitors' visits."""
+    """Write that many calls of the only site, evenly from ``since`` to ``until``, and their visitors' visits.
+
+    Of very many the calls of the first tenth of the time are made, and the database copies them into the others.
+    """
+    parts = 10 if count >= _MANY else 1
+    part = (until - since) / parts
     with database.transaction() as connection:
         site_id = connection.scalar(select(sites.c.id))
-        indexes = sorted(calls.indexes, key=lambda index: str(index.name))
+        indexes = sorted((*calls.indexes, *visits.indexes), key=lambda index: str(index.name))
         for index in indexes:
             index.drop(connection)
-    rows = _rows(site_id, count, since, until)
+    rows = _rows(site_id, count // parts, since, since + part)
     while batch := list(islice(rows, _BATCH)):
-        with database.transaction() as connection:
+        with database.transaction() as connection, unmarked(connection):
             _write(connection, visits, [visit for _, of_call in batch for visit in of_call])
             _write(connection, calls, [call for call, _ in batch])
+    for table in (visits, calls):
+        with database.transaction() as connection, unmarked(connection):
+            for nth in range(1, parts):
+                _copy(connection, table, nth, part * nth)
     with database.transaction() as connection:
         for index in indexes:
             index.create(connection)
-        connection.execute(rollup_marks.delete())  # nothing is rolled up yet
         connection.exec_driver_sql("ANALYZE")
+
+
+def _copy(connection: Connection, table: Table, nth: int, later: timedelta) -> None:
+    """Add the rows of the first part once more, so much later; their ids sort behind those that are there."""
+    if connection.dialect.name == "sqlite":
+        moved = f"strftime('%Y-%m-%d %H:%M:%f000', {{}}, '{later.total_seconds()} seconds')"
+    else:
+        moved = f"{{}} + interval '{later.total_seconds()} seconds'"
+    values = {column.name: column.name for column in table.c}
+    for column in table.c:
+        if isinstance(column.type, UtcTime):
+            values[column.name] = moved.format(column.name)
+        elif column.name in _IDS:
+            values[column.name] = f"'{nth}' || substr({column.name}, 2)"
+    first = f"SELECT {', '.join(values.values())} FROM {table.name} WHERE id < '1'"
+    connection.exec_driver_sql(f"INSERT INTO {table.name} ({', '.join(values)}) {first}")
 
 
 def _rows(site_id: Any, count: int, since: datetime, until: datetime) -> Iterator[tuple[dict[str, Any], list[Any]]]:
@@ -50,7 +77,7 @@ def _rows(site_id: Any, count: int, since: datetime, until: datetime) -> Iterato
         at = since + index * step
         of_call: list[dict[str, Any]] = []
         if chance.random() < _TRACKED:
-            visitor = f"v{index}"
+            visitor = f"0-{index}"
             begun = at - timedelta(minutes=chance.randrange(1, 30))
             ago = sorted((chance.uniform(0, 100) for _ in range(chance.choice((0, 0, 0, 1, 1, 2, 3)))), reverse=True)
             times = [*(begun - timedelta(days=days) for days in ago), begun]
@@ -91,9 +118,9 @@ def _call(chance: random.Random, site_id: Any, index: int, at: datetime, visit: 
     static = visit is None and chance.random() < 0.8
     touch = {name: visit[name] if visit else None for name in ("source", "medium", "campaign", "term", "content")}
     return {
-        "id": f"pbx1-{index}",
+        "id": f"0-{index}",
         "node": "pbx1",
-        "linkedid": str(index),
+        "linkedid": f"0.{index}",
         "site_id": site_id,
         "started_at": utc.text(at),
         "answered_at": utc.text(at + timedelta(seconds=rang)) if answered else None,
@@ -107,7 +134,7 @@ def _call(chance: random.Random, site_id: Any, index: int, at: datetime, visit: 
         "first": True,
         "target": talked >= 60,
         "is_unique": chance.random() < 0.7,
-        "settled_by": None if answered or chance.random() < 0.5 else "pbx1-0",
+        "settled_by": None if answered or chance.random() < 0.5 else "0-0",
         "method": "lease" if visit else "static" if static else "none",
         "channel": visit["channel"] if visit else f"Billboard {chance.randrange(10)}" if static else None,
         **touch,

@@ -14,7 +14,8 @@ from pbxtrack.api.schemas.calls import CallChanges, CallDetail, CallPage, CallQu
 from pbxtrack.api.services import SERVICES
 from pbxtrack.numbers import MAX_LENGTH, InvalidNumber, Number, read_caller
 from pbxtrack.storage.annotations import InvalidCorrection, annotate_call
-from pbxtrack.storage.views import CallFilter, InvalidCursor, call_detail, calls_page
+from pbxtrack.storage.call_search import CallFilter
+from pbxtrack.storage.views import InvalidCursor, call_detail, calls_page
 from pbxtrack.web.problems import Problem
 
 log = structlog.get_logger(__name__)

@@ -18,8 +18,9 @@ from pbxtrack.cli.text import visible
 from pbxtrack.config import load
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.numbers import read_caller
+from pbxtrack.storage.call_search import CallFilter
 from pbxtrack.storage.sites import time_zones
-from pbxtrack.storage.views import MAX_PAGE, CallFilter, call_detail, call_timeline, calls_page
+from pbxtrack.storage.views import MAX_PAGE, call_detail, call_timeline, calls_page
 
 _SHOWN = 60  # characters of what was changed
 

@@ -25,9 +25,10 @@ from pbxtrack.storage.annotations import (
     InvalidCorrection,
     annotate_call,
 )
+from pbxtrack.storage.call_search import CallFilter
 from pbxtrack.storage.call_views import call_sheet
 from pbxtrack.storage.sites import channel_names
-from pbxtrack.storage.views import CallFilter, call_detail, call_timeline, calls_page
+from pbxtrack.storage.views import call_detail, call_timeline, calls_page
 
 _OTHERS = 5  # of the caller's calls, before this one and since
 _MAX_FORM = 512 * 1024  # bytes: a note of 10,000 characters, and what it was before

@@ -16,11 +16,12 @@ from pbxtrack.dashboard import columns, filters
 from pbxtrack.dashboard.asked import Asked
 from pbxtrack.dashboard.desk import Page
 from pbxtrack.dashboard.filters import Filters
+from pbxtrack.storage.call_search import CallFilter
 from pbxtrack.storage.call_sums import MOST, calls_sums, choices
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.people import change_person, find_person
 from pbxtrack.storage.saved_views import MAX_NAME, MAX_QUERY, TooManyViews, list_views, remove_view, save_view
-from pbxtrack.storage.views import CallFilter, InvalidCursor, calls_page
+from pbxtrack.storage.views import InvalidCursor, calls_page
 
 ROWS = 50
 _KEPT = timedelta(minutes=1)

@@ -13,7 +13,8 @@ from pbxtrack.calls.lifecycle import Status
 from pbxtrack.dashboard.languages import Format, marked
 from pbxtrack.dashboard.periods import Chosen
 from pbxtrack.numbers import MAX_LENGTH, InvalidNumber, Number, read_caller
-from pbxtrack.storage.views import CallFilter, storable
+from pbxtrack.storage.call_search import CallFilter
+from pbxtrack.storage.views import storable
 
 WITHHELD = "withheld"
 _MAX_VALUES = 20

@@ -16,8 +16,9 @@ from pbxtrack.dashboard.desk import Page
 from pbxtrack.dashboard.periods import Chosen
 from pbxtrack.dashboard.steps import asked_by, begins, spread, step_label, step_name
 from pbxtrack.reports.questions import CHANNELS, By
+from pbxtrack.storage.call_search import CallFilter
 from pbxtrack.storage.reports import Period, answers, totals, trend
-from pbxtrack.storage.views import CallFilter, calls_page
+from pbxtrack.storage.views import calls_page
 
 _ROWS = 8
 _MISSED = 6

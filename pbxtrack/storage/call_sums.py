@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, select
 
 from pbxtrack.calls.models import Model
 from pbxtrack.reports.questions import CAMPAIGNS, CHANNELS
+from pbxtrack.storage.call_search import CallFilter, add_up
 from pbxtrack.storage.reports import Period, answers
 from pbxtrack.storage.tables import calls, sites
-from pbxtrack.storage.views import CallFilter, calls_with_sites, conditions_of, is_target, is_unsettled
 
 MOST = 10_000
 """Calls that are counted."""
@@ -24,22 +24,10 @@ def calls_sums(connection: Connection, which: CallFilter, at_most: int = MOST) -
 
     ``more``: there are more than ``at_most``; so many are counted then, and the other figures are None.
     """
-    fits = (
-        select(
-            case((is_target, 1), else_=0).label("target"),
-            case((is_unsettled, 1), else_=0).label("unsettled"),
-            calls.c.talk_seconds,
-        )
-        .select_from(calls_with_sites)
-        .where(*conditions_of(which))
-        .limit(at_most + 1)
-        .subquery()
-    )
-    figures = (func.coalesce(func.sum(fits.c[name]), 0) for name in ("target", "unsettled", "talk_seconds"))
-    count, target, unsettled, talk = connection.execute(select(func.count(), *figures).select_from(fits)).one()
-    if count > at_most:
+    sums = add_up(connection, which, at_most + 1)
+    if sums.calls > at_most:
         return {"calls": at_most, "more": True, "target": None, "unsettled": None, "talk_seconds": None}
-    return {"calls": count, "more": False, "target": target, "unsettled": unsettled, "talk_seconds": talk}
+    return {**sums._asdict(), "more": False}
 
 
 def choices(connection: Connection, key: str) -> dict[str, list[str]]:

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, exists, func, select
 
 from pbxtrack.storage.tables import calls, contacts, sites
 from pbxtrack.storage.times import rfc3339
-from pbxtrack.storage.views import channel_told, is_target, newest_calls
+from pbxtrack.storage.told import channel_told, is_target
+from pbxtrack.storage.views import newest_calls
 
 MOST_CALLS = 100
 """Calls of a person that are shown, the newest."""

@@ -36,7 +36,7 @@ from pbxtrack.reports.figures import FLAGS
 from pbxtrack.reports.questions import MAX_PAGE, OPERATORS, QUESTIONS, REGIONS, Question
 from pbxtrack.storage.prepared import Prepared
 from pbxtrack.storage.tables import UtcTime, calls, visits
-from pbxtrack.storage.views import channel_told, is_corrected, is_lost, is_target, is_unsettled
+from pbxtrack.storage.told import channel_told, is_corrected, is_lost, is_target, is_unsettled
 
 _own = visits.alias("own")  # the visit that a call is tied to; what people say outranks what was computed
 _visit = visits.alias("visit")  # one that it may be credited to

@@ -17,7 +17,7 @@ from pbxtrack.storage.pages import InvalidCursor, cursor_of, read_cursor
 from pbxtrack.storage.prepared import Among
 from pbxtrack.storage.tables import calls, contacts, deals, sites
 from pbxtrack.storage.times import rfc3339
-from pbxtrack.storage.views import channel_told
+from pbxtrack.storage.told import channel_told
 
 MAX_PAGE = 250
 TEXTS = ("external_id", "name", "stage")

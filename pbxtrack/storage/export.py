@@ -14,18 +14,10 @@ from typing import Any
 
 from sqlalchemy import Connection, case, func, select, tuple_
 
+from pbxtrack.storage.call_search import CallFilter, conditions_of
 from pbxtrack.storage.tables import calls, sites, visits
-from pbxtrack.storage.views import (
-    CORRECTED,
-    CallFilter,
-    calls_with_sites,
-    channel_told,
-    conditions_of,
-    is_corrected,
-    is_recorded,
-    is_target,
-    told,
-)
+from pbxtrack.storage.told import channel_told, is_corrected, is_recorded, is_target
+from pbxtrack.storage.views import CORRECTED, calls_with_sites, told
 
 PORTION = 5_000  # calls
 
@@ -77,7 +69,7 @@ def portion(
     connection: Connection, which: CallFilter, after: tuple[datetime, str] | None = None, limit: int = PORTION
 ) -> Portion:
     """The next calls that fit, newest first, each a row of :data:`COLUMNS`."""
-    statement = _select.where(*conditions_of(which))
+    statement = _select.where(*conditions_of(connection, which))
     if after is not None:
         statement = statement.where(tuple_(calls.c.started_at, calls.c.id) < tuple_(*after))
     statement = statement.order_by(calls.c.started_at.desc(), calls.c.id.desc()).limit(limit)

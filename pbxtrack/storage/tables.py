@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 from pbxtrack import utc
-from pbxtrack.storage import kinds
+from pbxtrack.storage import traits
 from pbxtrack.storage.conditions import last_digits
 
 
@@ -337,10 +337,10 @@ for _index, _columns, _where in (
     ("answered", (calls.c.site_id, calls.c.caller, calls.c.started_at), calls.c.answered_at.is_not(None)),
     ("called", (calls.c.outbound, calls.c.started_at), calls.c.outbound.is_not(None)),
     ("settled_by", (calls.c.settled_by,), calls.c.settled_by.is_not(None)),
-    # What the call log looks for (see storage/kinds.py), in the order in which it is shown.
-    ("site_traits", (kinds.SITE, kinds.TRAITS, calls.c.started_at), calls.c.outbound.is_(None)),
-    ("site_kind", (kinds.SITE, kinds.KIND, calls.c.started_at), calls.c.outbound.is_(None)),
-    ("dialled_kind", (calls.c.dialled, kinds.KIND, calls.c.started_at), calls.c.outbound.is_(None)),
+    # What the call log looks for (see storage/call_search.py), in the order in which it is shown.
+    ("traits", (traits.SITE, traits.TRAITS, calls.c.started_at), calls.c.outbound.is_(None)),
+    ("channel", (traits.SITE, traits.CHANNEL, traits.TRAITS, calls.c.started_at), calls.c.outbound.is_(None)),
+    ("campaign", (traits.SITE, traits.CAMPAIGN, traits.TRAITS, calls.c.started_at), calls.c.outbound.is_(None)),
 ):
     Index(f"ix_calls_{_index}", *_columns, postgresql_where=_where, sqlite_where=_where)
 _known = calls.c.caller.is_not(None)
@@ -351,6 +351,18 @@ Index(
     calls.c.started_at,
     postgresql_where=_known,
     sqlite_where=_known,
+)
+
+# Each tag of each call, to look for calls by: the database itself keeps it as ``calls.tags`` says.
+call_tags = Table(
+    "call_tags",
+    metadata,
+    Column("site_id", _Big, primary_key=True, autoincrement=False),  # 0: no site's
+    Column("tag", String(64), primary_key=True),
+    Column("started_at", UtcTime, primary_key=True),  # the call's
+    Column("call_id", ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True),
+    Index("ix_call_tags_call", "call_id"),
+    sqlite_with_rowid=False,
 )
 
 # What people changed on calls. Rows are only ever added: the database itself refuses to change one.

@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, case, func, not_, or_, select, tuple_
+from sqlalchemy import Connection, Row, and_, bindparam, or_, select
 from sqlalchemy.sql import ColumnElement
 
 from pbxtrack.calls import reasons
 from pbxtrack.calls.attribution import Method
 from pbxtrack.calls.events import microseconds
-from pbxtrack.calls.lifecycle import LOST
 from pbxtrack.errors import PbxtrackError
-from pbxtrack.storage.conditions import ends_with, has_tag, in_hour
+from pbxtrack.storage.call_search import CallFilter, came_in, search
 from pbxtrack.storage.tables import audit, call_facts, calls, sites, visits
 from pbxtrack.storage.times import rfc3339
 from pbxtrack.storage.visit_views import visit_detail
@@ -35,20 +34,6 @@ CORRECTED = "corrected"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TOUCH = ("source", "medium", "campaign", "term", "content")
 told = visits.alias("told")  # the visit that people say it was
-is_corrected = calls.c.corrected_channel.is_not(None)
-channel_told = func.coalesce(calls.c.corrected_channel, calls.c.channel)
-_campaign = case((is_corrected, told.c.campaign), else_=calls.c.campaign)
-is_target = func.coalesce(calls.c.qualified, calls.c.target)
-is_lost = or_(*(calls.c.status == status.value for status in sorted(LOST)))
-is_unsettled = and_(
-    calls.c.answered_at.is_(None),
-    calls.c.settled_by.is_(None),
-    is_lost,
-    calls.c.caller.is_not(None),
-    calls.c.site_id.is_not(None),
-)
-# Asterisk makes the file before anybody answers, and hears nothing until then.
-is_recorded = and_(calls.c.recording.is_not(None), calls.c.answered_at.is_not(None))
 _COLUMNS: Sequence[ColumnElement[Any]] = (
     calls.c.id, calls.c.contact_id, calls.c.node, calls.c.linkedid, calls.c.started_at, calls.c.answered_at,
     calls.c.ended_at, calls.c.dialled, calls.c.caller, calls.c.status, calls.c.ringing_seconds, calls.c.talk_seconds,
@@ -76,38 +61,6 @@ class InvalidCursor(PbxtrackError):
     """A cursor that no page of ours ended with."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallFilter:
-    """Which calls; every condition that is given must hold.
-
-    ``since`` is included, ``until`` is not. Of ``sites`` (keys), ``channels``, ``campaigns``, ``statuses``, ``tags``
-    and ``ids`` any one must fit; none: all. ``caller`` and ``dialled`` are normalised numbers; ``caller_ends`` digits
-    that the caller's ends with; ``withheld`` asks for calls whose caller is not known. ``hour``: of the day (0–23), by
-    the clocks of the call's site. ``min_confidence`` is a probability. What people corrected counts. ``unsettled``
-    calls were missed, and nobody has spoken with their known caller since.
-    """
-
-    since: datetime | None = None
-    until: datetime | None = None
-    sites: Sequence[str] = ()
-    channels: Sequence[str] = ()
-    campaigns: Sequence[str] = ()
-    statuses: Sequence[str] = ()
-    tags: Sequence[str] = ()
-    ids: Sequence[str] = ()
-    hour: int | None = None
-    caller: str | None = None
-    caller_ends: str | None = None
-    withheld: bool = False
-    dialled: str | None = None
-    repeat: bool | None = None
-    unique: bool | None = None
-    target: bool | None = None
-    unsettled: bool | None = None
-    min_confidence: float | None = None
-    recording: bool | None = None
-
-
 def calls_page(
     connection: Connection, which: CallFilter | None = None, cursor: str | None = None, limit: int = 50
 ) -> tuple[list[dict[str, Any]], str | None]:
@@ -117,13 +70,12 @@ def calls_page(
     Raises InvalidCursor.
     """
     limit = max(1, min(limit, MAX_PAGE))
-    conditions = conditions_of(which or CallFilter())
-    if cursor is not None:
-        conditions.append(tuple_(calls.c.started_at, calls.c.id) < tuple_(*_read_cursor(cursor)))
-    statement = _select_calls.where(*conditions).order_by(calls.c.started_at.desc(), calls.c.id.desc()).limit(limit + 1)
-    rows = connection.execute(statement).all()
-    following = _cursor(rows[limit - 1]) if len(rows) > limit else None
-    return [_call(row) for row in rows[:limit]], following
+    after = _read_cursor(cursor) if cursor is not None else None
+    found = search(connection, which or CallFilter(), limit + 1, after)
+    rows = connection.execute(_select_calls.where(calls.c.id.in_(found[:limit])))
+    newest_first = sorted(rows, key=lambda row: (row.started_at, row.id), reverse=True)
+    following = _cursor(newest_first[-1]) if len(found) > limit and newest_first else None
+    return [_call(row) for row in newest_first], following
 
 
 def call_detail(connection: Connection, call_id: str) -> dict[str, Any] | None:
@@ -186,57 +138,6 @@ def _history(connection: Connection, call_id: str) -> list[dict[str, Any]]:
 def storable(text: str) -> bool:
     """Whether a database can hold the text: PostgreSQL refuses NUL, and half a surrogate pair is no Unicode."""
     return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def came_in(since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
-    """The conditions of calls to the company that began from ``since`` on and before ``until``; None: whenever."""
-    conditions: list[ColumnElement[bool]] = [calls.c.outbound.is_(None)]
-    if since is not None:
-        conditions.append(calls.c.started_at >= since)
-    if until is not None:
-        conditions.append(calls.c.started_at < until)
-    return conditions
-
-
-def conditions_of(which: CallFilter) -> list[ColumnElement[bool]]:
-    """What must hold of the calls, of a statement that reads from :data:`calls_with_sites`."""
-    conditions = came_in(which.since, which.until)
-    for column, values in (
-        (sites.c.key, which.sites),
-        (channel_told, which.channels),
-        (_campaign, which.campaigns),
-        (calls.c.status, which.statuses),
-        (calls.c.id, which.ids),
-    ):
-        if values:
-            conditions.append(column.in_(list(values)))
-    if which.tags:
-        conditions.append(has_tag(calls.c.tags, which.tags))
-    if which.hour is not None:
-        conditions.append(in_hour(calls.c.started_at, sites.c.timezone, which.hour))
-    if which.caller_ends is not None:
-        conditions.append(ends_with(calls.c.caller, which.caller_ends))
-    if which.caller is not None:
-        conditions.append(calls.c.caller == which.caller)
-    if which.withheld:
-        conditions.append(calls.c.caller.is_(None))
-    if which.dialled is not None:
-        conditions.append(calls.c.dialled == which.dialled)
-    if which.repeat is not None:
-        repeat = and_(calls.c.contact_id.is_not(None), calls.c.first.is_(False))
-        first = or_(calls.c.contact_id.is_(None), calls.c.first.is_(True))
-        conditions.append(repeat if which.repeat else first)
-    if which.target is not None:
-        conditions.append(is_target.is_(which.target))
-    if which.unique is not None:
-        conditions.append(calls.c.is_unique.is_(which.unique))
-    if which.unsettled is not None:
-        conditions.append(is_unsettled if which.unsettled else not_(is_unsettled))
-    if which.min_confidence is not None:
-        conditions.append(or_(is_corrected, calls.c.confidence >= which.min_confidence))
-    if which.recording is not None:
-        conditions.append(is_recorded if which.recording else not_(is_recorded))
-    return conditions
 
 
 def _call(row: Row[Any]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def test_a_number_is_in_one_place_only(database: Database) -> None:
         a_site(connection, key="other", pool=["+74951230100"])
 
 
-OF_EXPRESSIONS = {"ix_calls_site_traits", "ix_calls_site_kind", "ix_calls_dialled_kind"}
+OF_EXPRESSIONS = {"ix_calls_traits", "ix_calls_channel", "ix_calls_campaign"}
 
 
 def test_times_keep_their_microseconds_and_come_back_in_utc(database: Database) -> None:

@@ -1,4 +1,4 @@
-"""Kinds of calls, for the call log's filters; roll-ups of hours, of numbers and of accuracy"""
+"""What the call log looks for has indexes; roll-ups of hours, of numbers and of accuracy"""
 
 from __future__ import annotations
 
@@ -25,24 +25,25 @@ _LOST = "status IN ('missed', 'busy', 'failed', 'abandoned')"
 _STATUSES = ("ringing", "talking", "answered", "missed", "busy", "failed", "abandoned")
 _EDGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 1.0)
 _TRAITS = (
-    "(CASE status "
-    + " ".join(f"WHEN '{status}' THEN {place}" for place, status in enumerate(_STATUSES))
-    + " ELSE 7 END"
+    "CASE status " + " ".join(f"WHEN '{status}' THEN {place}" for place, status in enumerate(_STATUSES)) + " ELSE 7 END"
     " + CASE WHEN caller IS NULL THEN 8 ELSE 0 END"
     " + CASE WHEN contact_id IS NOT NULL AND NOT first THEN 16 ELSE 0 END"
     " + CASE WHEN is_unique THEN 32 ELSE 0 END"
     " + CASE WHEN coalesce(qualified, target) THEN 64 ELSE 0 END"
     f" + CASE WHEN answered_at IS NULL AND settled_by IS NULL AND {_LOST} AND caller IS NOT NULL"
     " AND site_id IS NOT NULL THEN 128 ELSE 0 END"
-    " + CASE WHEN corrected_channel IS NOT NULL THEN 3584 "
-    + " ".join(f"WHEN confidence >= {edge} THEN {256 * place}" for place, edge in reversed([*enumerate(_EDGES, 1)]))
-    + " ELSE 0 END)"
+    " + CASE WHEN recording IS NOT NULL AND answered_at IS NOT NULL THEN 256 ELSE 0 END"
+    " + CASE WHEN corrected_channel IS NOT NULL THEN 7168 "
+    + " ".join(f"WHEN confidence >= {edge} THEN {512 * place}" for place, edge in reversed([*enumerate(_EDGES, 1)]))
+    + " ELSE 0 END"
 )
-_KIND = (
-    "coalesce(corrected_channel, channel, '') || '\x1f'"
-    " || coalesce(CASE WHEN corrected_channel IS NULL THEN campaign ELSE corrected_campaign END, '') || '\x1f'"
-    f" || CAST({_TRAITS} + 1000 AS VARCHAR(4))"
-)
+_CHANNEL = "coalesce(corrected_channel, channel)"
+_CAMPAIGN = "CASE WHEN corrected_channel IS NULL THEN campaign ELSE corrected_campaign END"
+_SEARCHED = {
+    "traits": f"(coalesce(site_id, 0)), ({_TRAITS})",
+    "channel": f"(coalesce(site_id, 0)), ({_CHANNEL}), ({_TRAITS})",
+    "campaign": f"(coalesce(site_id, 0)), ({_CAMPAIGN}), ({_TRAITS})",
+}
 
 
 def upgrade() -> None:
@@ -81,6 +82,25 @@ def upgrade() -> None:
         sa.Column("found", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("site_id", "day", name=op.f("pk_rollup_accuracy")),
     )
+    op.create_table(
+        "call_tags",
+        sa.Column("site_id", _BIG, nullable=False),
+        sa.Column("tag", sa.String(length=64), nullable=False),
+        sa.Column("started_at", _TIME, nullable=False),
+        sa.Column("call_id", sa.String(length=200), nullable=False),
+        sa.ForeignKeyConstraint(["call_id"], ["calls.id"], name=op.f("fk_call_tags_call_id_calls"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("site_id", "tag", "started_at", "call_id", name=op.f("pk_call_tags")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_call_tags_call", "call_tags", ["call_id"])
+    each = "json_array_elements_text(tags) AS tag (value)" if on_postgresql else "json_each(tags) AS tag"
+    op.execute(
+        "INSERT INTO call_tags (site_id, tag, started_at, call_id)"  # noqa: S608 (texts of ours)
+        f" SELECT DISTINCT coalesce(site_id, 0), tag.value, started_at, calls.id FROM calls, {each}"
+        " WHERE CAST(tags AS TEXT) <> '[]'"
+    )
+    for statement in _tags_on_postgresql() if on_postgresql else _tags_on_sqlite():
+        op.execute(statement)
     op.execute(
         "UPDATE calls SET corrected_campaign = (SELECT campaign FROM visits WHERE visits.id = corrected_visit_id)"
         " WHERE corrected_visit_id IS NOT NULL"
@@ -89,21 +109,19 @@ def upgrade() -> None:
         op.execute(statement)
     _mark(_OF_CALLS, on_postgresql=on_postgresql)
     op.drop_index("ix_calls_unsettled", table_name="calls")
-    kind = f'({_KIND}) COLLATE "C"' if on_postgresql else _KIND
-    for name, columns in (
-        ("site_traits", f"coalesce(site_id, 0), ({_TRAITS})"),
-        ("site_kind", f"coalesce(site_id, 0), ({kind})"),
-        ("dialled_kind", f"dialled, ({kind})"),
-    ):
-        op.execute(f"CREATE INDEX ix_calls_{name} ON calls ({columns}, started_at) WHERE outbound IS NULL")
+    for name, expressions in _SEARCHED.items():
+        op.execute(f"CREATE INDEX ix_calls_{name} ON calls ({expressions}, started_at) WHERE outbound IS NULL")
     if on_postgresql:
         op.execute("ANALYZE calls")  # of what the indexes are, too
 
 
 def downgrade() -> None:
     on_postgresql = op.get_bind().dialect.name == "postgresql"
-    for name in ("site_traits", "site_kind", "dialled_kind"):
+    for name in _SEARCHED:
         op.drop_index(f"ix_calls_{name}", table_name="calls")
+    for event in ("insert", "update"):
+        op.execute(f"DROP TRIGGER calls_{event}_tags" + (" ON calls" if on_postgresql else ""))
+    op.drop_table("call_tags")
     op.execute(
         "CREATE INDEX ix_calls_unsettled ON calls (started_at, id) WHERE answered_at IS NULL AND settled_by IS NULL"
     )
@@ -112,9 +130,51 @@ def downgrade() -> None:
         op.execute(f"DROP TRIGGER calls_{event}_campaign" + (" ON calls" if on_postgresql else ""))
     if on_postgresql:
         op.execute("DROP FUNCTION told_campaign")
+        op.execute("DROP FUNCTION keep_tags")
     for name in ("accuracy", "numbers", "steps"):
         op.drop_table(f"rollup_{name}")
     op.drop_column("calls", "corrected_campaign")
+
+
+_HAS_TAGS = "CAST({}.tags AS TEXT) <> '[]'"
+_SEARCHED_BY_TAG = ("CAST({0}.tags AS TEXT)", "{0}.started_at", "coalesce({0}.site_id, 0)")
+
+
+def _tags_on_sqlite() -> list[str]:
+    forget = "DELETE FROM call_tags WHERE call_id = OLD.id;"
+    keep = (
+        "INSERT INTO call_tags (site_id, tag, started_at, call_id)"
+        " SELECT DISTINCT coalesce(NEW.site_id, 0), value, NEW.started_at, NEW.id FROM json_each(NEW.tags);"
+    )
+    new, old = (", ".join(part.format(row) for part in _SEARCHED_BY_TAG) for row in ("NEW", "OLD"))
+    changed = f"({_HAS_TAGS.format('NEW')} OR {_HAS_TAGS.format('OLD')}) AND ({new}) IS NOT ({old})"
+    return [
+        f"CREATE TRIGGER calls_insert_tags AFTER INSERT ON calls WHEN {_HAS_TAGS.format('NEW')} BEGIN {keep} END",
+        f"CREATE TRIGGER calls_update_tags AFTER UPDATE OF tags, started_at, site_id ON calls WHEN {changed}"
+        f" BEGIN {forget} {keep} END",
+    ]
+
+
+def _tags_on_postgresql() -> list[str]:
+    new, old = (", ".join(part.format(row) for part in _SEARCHED_BY_TAG) for row in ("NEW", "OLD"))
+    return [
+        """
+        CREATE FUNCTION keep_tags() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF TG_OP = 'UPDATE' THEN
+                DELETE FROM call_tags WHERE call_id = OLD.id;
+            END IF;
+            INSERT INTO call_tags (site_id, tag, started_at, call_id)
+                SELECT DISTINCT coalesce(NEW.site_id, 0), value, NEW.started_at, NEW.id
+                FROM json_array_elements_text(NEW.tags) AS tag (value);
+            RETURN NULL;
+        END $$
+        """,
+        "CREATE TRIGGER calls_insert_tags AFTER INSERT ON calls FOR EACH ROW"
+        f" WHEN ({_HAS_TAGS.format('NEW')}) EXECUTE FUNCTION keep_tags()",
+        "CREATE TRIGGER calls_update_tags AFTER UPDATE OF tags, started_at, site_id ON calls FOR EACH ROW"
+        f" WHEN (({_HAS_TAGS.format('NEW')} OR {_HAS_TAGS.format('OLD')}) AND ({new}) IS DISTINCT FROM ({old}))"
+        " EXECUTE FUNCTION keep_tags()",
+    ]
 
 
 def _campaign_on_sqlite() -> list[str]:

@@ -1,0 +1,350 @@
+"""Looking for calls, however many there are: the newest that fit, and what the first of them add up to.
+
+A call log is read from the newest call on, and most of what is asked for is soon found so. What is rare is not: it
+would be looked for among all calls. So the calls that may fit are read in runs, each a part of an index in which they
+stand in order of time: those of a site, of a site's channel or campaign, with such traits (see
+:mod:`pbxtrack.storage.traits`), with a tag, within an hour of a day. Whatever the runs are, each call of theirs is
+looked at: they narrow the search and do not decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from itertools import product
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    String,
+    and_,
+    case,
+    exists,
+    false,
+    literal,
+    not_,
+    or_,
+    select,
+    tuple_,
+)
+from sqlalchemy import text as sql
+from sqlalchemy.types import TypeEngine
+
+from pbxtrack.storage import traits
+from pbxtrack.storage.conditions import INDEXED_DIGITS, ends_with, has_tag, in_hour
+from pbxtrack.storage.runs import Conditions, Runs, added_up
+from pbxtrack.storage.tables import UtcTime, call_tags, calls, sites
+from pbxtrack.storage.told import campaign_told, channel_told, is_corrected, is_recorded, is_target, is_unsettled
+
+_LATEST = 2_000  # calls that are looked at first, whatever is asked for
+_NO_SITE = 0  # of calls that are no site's, in indexes
+_DAY = timedelta(days=1)
+_FIGURES = (
+    case((is_target, 1), else_=0).label("target"),
+    case((is_unsettled, 1), else_=0).label("unsettled"),
+    calls.c.talk_seconds.label("talk"),
+)
+_other = call_tags.alias("other")
+
+After = tuple[datetime, str]
+"""The time and the id of the call that was told last: those that follow are older."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallFilter:
+    """Which calls; every condition that is given must hold.
+
+    ``since`` is included, ``until`` is not. Of ``sites`` (keys), ``channels``, ``campaigns``, ``statuses``, ``tags``
+    and ``ids`` any one must fit; none: all. ``caller`` and ``dialled`` are normalised numbers; ``caller_ends`` digits
+    that the caller's ends with; ``withheld`` asks for calls whose caller is not known. ``hour``: of the day (0–23), by
+    the clocks of the call's site. ``min_confidence`` is a probability. What people corrected counts. ``unsettled``
+    calls were missed, and nobody has spoken with their known caller since.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    sites: Sequence[str] = ()
+    channels: Sequence[str] = ()
+    campaigns: Sequence[str] = ()
+    statuses: Sequence[str] = ()
+    tags: Sequence[str] = ()
+    ids: Sequence[str] = ()
+    hour: int | None = None
+    caller: str | None = None
+    caller_ends: str | None = None
+    withheld: bool = False
+    dialled: str | None = None
+    repeat: bool | None = None
+    unique: bool | None = None
+    target: bool | None = None
+    unsettled: bool | None = None
+    min_confidence: float | None = None
+    recording: bool | None = None
+
+
+class Sums(NamedTuple):
+    """Of some calls: how many, of target, that wait for a call back; seconds of talk."""
+
+    calls: int
+    target: int
+    unsettled: int
+    talk_seconds: float
+
+
+def came_in(since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+    """The conditions of calls to the company that began from ``since`` on and before ``until``; None: whenever."""
+    conditions: list[ColumnElement[bool]] = [calls.c.outbound.is_(None)]
+    if since is not None:
+        conditions.append(calls.c.started_at >= since)
+    if until is not None:
+        conditions.append(calls.c.started_at < until)
+    return conditions
+
+
+def search(connection: Connection, which: CallFilter, limit: int, after: After | None = None) -> list[str]:
+    """The ids of the newest calls that fit, in order; of those that follow ``after``. All is to be of one moment."""
+    return _Search(connection, which).newest(limit, after)
+
+
+def add_up(connection: Connection, which: CallFilter, at_most: int) -> Sums:
+    """What ``at_most`` of the calls that fit add up to, whichever they are."""
+    return _Search(connection, which).sums(at_most)
+
+
+def conditions_of(connection: Connection, which: CallFilter) -> Conditions:
+    """What must hold of a call."""
+    return _Search(connection, which).fits
+
+
+class _Site(NamedTuple):
+    id: int
+    timezone: str
+
+
+class _Search:
+    def __init__(self, connection: Connection, which: CallFilter) -> None:
+        self._connection, self._which = connection, which
+        wanted = select(sites.c.id, sites.c.timezone).order_by(sites.c.id)
+        if which.sites:
+            wanted = wanted.where(sites.c.key.in_(list(which.sites)))
+        self._sites = [_Site(*row) for row in connection.execute(wanted)]
+        self._places = [site.id for site in self._sites] + ([] if which.sites else [_NO_SITE])
+        came: Conditions = came_in(which.since, which.until)
+        self._came = [*came, _one_of(calls.c.site_id, self._places)] if which.sites else came
+        self._others = self._conditions()
+        self._fits_in_run = [*came, *self._others]  # of a site already
+        self.fits: Conditions = [*self._came, *self._others]
+
+    def newest(self, limit: int, after: After | None) -> list[str]:
+        following: list[ColumnElement[bool]] = []
+        if after is not None:
+            following = [calls.c.started_at <= after[0], tuple_(calls.c.started_at, calls.c.id) < tuple_(*after)]
+        runs = self._runs()
+        latest = self._latest(following) if runs else None
+        if runs is None or latest is None:
+            return self._plain(following, limit)
+        found = self._plain([*following, calls.c.started_at >= latest], limit)
+        return (
+            found if len(found) == limit else runs().newest(self._connection, [*self._fits_in_run, *following], limit)
+        )
+
+    def sums(self, at_most: int) -> Sums:
+        runs = self._runs()
+        if runs is None or self._latest([]) is None:
+            return Sums(*self._connection.execute(added_up(select(*_FIGURES).where(*self.fits).limit(at_most))).one())
+        parts = list(runs().sums(self._connection, _FIGURES, self._fits_in_run, at_most))
+        return Sums(*map(sum, zip(*parts, strict=True))) if parts else Sums(0, 0, 0, 0.0)
+
+    def _plain(self, more: Conditions, limit: int) -> list[str]:
+        """As the database finds them by itself."""
+        newest_first = calls.c.started_at.desc(), calls.c.id.desc()
+        statement = select(calls.c.id).where(*self.fits, *more).order_by(*newest_first).limit(limit)
+        return list(self._connection.scalars(statement))
+
+    def _latest(self, following: Conditions) -> datetime | None:
+        """When the latest calls began, whatever they are; None where there are no more than those."""
+        newest_first = select(calls.c.started_at).where(*self._came, *following).order_by(calls.c.started_at.desc())
+        return self._connection.scalar(newest_first.offset(_LATEST).limit(1))
+
+    def _conditions(self) -> list[ColumnElement[bool]]:
+        which = self._which
+        conditions: list[ColumnElement[bool]] = []
+        for told, values in (
+            (channel_told, which.channels),
+            (campaign_told, which.campaigns),
+            (calls.c.status, which.statuses),
+        ):
+            if values:
+                conditions.append(_one_of(told, values))
+        if which.ids:
+            conditions.append(calls.c.id.in_(list(which.ids)))
+        if which.tags:
+            conditions.append(has_tag(calls.c.tags, which.tags))
+        if which.hour is not None:
+            zones = {site.id: literal(site.timezone) for site in self._sites}
+            zone = case(zones, value=calls.c.site_id) if zones else None
+            conditions.append(false() if zone is None else in_hour(calls.c.started_at, zone, which.hour))
+        if which.caller_ends is not None:
+            conditions.append(ends_with(calls.c.caller, which.caller_ends))
+        if which.caller is not None:
+            conditions.append(calls.c.caller == which.caller)
+        if which.withheld:
+            conditions.append(calls.c.caller.is_(None))
+        if which.dialled is not None:
+            conditions.append(calls.c.dialled == which.dialled)
+        if which.min_confidence is not None:
+            conditions.append(or_(is_corrected, calls.c.confidence >= which.min_confidence))
+        for wanted, holds in (
+            (which.repeat, and_(calls.c.contact_id.is_not(None), calls.c.first.is_(False))),
+            (which.unique, calls.c.is_unique),
+            (which.target, is_target),
+            (which.unsettled, is_unsettled),
+            (which.recording, is_recorded),
+        ):
+            if wanted is not None:
+                conditions.append(holds if wanted else not_(holds))
+        return conditions
+
+    def _runs(self) -> Callable[[], Runs] | None:
+        """The runs in which all is that fits; None where an index has it at once, or all of a site is asked for."""
+        which = self._which
+        if which.ids or which.caller or which.dialled or len(which.caller_ends or "") >= INDEXED_DIGITS:
+            return None
+        if which.tags:
+            return self._by_tag
+        if which.hour is not None:
+            return self._by_hour
+        if which.campaigns:
+            return lambda: self._by_traits("ix_calls_campaign", traits.CAMPAIGN, which.campaigns)
+        if which.channels:
+            return lambda: self._by_traits("ix_calls_channel", traits.CHANNEL, which.channels)
+        if self._bits() != (0, 0) or which.statuses or which.min_confidence is not None:
+            return lambda: self._by_traits("ix_calls_traits")
+        return self._by_site if len(which.sites) > 1 else None
+
+    def _by_site(self) -> Runs:
+        return Runs(
+            {"site": BigInteger()},
+            [[site] for site in self._places],
+            lambda of: [calls.c.site_id == of["site"]],
+            "ix_calls_site_started",
+        )
+
+    def _by_tag(self) -> Runs:
+        tags = list(dict.fromkeys(self._which.tags))
+        first = not_(
+            exists().where(  # a call with two of the tags is in two runs: it is taken of one
+                _other.c.site_id == call_tags.c.site_id,
+                _one_of(_other.c.tag, tags),
+                _other.c.tag < call_tags.c.tag,
+                _other.c.started_at == call_tags.c.started_at,
+                _other.c.call_id == call_tags.c.call_id,
+            )
+        )
+        return Runs(
+            {"site": BigInteger(), "tag": String()},
+            [*product(self._places, tags)],
+            lambda of: [call_tags.c.site_id == of["site"], call_tags.c.tag == of["tag"], first],
+            source=calls.join(call_tags, call_tags.c.call_id == calls.c.id),
+            at=call_tags.c.started_at,
+        )
+
+    def _by_hour(self) -> Runs:
+        """Each day's hour, of each site."""
+        hour = self._which.hour
+        assert hour is not None
+        rows = []
+        for site in self._sites:
+            last, first = self._end(site, calls.c.started_at.desc()), self._end(site, calls.c.started_at)
+            if first is None or last is None:
+                continue
+            zone = ZoneInfo(site.timezone)
+            day, until = last.astimezone(zone).date(), first.astimezone(zone).date()
+            while day >= until:
+                begins = datetime.combine(day, time(hour), zone).astimezone(UTC)
+                next_day, next_hour = divmod(hour + 1, 24)
+                ends_at = datetime.combine(day + next_day * _DAY, time(next_hour), zone).astimezone(UTC)
+                rows.append((site.id, begins, ends_at))
+                day -= _DAY
+        return Runs(
+            {"site": BigInteger(), "since": UtcTime(), "until": UtcTime()},
+            rows,
+            lambda of: [
+                calls.c.site_id == of["site"],
+                calls.c.started_at >= of["since"],
+                calls.c.started_at < of["until"],
+            ],
+            "ix_calls_site_started",
+        )
+
+    def _end(self, site: _Site, order: ColumnElement[Any]) -> datetime | None:
+        """When the first of a site's calls began, in this order."""
+        of_site = select(calls.c.started_at).where(calls.c.site_id == site.id, *self._came)
+        return self._connection.scalar(of_site.order_by(order).limit(1))
+
+    def _by_traits(
+        self, index: str, told: traits.Expression | None = None, values: Sequence[str | None] = (None,)
+    ) -> Runs:
+        """By traits, of one of the values of what is told, if that is given."""
+        rows = [
+            {"site": site, "told": value, "traits": one}
+            for site, value in product(self._places, dict.fromkeys(values))
+            for one in self._known_traits(site, told, value)
+            if self._may_fit(one)
+        ]
+        names: dict[str, TypeEngine[Any]] = {"site": BigInteger(), "told": String(), "traits": BigInteger()}
+        if told is None:
+            del names["told"]
+        return Runs(
+            names,
+            [[row[name] for name in names] for row in rows],
+            lambda of: [
+                of["site"] == traits.SITE,
+                *([told == of["told"]] if told is not None else []),
+                of["traits"] == traits.TRAITS,
+            ],
+            index,
+        )
+
+    def _known_traits(self, site: int, told: traits.Expression | None, value: str | None) -> list[int]:
+        """Which there are, of a part of the index: each by a step from the one before."""
+        part = f"outbound IS NULL AND ({traits.SITE.text}) = :site" + (
+            f" AND ({told.text}) = :value" if told is not None else ""
+        )
+        least = f"SELECT ({traits.TRAITS.text}) FROM calls WHERE {part} {{}} ORDER BY ({traits.TRAITS.text}) LIMIT 1"  # noqa: S608 (expressions of ours)
+        steps = sql(
+            f"WITH RECURSIVE known (traits) AS (SELECT ({least.format('')}) UNION ALL"  # noqa: S608 (expressions of ours)
+            f" SELECT ({least.format(f'AND ({traits.TRAITS.text}) > known.traits')}) FROM known"
+            " WHERE known.traits IS NOT NULL) SELECT traits FROM known WHERE traits IS NOT NULL"
+        )
+        return list(self._connection.scalars(steps, {"site": site} | ({} if value is None else {"value": value})))
+
+    def _bits(self) -> tuple[int, int]:
+        """The bits that traits must have, and must not have."""
+        which = self._which
+        wanted = {
+            traits.WITHHELD: which.withheld or None,
+            traits.REPEAT: which.repeat,
+            traits.UNIQUE: which.unique,
+            traits.TARGET: which.target,
+            traits.UNSETTLED: which.unsettled,
+            traits.RECORDED: which.recording,
+        }
+        return (
+            sum(bit for bit, answer in wanted.items() if answer is True),
+            sum(bit for bit, answer in wanted.items() if answer is False),
+        )
+
+    def _may_fit(self, of: int) -> bool:
+        bits, without = self._bits()
+        which = self._which
+        return traits.fits(of, statuses=which.statuses, bits=bits, without=without, min_confidence=which.min_confidence)
+
+
+def _one_of(column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
+    """Whether it is one of few values: none for which the database would look at all of them at once."""
+    return or_(false(), *(column == value for value in values))
