@@ -9,10 +9,11 @@ from sqlalchemy import update
 
 from pbxtrack.calls.events import CallArrived
 from pbxtrack.calls.service import record
+from pbxtrack.storage.call_search import CallFilter
 from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.tables import calls
-from pbxtrack.storage.views import CallFilter, call_timeline, calls_page
+from pbxtrack.storage.views import call_timeline, calls_page
 from tests.contract.api_client import CALLER, OTHER_STATIC, STATIC, T0, a_token, put_call, running
 from tests.contract.site import a_site
 
