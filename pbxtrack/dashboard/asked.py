@@ -19,6 +19,7 @@ from pbxtrack.dashboard.languages import Format
 from pbxtrack.dashboard.periods import Chosen, choose
 from pbxtrack.reports.periods import Zone
 from pbxtrack.storage.database import Database
+from pbxtrack.storage.pages import MAX_ID, read_id
 from pbxtrack.storage.people import Person
 from pbxtrack.storage.reports import Period
 from pbxtrack.storage.sites import LiveSite
@@ -96,6 +97,13 @@ class Asked:
         """A text in the language of whoever asks."""
         found = self.texts.gettext(message)
         return found % values if values else found
+
+    def row_id(self, name: str, most: int = MAX_ID) -> int:
+        """The number in the address that names a row; NoSuchPage where it cannot be one."""
+        found = read_id(self.request.match_info[name], most)
+        if found is None:
+            raise NoSuchPage
+        return found
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Read from the database; all of one moment."""
