@@ -11,6 +11,9 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+BOM = "\ufeff"
+"""Stands before the first line: without it Excel takes the file for one of its country's old encodings."""
+
 _BEGIN_FORMULAS = ("=", "+", "-", "@")
 _DIVIDER = re.compile(r"([;\t\r\n])")  # of cells or lines; a comma within quotes divides nothing anywhere
 _QUOTED = re.compile(r'[",;\t\r\n]')

@@ -15,11 +15,10 @@ from pbxtrack.storage.pages import MAX_ID, read_id
 from pbxtrack.storage.sites import live_sites
 from pbxtrack.storage.tokens import find_token, note_use
 from pbxtrack.web.problems import Problem
-from pbxtrack.web.sessions import COOKIE, CSRF_HEADER, read_session
+from pbxtrack.web.sessions import COOKIE, CSRF_HEADER, SAFE_METHODS, read_session
 
 ACCESS = web.RequestKey("ACCESS", Access)
 _MAX_TOKEN = 200  # characters
-_SAFE = frozenset({"GET", "HEAD"})
 
 log = structlog.get_logger(__name__)
 
@@ -86,7 +85,7 @@ async def _by_session(request: web.Request) -> Access:
     session = await read_session(request, services.database, services.now())
     if session is None:
         raise _refused("The session is over; log in again, or send an API token.")
-    if request.method not in _SAFE and not session.is_ours(request.headers.get(CSRF_HEADER)):
+    if request.method not in SAFE_METHODS and not session.is_ours(request.headers.get(CSRF_HEADER)):
         raise Problem("not-allowed", f"A browser must send the header {CSRF_HEADER}, as our own pages do.")
     return session.person.access
 

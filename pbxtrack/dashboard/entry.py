@@ -6,6 +6,7 @@ import structlog
 from aiohttp import hdrs, web
 
 from pbxtrack.access import NotAllowed
+from pbxtrack.dashboard import languages
 from pbxtrack.dashboard.asked import Asked
 from pbxtrack.dashboard.desk import DESK, Page
 from pbxtrack.dashboard.languages import LANGUAGES, marked
@@ -15,7 +16,6 @@ from pbxtrack.storage.people import Locked
 from pbxtrack.web.hashing import hashed, is_right
 from pbxtrack.web.sessions import CSRF_FIELD, begin, end, from_elsewhere, is_our_log_in, log_in_token, offer_log_in
 
-_LANGUAGE_COOKIE = "pbxtrack_language"
 _YEAR = 31_536_000  # s
 _WRONG = marked("Name or password is wrong.")
 _STALE = marked("The page was open for too long. Please try again.")
@@ -84,7 +84,7 @@ async def choose_language(asked: Asked) -> web.StreamResponse:
     if language in LANGUAGES:
         if session is not None:
             await asked.write(lambda connection: people.change_person(connection, session.person.id, language=language))
-        response.set_cookie(_LANGUAGE_COOKIE, language, max_age=_YEAR, samesite="Lax")
+        response.set_cookie(languages.COOKIE, language, max_age=_YEAR, samesite="Lax")
     return response
 
 

@@ -17,7 +17,7 @@ from pbxtrack.dashboard.desk import Page
 from pbxtrack.dashboard.filters import STATUS_NAMES
 from pbxtrack.dashboard.languages import marked
 from pbxtrack.errors import StorageUnavailable
-from pbxtrack.spreadsheet import csv_line
+from pbxtrack.spreadsheet import BOM, csv_line
 from pbxtrack.storage.call_sums import MOST, calls_sums
 from pbxtrack.storage.export import COLUMNS, Portion, portion
 from pbxtrack.storage.reports import totals
@@ -38,7 +38,6 @@ _HEADS = {
 }  # fmt: skip
 _WIDTHS = {"started_at": 19, "settled_at": 19, "page": 40, "note": 40, "id": 28, "channel": 20, "campaign": 20}
 _HOUR = timedelta(hours=1)
-_BOM = b"\xef\xbb\xbf"  # without it Excel takes the file for one of its country's old encodings
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +55,7 @@ class _Csv:
         self._heads = heads
 
     def begin(self) -> bytes:
-        return _BOM + csv_line(self._heads).encode()
+        return (BOM + csv_line(self._heads)).encode()
 
     def rows(self, rows: Iterable[Sequence[object]]) -> bytes:
         return "".join(map(csv_line, rows)).encode("utf-8", "replace")

@@ -21,6 +21,8 @@ from pbxtrack.numbers import InvalidNumber, Number
 
 LANGUAGES: Mapping[str, str] = {"en": "English", "ru": "Русский"}
 DEFAULT = "en"
+COOKIE = "pbxtrack_language"
+"""Keeps the choice of a browser that nobody has logged in with."""
 _LOCALES = {"en": "en_GB", "ru": "ru_RU"}  # days before months, 24 hours
 _MANY = 10  # times as much is told so
 _MAX_HEADER = 500  # characters
