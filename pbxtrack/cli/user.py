@@ -50,7 +50,7 @@ def add(
         password = _password(password_stdin, generate)
         kept = hash_password(password, name)
         with database.transaction() as connection:
-            if not people.list_people(connection):
+            if not people.anybody(connection):
                 role, sites = Role.OWNER, None
             person = let_in(connection, HERE, name, kept, role, sites, now())
     told = {"name": person.name, **told_access(person.access)}

@@ -115,7 +115,7 @@ async def change_password(asked: Asked) -> web.StreamResponse:
 
 async def _log_in_page(asked: Asked, error: str | None = None, name: str = "", status: int = 200) -> web.Response:
     token = log_in_token(asked.request)
-    anybody = bool(await asked.read(people.list_people))
+    anybody = await asked.read(people.anybody)
     after = asked.query.get("next") or str(asked.form.get("next", ""))
     values = {"token": token, "error": error, "name": name, "next": _next(after), "anybody": anybody}
     response = asked.render("login.html", status=status, **values)

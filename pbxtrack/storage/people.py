@@ -75,6 +75,11 @@ def list_people(connection: Connection) -> list[Person]:
     return [_person(row) for row in connection.execute(select(people).order_by(people.c.name))]
 
 
+def anybody(connection: Connection) -> bool:
+    """Whether there is anybody who may log in."""
+    return connection.execute(select(people.c.id).limit(1)).first() is not None
+
+
 def find_person(connection: Connection, name: str) -> Person | None:
     """Somebody by name."""
     row = connection.execute(select(people).where(people.c.name == name)).one_or_none()

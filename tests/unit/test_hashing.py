@@ -1,6 +1,8 @@
 """Passwords, hashed and compared aside."""
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 
@@ -19,3 +21,10 @@ def test_a_password_is_right_that_was_kept_and_no_other() -> None:
 def test_a_poor_one_is_refused() -> None:
     with pytest.raises(PoorPassword, match="10 characters"):
         asyncio.run(hashed("short", "anna"))
+
+
+def test_nothing_is_hashed_before_a_password_is_tried() -> None:
+    code = (
+        "from pbxtrack import passwords as p; n = p._nobodys.cache_info; assert not n().currsize; p.fits('x', None); "
+    )
+    subprocess.run([sys.executable, "-c", code + "assert n().currsize == 1"], check=True)
