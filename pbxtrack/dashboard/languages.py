@@ -82,11 +82,11 @@ class Format:
             return "–"
         return format_percent(share, format="#,##0." + "0" * digits + "%" if digits else "#,##0%", locale=self._locale)
 
-    def money(self, amount: float | None, currency: str) -> str:
-        """An amount in its main unit, without what is less than that from a hundred on."""
+    def money(self, amount: float | None, currency: str, *, exact: bool = False) -> str:
+        """An amount in its main unit; from a hundred on without what is less than that, unless it is ``exact``."""
         if amount is None:
             return "–"
-        whole = abs(amount) >= 100 or amount == int(amount)
+        whole = amount == int(amount) or (abs(amount) >= 100 and not exact)
         pattern = self._locale.currency_formats["standard"].pattern
         return str(
             format_currency(
