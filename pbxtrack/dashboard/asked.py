@@ -63,8 +63,14 @@ class Asked:
         return self.site.key
 
     @property
+    def timezone(self) -> str:
+        """By whose clocks times are told: the site's; of pages of no site, that of all their sites; else UTC."""
+        zones = {self.site.timezone} if self.site is not None else {site.timezone for site in self.sites}
+        return zones.pop() if len(zones) == 1 else "UTC"
+
+    @property
     def zone(self) -> Zone:
-        return Zone(self._timezone)
+        return Zone(self.timezone)
 
     @property
     def period(self) -> Chosen:
@@ -83,11 +89,7 @@ class Asked:
 
     @property
     def format(self) -> Format:
-        return Format(self.language, self._timezone, self.region)
-
-    @property
-    def _timezone(self) -> str:
-        return self.site.timezone if self.site is not None else "UTC"
+        return Format(self.language, self.timezone, self.region)
 
     @property
     def texts(self) -> NullTranslations:
