@@ -66,6 +66,7 @@ async def show(asked: Asked) -> web.StreamResponse:
         shares=_SHARES,
         chips=filters.chips(wanted, asked.text, asked.format, asked.region),
         kept=_kept(asked, wanted),
+        by_end=_which(asked, wanted).caller_ends is not None,
         too_many=asked.query.get("views") == "full",
     )
 
