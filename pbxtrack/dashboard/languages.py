@@ -54,6 +54,11 @@ def translations(language: str) -> NullTranslations:
     return GNUTranslations(compiled)
 
 
+def csv_divider(language: str) -> str:
+    """What divides the cells of CSV files, as Excel expects it where the language is spoken."""
+    return ";" if language == "ru" else ","
+
+
 def marked(text: str) -> str:
     """A text that is translated later, where it is shown."""
     return text
