@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from pbxtrack.access import Access, Right
 from pbxtrack.dashboard import languages, templates
+from pbxtrack.dashboard.channels import channel_name
 from pbxtrack.dashboard.languages import Format
 from pbxtrack.dashboard.periods import Chosen, choose
 from pbxtrack.reports.periods import Zone
@@ -106,6 +107,10 @@ class Asked:
         if found is None:
             raise NoSuchPage
         return found
+
+    def channel(self, name: str | None) -> str:
+        """A channel as it is shown; empty for None."""
+        return channel_name(name, self.texts) if name else ""
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Read from the database; all of one moment."""
