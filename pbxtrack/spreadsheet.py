@@ -2,7 +2,8 @@
 
 A cell that begins with ``= + - @`` is a formula, quoted or not; ``'`` before it makes it a text ("CSV Injection" of
 OWASP; ASVS 1.2.10). Where lists are divided by semicolons, as in Russia and Germany, a spreadsheet divides a line of
-ours at semicolons, which quotes between commas do not hinder: so each part of a text is looked at as a cell.
+commas at semicolons, which quotes between commas do not hinder, and elsewhere one of semicolons at commas: so each part
+of a text is looked at as a cell.
 """
 
 from __future__ import annotations
@@ -11,33 +12,43 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+BOM = "\ufeff"
+"""Stands before the first line: without it Excel takes the file for one of its country's old encodings."""
+
 _BEGIN_FORMULAS = ("=", "+", "-", "@")
-_DIVIDER = re.compile(r"([;\t\r\n])")  # of cells or lines; a comma within quotes divides nothing anywhere
+_OTHERS = {",": re.compile(r"([;\t\r\n])"), ";": re.compile(r"([,\t\r\n])")}
+"""What else may divide cells or lines; what divides them, within quotes, divides nothing anywhere."""
 _QUOTED = re.compile(r'[",;\t\r\n]')
 _PLAIN = re.compile(r'[0-9A-Za-zА-Яа-яЁё][^",;\t\r\n]*')  # as most are: nothing to do
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")  # telephone numbers, too: they stay as they are
 
 
-def csv_line(values: Iterable[object]) -> str:
-    """A line of CSV; nothing for None."""
-    return ",".join(map(_cell, values)) + "\n"
+def csv_line(values: Iterable[object], divider: str = ",") -> str:
+    """A line of CSV; nothing for None.
+
+    ``divider``: a comma or a semicolon; between semicolons fractions are written with a comma, as they are read there.
+    """
+    return divider.join(_cell(value, divider) for value in values) + "\n"
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, divider: str) -> str:
     if value is None:
         return ""
+    if isinstance(value, float):
+        told = str(int(value)) if value.is_integer() else str(value)
+        return told.replace(".", ",") if divider == ";" else told
     if not isinstance(value, str):
         return str(value)
     if _PLAIN.fullmatch(value):
         return value
-    text = _safe(value)
+    text = _safe(value, _OTHERS[divider])
     return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
 
 
-def _safe(text: str) -> str:
+def _safe(text: str, others: re.Pattern[str]) -> str:
     if _NUMBER.fullmatch(text):
         return text
-    safe = "".join(f"'{part}" if _is_formula(part) else part for part in _DIVIDER.split(text))
+    safe = "".join(f"'{part}" if _is_formula(part) else part for part in others.split(text))
     return f"'{safe}" if safe.startswith(("\t", "\r", "\n")) else safe
 
 

@@ -41,8 +41,13 @@ _STYLES = _HEAD + (
 class Workbook:
     """A workbook in the making; what :meth:`rows` and :meth:`end` return is to be sent on, in order."""
 
-    def __init__(self, heads: Sequence[str], widths: Sequence[int]) -> None:
-        """``heads`` stand over the columns, which are so many characters wide."""
+    def __init__(self, title: str, heads: Sequence[str], widths: Sequence[int]) -> None:
+        """``heads`` stand over the columns, which are so many characters wide.
+
+        ``title`` is the first sheet's name, and with a number those of the others: at most 27 characters, none of
+        ``[]:*?/\\``.
+        """
+        self._title = escape(title)
         self._made = _Made()
         target: Any = self._made  # it is all of a file that is needed where nothing is sought
         self._zip = zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
@@ -71,7 +76,9 @@ class Workbook:
         parts = {
             "xl/styles.xml": _STYLES,
             "xl/workbook.xml": f'{_HEAD}<workbook xmlns="{_MAIN}" xmlns:r="{_RELATIONS}"><sheets>'
-            + "".join(f'<sheet name="{n}" sheetId="{n}" r:id="s{n}"/>' for n in numbers)
+            + "".join(
+                f'<sheet name="{self._title}{f" {n}" if n > 1 else ""}" sheetId="{n}" r:id="s{n}"/>' for n in numbers
+            )
             + "</sheets></workbook>",
             "xl/_rels/workbook.xml.rels": _related(
                 [(f"s{n}", "worksheet", f"worksheets/{n}.xml") for n in numbers] + [("styles", "styles", "styles.xml")]

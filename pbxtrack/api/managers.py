@@ -11,15 +11,14 @@ from sqlalchemy import Connection
 from pbxtrack.access import Access, NotAllowed, NotTheirs, Right
 from pbxtrack.api.services import SERVICES
 from pbxtrack.errors import StorageUnavailable
-from pbxtrack.storage.pages import MAX_ID
+from pbxtrack.storage.pages import MAX_ID, read_id
 from pbxtrack.storage.sites import live_sites
 from pbxtrack.storage.tokens import find_token, note_use
 from pbxtrack.web.problems import Problem
-from pbxtrack.web.sessions import COOKIE, CSRF_HEADER, read_session
+from pbxtrack.web.sessions import COOKIE, CSRF_HEADER, SAFE_METHODS, read_session
 
 ACCESS = web.RequestKey("ACCESS", Access)
 _MAX_TOKEN = 200  # characters
-_SAFE = frozenset({"GET", "HEAD"})
 
 log = structlog.get_logger(__name__)
 
@@ -73,12 +72,12 @@ def site_to_write(connection: Connection, access: Access, key: str) -> int:
     return int(found[0].id)
 
 
-def row_id(request: web.Request, name: str) -> int:
+def row_id(request: web.Request, name: str, most: int = MAX_ID) -> int:
     """The number in the address that names a row; Problem where it cannot be one."""
-    text = request.match_info[name]
-    if not (text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= MAX_ID):
+    found = read_id(request.match_info[name], most)
+    if found is None:
         raise Problem("not-found", f"There is no such {name}.")
-    return int(text)
+    return found
 
 
 async def _by_session(request: web.Request) -> Access:
@@ -86,7 +85,7 @@ async def _by_session(request: web.Request) -> Access:
     session = await read_session(request, services.database, services.now())
     if session is None:
         raise _refused("The session is over; log in again, or send an API token.")
-    if request.method not in _SAFE and not session.is_ours(request.headers.get(CSRF_HEADER)):
+    if request.method not in SAFE_METHODS and not session.is_ours(request.headers.get(CSRF_HEADER)):
         raise Problem("not-allowed", f"A browser must send the header {CSRF_HEADER}, as our own pages do.")
     return session.person.access
 

@@ -10,7 +10,7 @@ from aiohttp import web
 from sqlalchemy import Connection
 
 from pbxtrack.access import NotAllowed, NotTheirs, Right
-from pbxtrack.api.managers import ACCESS
+from pbxtrack.api.managers import ACCESS, row_id
 from pbxtrack.api.routing import Answer, Audience, Route, answer
 from pbxtrack.api.schemas.people import (
     TokenAnswer,
@@ -27,7 +27,7 @@ from pbxtrack.api.schemas.people import (
 from pbxtrack.api.services import SERVICES
 from pbxtrack.passwords import PoorPassword, make_password
 from pbxtrack.storage import admission
-from pbxtrack.storage.admission import LastOwner, NameTaken, NoSuchPerson, NoSuchToken, PoorName
+from pbxtrack.storage.admission import MOST_ID, LastOwner, NameTaken, NoSuchPerson, NoSuchToken, PoorName
 from pbxtrack.storage.people import Person
 from pbxtrack.storage.times import rfc3339
 from pbxtrack.storage.tokens import Token
@@ -79,7 +79,7 @@ async def change_user(request: web.Request, body: UserChanges) -> web.Response:
 
 
 async def delete_user(request: web.Request) -> web.Response:
-    access, person_id = request[ACCESS], _id(request, "user")
+    access, person_id = request[ACCESS], row_id(request, "user", MOST_ID)
     person = await _write(request, lambda c: admission.let_out(c, access, person_id))
     log.info("person_removed", person=person.name, who=access.name)
     return web.Response(status=204)
@@ -92,7 +92,7 @@ async def list_tokens(request: web.Request) -> web.Response:
 
 
 async def show_token(request: web.Request) -> web.Response:
-    access, token_id = request[ACCESS], _id(request, "token")
+    access, token_id = request[ACCESS], row_id(request, "token", MOST_ID)
     return answer(_token(await _read(request, lambda c: admission.known_token(c, access, token_id))))
 
 
@@ -105,21 +105,21 @@ async def create_token(request: web.Request, body: TokenBody) -> web.Response:
 
 
 async def change_token(request: web.Request, body: TokenChanges) -> web.Response:
-    access, token_id = request[ACCESS], _id(request, "token")
+    access, token_id = request[ACCESS], row_id(request, "token", MOST_ID)
     token = await _write(request, lambda c: admission.rename_token(c, access, token_id, body.name))
     log.info("token_changed", token=token.id, name=token.name, who=access.name)
     return answer(_token(token))
 
 
 async def delete_token(request: web.Request) -> web.Response:
-    access, token_id, now = request[ACCESS], _id(request, "token"), request.app[SERVICES].now()
+    access, token_id, now = request[ACCESS], row_id(request, "token", MOST_ID), request.app[SERVICES].now()
     token = await _write(request, lambda c: admission.withdraw(c, access, token_id, now))
     log.info("token_revoked", token=token.id, name=token.name, who=access.name)
     return web.Response(status=204)
 
 
 async def _person(request: web.Request) -> Person:
-    access, person_id = request[ACCESS], _id(request, "user")
+    access, person_id = request[ACCESS], row_id(request, "user", MOST_ID)
     return await _read(request, lambda c: admission.known_person(c, access, person_id))
 
 
@@ -153,13 +153,6 @@ async def _hashed(password: str, name: str) -> str:
     except PoorPassword as error:
         errors = [{"at": "password", "message": str(error)}]
         raise Problem("invalid-body", f"password: {error}.", errors=errors) from None
-
-
-def _id(request: web.Request, name: str) -> int:
-    given = request.match_info[name]
-    if not (given.isascii() and given.isdecimal() and len(given) < 16):
-        raise Problem("not-found", f"There is no such {name}.")
-    return int(given)
 
 
 def _user(person: Person) -> dict[str, Any]:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 
 def visible(text: str) -> str:
     r"""The text with whatever a terminal might obey (control and formatting characters) written as ``\x1b``."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def second(at: datetime | None) -> str:
+    """``2026-11-23 12:00:00``, in UTC; ``never`` for None."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if at else "never"
 
 
 def count(number: int, noun: str) -> str:

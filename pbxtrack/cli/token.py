@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -12,7 +11,7 @@ from pbxtrack.access import Role
 from pbxtrack.cli.access import HERE, named, require_sites, role_option, sites_option, told_access, told_sites
 from pbxtrack.cli.common import now, open_database
 from pbxtrack.cli.options import json_option, print_json
-from pbxtrack.cli.text import visible
+from pbxtrack.cli.text import second, visible
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.storage.admission import issue, token_name
 from pbxtrack.storage.tokens import Token, list_tokens, revoke_token
@@ -73,9 +72,9 @@ def list_(as_json: bool) -> None:
             known.name,
             known.role.value,
             told_sites(known.sites),
-            _second(known.created_at),
-            _second(known.used_at) if known.used_at else "never",
-            f"revoked {_second(known.revoked_at)}" if known.revoked_at else "in use",
+            second(known.created_at),
+            second(known.used_at),
+            f"revoked {second(known.revoked_at)}" if known.revoked_at else "in use",
         ]
         for known in found
     ]
@@ -92,10 +91,6 @@ def list_(as_json: bool) -> None:
 
 def _json(known: Token) -> dict[str, Any]:
     return {**asdict(known), **told_access(known.access)}
-
-
-def _second(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _live(tokens: list[Token]) -> list[Token]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 
 import click
 from sqlalchemy import Connection
@@ -12,7 +11,7 @@ from pbxtrack.access import Role
 from pbxtrack.cli.access import HERE, named, require_sites, role_option, sites_option, told_access, told_sites
 from pbxtrack.cli.common import now, open_database
 from pbxtrack.cli.options import json_option, print_json
-from pbxtrack.cli.text import visible
+from pbxtrack.cli.text import second, visible
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.passwords import hash_password, make_password
 from pbxtrack.storage import people
@@ -51,7 +50,7 @@ def add(
         password = _password(password_stdin, generate)
         kept = hash_password(password, name)
         with database.transaction() as connection:
-            if not people.list_people(connection):
+            if not people.anybody(connection):
                 role, sites = Role.OWNER, None
             person = let_in(connection, HERE, name, kept, role, sites, now())
     told = {"name": person.name, **told_access(person.access)}
@@ -110,7 +109,7 @@ def list_(as_json: bool) -> None:
     from pbxtrack.cli.table import Column, print_table
 
     columns = [Column("Name", least=12), Column("Role"), Column("Sites"), Column("Last log-in (UTC)")]
-    print_table(columns, [[one.name, one.role.value, told_sites(one.sites), _second(one.seen_at)] for one in found])
+    print_table(columns, [[one.name, one.role.value, told_sites(one.sites), second(one.seen_at)] for one in found])
 
 
 def _found(connection: Connection, name: str) -> Person:
@@ -129,7 +128,3 @@ def _password(stdin: bool, generate: bool) -> str:
         return sys.stdin.readline(1_000).rstrip("\r\n")
     password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     return password
-
-
-def _second(at: datetime | None) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if at else "never"

@@ -35,7 +35,7 @@ from pbxtrack.dashboard.desk import DESK, MAX_BODY, Desk, Page
 from pbxtrack.dashboard.forms import Unreadable, read_form, require_text
 from pbxtrack.errors import StorageUnavailable
 from pbxtrack.storage.sites import live_sites
-from pbxtrack.web.sessions import CSRF_FIELD, CSRF_HEADER, from_elsewhere, read_session
+from pbxtrack.web.sessions import CSRF_FIELD, CSRF_HEADER, SAFE_METHODS, from_elsewhere, read_session
 
 PAGES: tuple[Page, ...] = (
     *entry.PAGES,
@@ -61,8 +61,6 @@ _POLICY = (
     "connect-src 'self'; font-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
-_SAFE = frozenset({"GET", "HEAD"})
-_LANGUAGE_COOKIE = "pbxtrack_language"
 
 log = structlog.get_logger(__name__)
 
@@ -123,17 +121,17 @@ async def _answer(page: Page, asked: Asked) -> web.StreamResponse:
     asked.session = await read_session(request, desk.database, asked.now)
     if asked.session is not None and asked.person.language in languages.LANGUAGES:
         asked.language = str(asked.person.language)
-    if request.method not in _SAFE:
+    if request.method not in SAFE_METHODS:
         # Only who may send much is listened to for long.
         may = page.open or (asked.session is not None and asked.may(page.right))
         asked.form = await read_form(request, page.max_body if may else min(page.max_body, MAX_BODY))
     if page.open:
         return await page.handler(asked)
     if asked.session is None:
-        if request.method not in _SAFE:
+        if request.method not in SAFE_METHODS:
             return asked.redirect("/login")
         return asked.redirect("/login", next=request.rel_url.path_qs if request.path != "/" else None)
-    if request.method not in _SAFE:
+    if request.method not in SAFE_METHODS:
         token = request.headers.get(CSRF_HEADER) or asked.form.get(CSRF_FIELD)
         if from_elsewhere(request) or not asked.session.is_ours(token):
             return _failed(asked, 403)
@@ -148,7 +146,7 @@ async def _answer(page: Page, asked: Asked) -> web.StreamResponse:
 
 def _nobody(request: web.Request) -> Asked:
     desk = request.app[DESK]
-    language = request.cookies.get(_LANGUAGE_COOKIE, "")
+    language = request.cookies.get(languages.COOKIE, "")
     if language not in languages.LANGUAGES:
         language = languages.negotiated(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
     return Asked(

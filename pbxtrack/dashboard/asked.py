@@ -15,10 +15,12 @@ from sqlalchemy import Connection
 
 from pbxtrack.access import Access, Right
 from pbxtrack.dashboard import languages, templates
+from pbxtrack.dashboard.channels import channel_name
 from pbxtrack.dashboard.languages import Format
 from pbxtrack.dashboard.periods import Chosen, choose
 from pbxtrack.reports.periods import Zone
 from pbxtrack.storage.database import Database
+from pbxtrack.storage.pages import MAX_ID, read_id
 from pbxtrack.storage.people import Person
 from pbxtrack.storage.reports import Period
 from pbxtrack.storage.sites import LiveSite
@@ -62,8 +64,14 @@ class Asked:
         return self.site.key
 
     @property
+    def timezone(self) -> str:
+        """By whose clocks times are told: the site's; of pages of no site, that of all their sites; else UTC."""
+        zones = {self.site.timezone} if self.site is not None else {site.timezone for site in self.sites}
+        return zones.pop() if len(zones) == 1 else "UTC"
+
+    @property
     def zone(self) -> Zone:
-        return Zone(self._timezone)
+        return Zone(self.timezone)
 
     @property
     def period(self) -> Chosen:
@@ -82,11 +90,7 @@ class Asked:
 
     @property
     def format(self) -> Format:
-        return Format(self.language, self._timezone, self.region)
-
-    @property
-    def _timezone(self) -> str:
-        return self.site.timezone if self.site is not None else "UTC"
+        return Format(self.language, self.timezone, self.region)
 
     @property
     def texts(self) -> NullTranslations:
@@ -96,6 +100,17 @@ class Asked:
         """A text in the language of whoever asks."""
         found = self.texts.gettext(message)
         return found % values if values else found
+
+    def row_id(self, name: str, most: int = MAX_ID) -> int:
+        """The number in the address that names a row; NoSuchPage where it cannot be one."""
+        found = read_id(self.request.match_info[name], most)
+        if found is None:
+            raise NoSuchPage
+        return found
+
+    def channel(self, name: str | None) -> str:
+        """A channel as it is shown; empty for None."""
+        return channel_name(name, self.texts) if name else ""
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Read from the database; all of one moment."""

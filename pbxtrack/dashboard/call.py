@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ from pbxtrack.storage.call_search import CallFilter
 from pbxtrack.storage.call_views import call_sheet
 from pbxtrack.storage.sites import channel_names
 from pbxtrack.storage.views import call_detail, call_timeline, calls_page
+from pbxtrack.storage.visit_views import visits_began
 
 _OTHERS = 5  # of the caller's calls, before this one and since
 _MAX_FORM = 512 * 1024  # bytes: a note of 10,000 characters, and what it was before
@@ -165,11 +166,18 @@ def _found(connection: Connection, asked: Asked, call_id: str) -> dict[str, Any]
         "steps": folded(steps),
         "facts": facts,
         "others": others,
+        "visits": visits_began(connection, _named(call["history"])),
         "channels": list(dict.fromkeys(known)),
         "cause": lambda number: cause(number, asked.texts),
         "page_name": page_name,
         "line_name": line_name,
     }
+
+
+def _named(history: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The visits that corrections name."""
+    said = [change[time] for change in history for time in ("before", "after") if change["field"] == "attribution"]
+    return {one["visit"] for one in said if one and one["visit"]}
 
 
 def _others(connection: Connection, site: str, call: Mapping[str, Any]) -> Others:

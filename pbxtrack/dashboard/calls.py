@@ -60,13 +60,14 @@ async def show(asked: Asked) -> web.StreamResponse:
     return asked.render(
         "calls.html",
         **_common(asked, wanted),
-        **{**found, "choices": _with(found["choices"], wanted)},
+        **{**found, "choices": _with(found["choices"], wanted, asked)},
         first=cursor is None,
         live=cursor is None and asked.period.span.until > asked.now,
         statuses=[(name, asked.text(title)) for name, title in filters.STATUS_NAMES.items()],
         shares=_SHARES,
-        chips=filters.chips(wanted, asked.text, asked.format, asked.region),
+        chips=filters.chips(wanted, asked.text, asked.format, asked.region, asked.channel),
         kept=_kept(asked, wanted),
+        by_end=_which(asked, wanted).caller_ends is not None,
         too_many=asked.query.get("views") == "full",
     )
 
@@ -153,10 +154,15 @@ def _which(asked: Asked, wanted: Filters, ids: Iterable[str] = ()) -> CallFilter
     return wanted.which(asked.period, asked.key, asked.region, tuple(ids))
 
 
-def _with(offered: Mapping[str, list[str]], wanted: Filters) -> dict[str, list[tuple[str, str]]]:
+def _with(offered: Mapping[str, list[str]], wanted: Filters, asked: Asked) -> dict[str, list[tuple[str, str]]]:
     """The choices, and what is chosen already though it is not among them: values, and what they are called."""
     named = {"channels": wanted.channel, "campaigns": wanted.campaign, "tags": wanted.tag}
-    return {name: [(one, one) for one in dict.fromkeys([*named[name], *values])] for name, values in offered.items()}
+    return {
+        name: [
+            (one, asked.channel(one) if name == "channels" else one) for one in dict.fromkeys([*named[name], *values])
+        ]
+        for name, values in offered.items()
+    }
 
 
 def _kept(asked: Asked, wanted: Filters) -> str:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import structlog
 from aiohttp import hdrs, web
 
 from pbxtrack.access import NotAllowed
+from pbxtrack.dashboard import languages
 from pbxtrack.dashboard.asked import Asked
 from pbxtrack.dashboard.desk import DESK, Page
 from pbxtrack.dashboard.languages import LANGUAGES, marked
-from pbxtrack.passwords import PoorPassword, fits, hash_password
+from pbxtrack.passwords import PoorPassword
 from pbxtrack.storage import people
 from pbxtrack.storage.people import Locked
-from pbxtrack.web.hashing import HASHING
+from pbxtrack.web.hashing import hashed, is_right
 from pbxtrack.web.sessions import CSRF_FIELD, begin, end, from_elsewhere, is_our_log_in, log_in_token, offer_log_in
 
-_LANGUAGE_COOKIE = "pbxtrack_language"
 _YEAR = 31_536_000  # s
 _WRONG = marked("Name or password is wrong.")
 _STALE = marked("The page was open for too long. Please try again.")
@@ -52,9 +50,7 @@ async def log_in(asked: Asked) -> web.StreamResponse:
         wait = asked.format.spell(max((found.until - asked.now).total_seconds(), 1))
         return await _log_in_page(asked, asked.text(_LOCKED, wait=wait), name, status=429)
     person, kept = found or (None, None)
-    async with HASHING:
-        right = await asyncio.to_thread(fits, password, kept)
-    if not right or person is None:
+    if not await is_right(password, kept) or person is None:
         log.info("log_in_failed", known=person is not None)
         return await _log_in_page(asked, asked.text(_WRONG), name, status=401)
     secret = await asked.write(lambda connection: people.logged_in(connection, person.id, asked.now))
@@ -88,7 +84,7 @@ async def choose_language(asked: Asked) -> web.StreamResponse:
     if language in LANGUAGES:
         if session is not None:
             await asked.write(lambda connection: people.change_person(connection, session.person.id, language=language))
-        response.set_cookie(_LANGUAGE_COOKIE, language, max_age=_YEAR, samesite="Lax")
+        response.set_cookie(languages.COOKIE, language, max_age=_YEAR, samesite="Lax")
     return response
 
 
@@ -102,14 +98,13 @@ async def change_password(asked: Asked) -> web.StreamResponse:
     tried = await asked.write(lambda connection: people.try_to_log_in(connection, person.name, asked.now))
     if isinstance(tried, Locked) or tried is None:
         return asked.render("account.html", status=429, error=asked.text(_TOO_MANY), done=None)
-    async with HASHING:
-        if not await asyncio.to_thread(fits, old, tried[1]):
-            error = asked.text(marked("The old password is wrong."))
-            return asked.render("account.html", status=400, error=error, done=None)
-        try:
-            kept = await asyncio.to_thread(hash_password, new, person.name)
-        except PoorPassword as error:
-            return asked.render("account.html", status=400, error=asked.text(str(error)), done=None)
+    if not await is_right(old, tried[1]):
+        error = asked.text(marked("The old password is wrong."))
+        return asked.render("account.html", status=400, error=error, done=None)
+    try:
+        kept = await hashed(new, person.name)
+    except PoorPassword as poor:
+        return asked.render("account.html", status=400, error=asked.text(str(poor)), done=None)
     await asked.write(lambda connection: people.change_password(connection, person.id, kept))
     secret = await asked.write(lambda connection: people.logged_in(connection, person.id, asked.now))
     log.info("password_changed", person=person.name)
@@ -120,7 +115,7 @@ async def change_password(asked: Asked) -> web.StreamResponse:
 
 async def _log_in_page(asked: Asked, error: str | None = None, name: str = "", status: int = 200) -> web.Response:
     token = log_in_token(asked.request)
-    anybody = bool(await asked.read(people.list_people))
+    anybody = await asked.read(people.anybody)
     after = asked.query.get("next") or str(asked.form.get("next", ""))
     values = {"token": token, "error": error, "name": name, "next": _next(after), "anybody": anybody}
     response = asked.render("login.html", status=status, **values)

@@ -11,16 +11,18 @@ from zoneinfo import ZoneInfo
 import structlog
 from aiohttp import hdrs, web
 
+from pbxtrack.calls.attribution import Method
 from pbxtrack.dashboard import filters
 from pbxtrack.dashboard.asked import Asked
 from pbxtrack.dashboard.desk import Page
 from pbxtrack.dashboard.filters import STATUS_NAMES
-from pbxtrack.dashboard.languages import marked
+from pbxtrack.dashboard.languages import csv_divider, marked
 from pbxtrack.errors import StorageUnavailable
-from pbxtrack.spreadsheet import csv_line
+from pbxtrack.spreadsheet import BOM, csv_line
 from pbxtrack.storage.call_sums import MOST, calls_sums
 from pbxtrack.storage.export import COLUMNS, Portion, portion
 from pbxtrack.storage.reports import totals
+from pbxtrack.storage.views import CORRECTED
 from pbxtrack.workbook import Workbook
 
 ROWS = "X-Rows"
@@ -36,9 +38,15 @@ _HEADS = {
     "method": marked("Method"), "note": marked("Note"), "tags": marked("Tags"), "recorded": marked("Recorded"),
     "id": marked("Id"),
 }  # fmt: skip
+_METHODS = {
+    Method.STATIC: marked("the channel's own number"), Method.LEASE: marked("who was shown the number"),
+    Method.CALLER: marked("an earlier call of the caller"),
+    Method.PAST_LEASE: marked("who was shown the number before"),
+    Method.OVERFLOW: marked("who was shown the overflow number"), Method.NONE: marked("nothing is known"),
+    CORRECTED: marked("people say so"),
+}  # fmt: skip
 _WIDTHS = {"started_at": 19, "settled_at": 19, "page": 40, "note": 40, "id": 28, "channel": 20, "campaign": 20}
 _HOUR = timedelta(hours=1)
-_BOM = b"\xef\xbb\xbf"  # without it Excel takes the file for one of its country's old encodings
 
 log = structlog.get_logger(__name__)
 
@@ -52,22 +60,23 @@ class _File(Protocol):
 
 
 class _Csv:
-    def __init__(self, heads: Sequence[str]) -> None:
+    def __init__(self, asked: Asked, heads: Sequence[str]) -> None:
         self._heads = heads
+        self._divider = csv_divider(asked.language)
 
     def begin(self) -> bytes:
-        return _BOM + csv_line(self._heads).encode()
+        return (BOM + csv_line(self._heads, self._divider)).encode()
 
     def rows(self, rows: Iterable[Sequence[object]]) -> bytes:
-        return "".join(map(csv_line, rows)).encode("utf-8", "replace")
+        return "".join(csv_line(row, self._divider) for row in rows).encode("utf-8", "replace")
 
     def end(self) -> bytes:
         return b""
 
 
 class _Xlsx:
-    def __init__(self, heads: Sequence[str]) -> None:
-        self._book = Workbook(heads, [_WIDTHS.get(name, 14) for name in COLUMNS])
+    def __init__(self, asked: Asked, heads: Sequence[str]) -> None:
+        self._book = Workbook(asked.text(marked("Calls")), heads, [_WIDTHS.get(name, 14) for name in COLUMNS])
 
     def begin(self) -> bytes:
         return b""
@@ -87,6 +96,7 @@ class Shown:
         self._zone = ZoneInfo(asked.site.timezone)
         self._yes, self._no = asked.text(marked("yes")), asked.text(marked("no"))
         self._statuses = {name: asked.text(title) for name, title in STATUS_NAMES.items()}
+        self._methods = {name: asked.text(words) for name, words in _METHODS.items()}
         self._offsets: dict[tuple[int, int, int, int], timedelta] = {}
 
     def __call__(self, row: Sequence[Any]) -> list[object]:
@@ -99,6 +109,7 @@ class Shown:
         if row[11] is not None:
             shown[11] = self._clock(row[11])
         shown[19] = round(row[19], 3)
+        shown[20] = self._methods.get(row[20], row[20])
         shown[22] = ", ".join(row[22]) if row[22] else None
         return shown
 
@@ -111,14 +122,14 @@ class Shown:
         return (at + offset).replace(tzinfo=None, microsecond=0)
 
 
-_KINDS: dict[str, tuple[Callable[[Sequence[str]], _File], str]] = {
+_KINDS: dict[str, tuple[Callable[[Asked, Sequence[str]], _File], str]] = {
     "csv": (_Csv, "text/csv"),
     "xlsx": (_Xlsx, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
 }
 assert tuple(_HEADS) == COLUMNS
-assert [COLUMNS[place] for place in (0, 4, 5, 6, 8, 9, 10, 11, 19, 22, 23)] == [
+assert [COLUMNS[place] for place in (0, 4, 5, 6, 8, 9, 10, 11, 19, 20, 22, 23)] == [
     "started_at", "status", "ringing_seconds", "talk_seconds", "first", "unique", "target", "settled_at", "confidence",
-    "tags", "recorded",
+    "method", "tags", "recorded",
 ]  # fmt: skip
 
 
@@ -134,7 +145,7 @@ async def _send(asked: Asked, ending: str) -> web.StreamResponse:
     make, content_type = _KINDS[ending]
     which = filters.read(asked.query).which(asked.period, asked.key, asked.region, ())
     shown = Shown(asked)
-    file = make([asked.text(head) for head in _HEADS.values()])
+    file = make(asked, [asked.text(head) for head in _HEADS.values()])
     period = asked.period
     name = f"{asked.key}-calls-{period.first}-{period.last}.{ending}"
     response = web.StreamResponse(

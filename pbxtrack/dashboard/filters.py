@@ -129,10 +129,12 @@ def read(query: MultiMapping[str]) -> Filters:
     )
 
 
-def chips(of: Filters, text: Callable[[str], str], f: Format, region: str) -> Sequence[Chip]:
-    """What is asked for, one by one, in words."""
+def chips(
+    of: Filters, text: Callable[[str], str], f: Format, region: str, channel: Callable[[str], str] = str
+) -> Sequence[Chip]:
+    """What is asked for, one by one, in words; ``channel``: how a channel is shown."""
     found = [
-        *(Chip(text("Channel"), one, of.without("channel", one)) for one in of.channel),
+        *(Chip(text("Channel"), channel(one), of.without("channel", one)) for one in of.channel),
         *(Chip(text("Campaign"), one, of.without("campaign", one)) for one in of.campaign),
         *(Chip(text("Status"), text(STATUS_NAMES[one]), of.without("status", one)) for one in of.status),
         *(Chip(text("Tag"), one, of.without("tag", one)) for one in of.tag),

@@ -21,6 +21,8 @@ from pbxtrack.numbers import InvalidNumber, Number
 
 LANGUAGES: Mapping[str, str] = {"en": "English", "ru": "Русский"}
 DEFAULT = "en"
+COOKIE = "pbxtrack_language"
+"""Keeps the choice of a browser that nobody has logged in with."""
 _LOCALES = {"en": "en_GB", "ru": "ru_RU"}  # days before months, 24 hours
 _MANY = 10  # times as much is told so
 _MAX_HEADER = 500  # characters
@@ -52,6 +54,11 @@ def translations(language: str) -> NullTranslations:
     return GNUTranslations(compiled)
 
 
+def csv_divider(language: str) -> str:
+    """What divides the cells of CSV files, as Excel expects it where the language is spoken."""
+    return ";" if language == "ru" else ","
+
+
 def marked(text: str) -> str:
     """A text that is translated later, where it is shown."""
     return text
@@ -80,11 +87,11 @@ class Format:
             return "–"
         return format_percent(share, format="#,##0." + "0" * digits + "%" if digits else "#,##0%", locale=self._locale)
 
-    def money(self, amount: float | None, currency: str) -> str:
-        """An amount in its main unit, without what is less than that from a hundred on."""
+    def money(self, amount: float | None, currency: str, *, exact: bool = False) -> str:
+        """An amount in its main unit; from a hundred on without what is less than that, unless it is ``exact``."""
         if amount is None:
             return "–"
-        whole = abs(amount) >= 100 or amount == int(amount)
+        whole = amount == int(amount) or (abs(amount) >= 100 and not exact)
         pattern = self._locale.currency_formats["standard"].pattern
         return str(
             format_currency(

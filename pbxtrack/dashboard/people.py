@@ -16,7 +16,7 @@ from pbxtrack.dashboard.languages import marked
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.passwords import make_password
 from pbxtrack.storage import admission
-from pbxtrack.storage.admission import LastOwner, NameTaken, NoSuchPerson, PoorName
+from pbxtrack.storage.admission import MOST_ID, LastOwner, NameTaken, NoSuchPerson, PoorName
 from pbxtrack.storage.people import MAX_NAME, Person
 from pbxtrack.web.hashing import hashed
 
@@ -130,11 +130,9 @@ def refusal(asked: Asked, error: Exception) -> Refused:
 
 
 async def _found(asked: Asked) -> Person:
-    given = asked.request.match_info["person"]
-    if not (given.isascii() and given.isdecimal() and len(given) < 16):
-        raise NoSuchPage
+    person_id = asked.row_id("person", MOST_ID)
     try:
-        return await asked.read(lambda c: admission.known_person(c, asked.access, int(given)))
+        return await asked.read(lambda c: admission.known_person(c, asked.access, person_id))
     except NoSuchPerson:
         raise NoSuchPage from None
 

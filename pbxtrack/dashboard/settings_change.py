@@ -13,6 +13,7 @@ from pbxtrack.access import NotTheirs
 from pbxtrack.dashboard.asked import Asked, NoSuchPage
 from pbxtrack.dashboard.languages import marked
 from pbxtrack.sitefile.data import Data, NoSuchPart, WrongSite, data_of
+from pbxtrack.sitefile.edit import Kind, moved_part, place_of, without_part
 from pbxtrack.sitefile.model import Site
 from pbxtrack.storage.site_changes import Changed, Consent, Edit, change_site, the_site
 
@@ -84,6 +85,30 @@ async def carry_out(asked: Asked, work: Work, after: str, unchanged: str, again:
         return web.Response(status=303, headers={"Location": unchanged})
     kept = [(name, value) for name, value in form.items() if name not in ("csrf", "confirm", "force")]
     return asked.render("settings_confirm.html", changed=changed, kept=kept, back=unchanged.partition("?")[0])
+
+
+async def part_named(asked: Asked, kind: Kind, name: str) -> Data:
+    """The site's pool or channel of this name, as data; NoSuchPage."""
+    for part in (await data_of_site(asked))[kind]:
+        if part["name"] == name:
+            return dict(part)
+    raise NoSuchPage
+
+
+async def move_part(asked: Asked, kind: Kind, back: str) -> web.Response:
+    """Move the pool or channel that the form names one place up or down, and go ``back`` to the list."""
+    name, step = str(asked.form.get("name", "")), 1 if asked.form.get("to") == "down" else -1
+
+    def edit(data: Data) -> Data:
+        return moved_part(data, kind, name, place_of(data, kind, name) + step)
+
+    return await change(asked, edit, back, refused(asked, back))
+
+
+async def remove_part(asked: Asked, kind: Kind, back: str) -> web.Response:
+    """Take the pool or channel that the form names out of the site, and go ``back`` to the list."""
+    name = str(asked.form.get("name", ""))
+    return await change(asked, lambda data: without_part(data, kind, name), back, refused(asked, back), "removed")
 
 
 def refused(asked: Asked, back: str) -> Again:

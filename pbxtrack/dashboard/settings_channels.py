@@ -7,22 +7,23 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from pbxtrack.access import Right
-from pbxtrack.dashboard.asked import Asked, NoSuchPage
+from pbxtrack.dashboard.asked import Asked
 from pbxtrack.dashboard.desk import Page
 from pbxtrack.dashboard.languages import marked
 from pbxtrack.dashboard.settings_change import (
     change,
-    data_of_site,
     elsewhere,
     lines_of,
-    refused,
+    move_part,
+    part_named,
+    remove_part,
     site_of,
     text_of,
     told,
 )
 from pbxtrack.pool.service import own_hosts
 from pbxtrack.sitefile.data import Data, folded
-from pbxtrack.sitefile.edit import moved_part, place_of, with_part, without_part
+from pbxtrack.sitefile.edit import with_part
 from pbxtrack.sitefile.model import Site
 from pbxtrack.sources.explain import Explanation, Told, explain
 from pbxtrack.sources.touch import MATCHABLE, MAX_URL, ChannelRule
@@ -56,22 +57,14 @@ async def show(asked: Asked) -> web.StreamResponse:
 
 
 async def move(asked: Asked) -> web.StreamResponse:
-    name, step = str(asked.form.get("name", "")), 1 if asked.form.get("to") == "down" else -1
-
-    def edit(data: Data) -> Data:
-        return moved_part(data, "channel", name, place_of(data, "channel", name) + step)
-
-    return await change(asked, edit, _LIST, refused(asked, _LIST))
+    return await move_part(asked, "channel", _LIST)
 
 
 async def show_one(asked: Asked) -> web.StreamResponse:
     name = asked.query.get("name")
     if name is None:
         return _page(asked, None, {}, {})
-    data = await data_of_site(asked)
-    part = next((part for part in data["channel"] if part["name"] == name), None)
-    if part is None:
-        raise NoSuchPage
+    part = await part_named(asked, "channel", name)
     match = {key: value or _EMPTY for key, value in part["match"].items()}
     return _page(asked, name, {**part, "numbers": folded(part["numbers"]), "match": match}, {})
 
@@ -95,10 +88,7 @@ async def save(asked: Asked) -> web.StreamResponse:
 
 
 async def remove(asked: Asked) -> web.StreamResponse:
-    name = str(asked.form.get("name", ""))
-    return await change(
-        asked, lambda data: without_part(data, "channel", name), _LIST, refused(asked, _LIST), "removed"
-    )
+    return await remove_part(asked, "channel", _LIST)
 
 
 def _try(site: Site, page: str, referrer: str) -> Explanation:

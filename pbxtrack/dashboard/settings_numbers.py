@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 from pbxtrack.access import NotTheirs, Right
 from pbxtrack.dashboard.asked import Asked, NoSuchPage
 from pbxtrack.dashboard.desk import Page
-from pbxtrack.dashboard.settings_change import change, data_of_site, elsewhere, lines_of, refused, told
+from pbxtrack.dashboard.settings_change import change, elsewhere, lines_of, move_part, part_named, remove_part, told
 from pbxtrack.sitefile.data import Data, folded
-from pbxtrack.sitefile.edit import moved_part, place_of, with_part, without_part
+from pbxtrack.sitefile.edit import with_part
 from pbxtrack.storage.site_changes import the_site
 from pbxtrack.storage.site_use import PoolUse, pools_in_use
 
@@ -41,22 +41,14 @@ def _found(connection: Connection, asked: Asked) -> dict[str, Any]:
 
 
 async def move(asked: Asked) -> web.StreamResponse:
-    name, step = str(asked.form.get("name", "")), 1 if asked.form.get("to") == "down" else -1
-
-    def edit(data: Data) -> Data:
-        return moved_part(data, "pool", name, place_of(data, "pool", name) + step)
-
-    return await change(asked, edit, _LIST, refused(asked, _LIST))
+    return await move_part(asked, "pool", _LIST)
 
 
 async def show_one(asked: Asked) -> web.StreamResponse:
     name = asked.query.get("name")
     if name is None:
         return _page(asked, None, {}, {})
-    data = await data_of_site(asked)
-    part = next((part for part in data["pool"] if part["name"] == name), None)
-    if part is None:
-        raise NoSuchPage
+    part = await part_named(asked, "pool", name)
     return _page(asked, name, {**part, "numbers": folded(part["numbers"])}, {})
 
 
@@ -75,8 +67,7 @@ async def save(asked: Asked) -> web.StreamResponse:
 
 
 async def remove(asked: Asked) -> web.StreamResponse:
-    name = str(asked.form.get("name", ""))
-    return await change(asked, lambda data: without_part(data, "pool", name), _LIST, refused(asked, _LIST), "removed")
+    return await remove_part(asked, "pool", _LIST)
 
 
 def _page(asked: Asked, name: str | None, part: Data, errors: Mapping[str, str], status: int = 200) -> web.Response:

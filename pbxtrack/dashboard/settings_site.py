@@ -25,6 +25,7 @@ from pbxtrack.dashboard.settings_change import (
 from pbxtrack.sitefile.data import Data
 from pbxtrack.sitefile.edit import with_values
 from pbxtrack.sitefile.export import to_toml
+from pbxtrack.sitefile.model import DEFAULT_CURRENCY
 from pbxtrack.storage.site_changes import add_site, remove_site
 from pbxtrack.storage.sites import read_sites
 
@@ -53,7 +54,7 @@ async def save(asked: Asked) -> web.StreamResponse:
 
 async def show_new(asked: Asked) -> web.StreamResponse:
     _require_all(asked)
-    given: Data = {"timezone": "Europe/Moscow" if asked.language == "ru" else "UTC"}
+    given: Data = {"timezone": "Europe/Moscow" if asked.language == "ru" else "UTC", "currency": DEFAULT_CURRENCY}
     return asked.render("settings_new.html", data=_shown(given), errors={}, other=None)
 
 
@@ -62,7 +63,8 @@ async def make(asked: Asked) -> web.StreamResponse:
     form = asked.form
     key = str(form.get("key", "")).strip()
     values = {name: str(form.get(name, "")).strip() for name in _REQUIRED}
-    given = with_values({}, {"key": key, **values, "timezone": text_of(form, "timezone")})
+    chosen = {name: text_of(form, name) for name in ("timezone", "currency")}
+    given = with_values({}, {"key": key, **values, **chosen})
     given["origins"] = lines_of(form, "origins")
     given["replace"] = lines_of(form, "replace")
     numbers = lines_of(form, "numbers")

@@ -13,7 +13,7 @@ from pbxtrack.dashboard.desk import Page
 from pbxtrack.dashboard.languages import marked
 from pbxtrack.dashboard.people import REFUSALS, Refused, refusal, role_of, sites_of
 from pbxtrack.storage import admission
-from pbxtrack.storage.admission import NoSuchToken
+from pbxtrack.storage.admission import MOST_ID, NoSuchToken
 from pbxtrack.storage.tokens import MAX_NAME
 
 _DONE: Mapping[str, str] = {"revoked": marked("Revoked: it is refused from now on.")}
@@ -39,11 +39,9 @@ async def make(asked: Asked) -> web.StreamResponse:
 
 
 async def revoke(asked: Asked) -> web.StreamResponse:
-    given = asked.request.match_info["token"]
-    if not (given.isascii() and given.isdecimal() and len(given) < 16):
-        raise NoSuchPage
+    token_id = asked.row_id("token", MOST_ID)
     try:
-        token = await asked.write(lambda c: admission.withdraw(c, asked.access, int(given), asked.now))
+        token = await asked.write(lambda c: admission.withdraw(c, asked.access, token_id, asked.now))
     except NoSuchToken:
         raise NoSuchPage from None
     log.info("token_revoked", token=token.id, name=token.name, who=asked.access.name)

@@ -7,7 +7,10 @@ from gettext import NullTranslations
 from markupsafe import Markup
 
 from pbxtrack.calls.reasons import Counted, Said, read
+from pbxtrack.dashboard.channels import channel_name
 from pbxtrack.dashboard.languages import Format
+
+_CHANNELS = ("channel", "instead")
 
 
 def why(sentence: str, texts: NullTranslations, f: Format) -> Markup:
@@ -37,4 +40,6 @@ def _value(name: str, value: str | int | Said | None, texts: NullTranslations, f
         return _say(value, texts, f)
     if isinstance(value, int):
         return f.percent(value / 100) if name == "share" else f.number(value)
+    if name in _CHANNELS and value:
+        value = channel_name(value, texts)
     return Markup("<bdi>%s</bdi>") % value if value else ""

@@ -13,6 +13,9 @@ from pbxtrack.storage.people import Person
 from pbxtrack.storage.sites import live_sites
 from pbxtrack.storage.tokens import Token
 
+MOST_ID = 10**15 - 1
+"""Beyond this no id of people or tokens is looked for."""
+
 Sites = frozenset[str] | None
 
 

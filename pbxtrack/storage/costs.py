@@ -28,6 +28,7 @@ from pbxtrack.money.costs import DETAILS, Cost, checked
 from pbxtrack.reports.periods import month_after
 from pbxtrack.storage.gathered import Gathered
 from pbxtrack.storage.money_audit import Change, Kind, history, note
+from pbxtrack.storage.money_rows import lock_site, locked_row
 from pbxtrack.storage.pages import InvalidCursor, cursor_of, read_cursor
 from pbxtrack.storage.prepared import Among
 from pbxtrack.storage.tables import costs, sites
@@ -80,11 +81,6 @@ class CostFilter:
     until: date | None = None
     sites: Sequence[str] = ()
     channels: Sequence[str] = ()
-
-
-def lock_site(connection: Connection, site_id: int) -> None:
-    """Let nobody else write the site's costs and deals until this transaction ends. Leasing is not held up."""
-    connection.execute(select(sites.c.id).where(sites.c.id == site_id).with_for_update(key_share=True))
 
 
 def plan_costs(
@@ -188,7 +184,7 @@ def change_cost(
 
     Raises CostConflict where there is another of the same days and dimensions; ValueError where there is no such cost.
     """
-    row = _locked(connection, cost_id, access)
+    row = locked_row(connection, costs, cost_id, access)
     if row is None:
         return None
     before = _cost(row)
@@ -205,23 +201,12 @@ def change_cost(
 
 def remove_cost(connection: Connection, cost_id: int, access: Access, now: datetime) -> bool:
     """Remove a cost; whether there was one that whoever asks may see."""
-    row = _locked(connection, cost_id, access)
+    row = locked_row(connection, costs, cost_id, access)
     if row is None:
         return False
     connection.execute(_forget, {"ids": [cost_id]})
     note(connection, row.site_id, Kind.COST, access.name, now, [Change(cost_id, _document(_cost(row)), None)])
     return True
-
-
-def _locked(connection: Connection, cost_id: int, access: Access) -> Row[Any] | None:
-    """The cost's row, with its site locked, so that nobody else writes it meanwhile."""
-    site = connection.execute(
-        select(sites.c.id, sites.c.key).join_from(costs, sites).where(costs.c.id == cost_id)
-    ).one_or_none()
-    if site is None or not access.sees(site.key):
-        return None
-    lock_site(connection, site.id)
-    return connection.execute(select(costs).where(costs.c.id == cost_id)).one_or_none()
 
 
 def _within(connection: Connection, site_id: int, replaced: Replaced, wanted: Sequence[Cost]) -> dict[int, Row[Any]]:

@@ -12,11 +12,11 @@ from pbxtrack.access import Access
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.money.deals import DealStatus, times
 from pbxtrack.numbers import read_caller
-from pbxtrack.storage.costs import lock_site
 from pbxtrack.storage.deal_views import TEXTS, deal_detail, document
 from pbxtrack.storage.money_audit import Change, Kind, note
+from pbxtrack.storage.money_rows import lock_site, locked_row
 from pbxtrack.storage.prepared import Among
-from pbxtrack.storage.tables import calls, contacts, deals, sites
+from pbxtrack.storage.tables import calls, contacts, deals
 
 TIES = ("contact", "call", "caller")
 """What may tell whose a deal is: a contact's id, a call's, or the number that somebody calls from."""
@@ -80,7 +80,7 @@ def change_deal(
 
     Raises DealConflict where another has the external id, InvalidDeals where there is no such deal.
     """
-    row = _locked(connection, deal_id, access)
+    row = locked_row(connection, deals, deal_id, access)
     if row is None:
         return None
     wrong: list[tuple[int, str, str]] = []
@@ -102,23 +102,13 @@ def change_deal(
 
 def remove_deal(connection: Connection, deal_id: int, access: Access, now: datetime) -> bool:
     """Remove a deal; whether there was one that whoever asks may see."""
-    row = _locked(connection, deal_id, access)
+    row = locked_row(connection, deals, deal_id, access)
     if row is None:
         return False
     connection.execute(delete(deals).where(deals.c.id == deal_id))
     change = Change(deal_id, document(row._mapping), None)
     note(connection, row.site_id, Kind.DEAL, access.name, now, [change])
     return True
-
-
-def _locked(connection: Connection, deal_id: int, access: Access) -> Row[Any] | None:
-    site = connection.execute(
-        select(sites.c.id, sites.c.key).join_from(deals, sites).where(deals.c.id == deal_id)
-    ).one_or_none()
-    if site is None or not access.sees(site.key):
-        return None
-    lock_site(connection, site.id)
-    return connection.execute(select(deals).where(deals.c.id == deal_id)).one_or_none()
 
 
 def _known(

@@ -1,4 +1,4 @@
-"""Cursors of lists in an order of their own: where a page ended, by what it is ordered by and the id."""
+"""Ids of rows as addresses have them, and cursors: where a page ended, by what it is ordered by and the id."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ import binascii
 
 from pbxtrack.storage.views import InvalidCursor
 
-__all__ = ["MAX_ID", "InvalidCursor", "cursor_of", "read_cursor"]
+__all__ = ["MAX_ID", "InvalidCursor", "cursor_of", "read_cursor", "read_id"]
 
 MAX_ID = 2**63 - 1
+
+
+def read_id(text: str, most: int = MAX_ID) -> int | None:
+    """The id of a row that a text names, from 1 to ``most``; None where it is none."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most))):
+        return None
+    found = int(text)
+    return found if 0 < found <= most else None
 
 
 def cursor_of(place: str, row_id: int) -> str:

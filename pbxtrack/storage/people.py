@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, select, update
 
 from pbxtrack.access import Access, Role
+from pbxtrack.storage.secret_hash import hash_secret
 from pbxtrack.storage.tables import people, sessions
 
 MAX_NAME = 64  # characters
@@ -73,6 +73,11 @@ def add_person(
 def list_people(connection: Connection) -> list[Person]:
     """Everybody, by name."""
     return [_person(row) for row in connection.execute(select(people).order_by(people.c.name))]
+
+
+def anybody(connection: Connection) -> bool:
+    """Whether there is anybody who may log in."""
+    return connection.execute(select(people.c.id).limit(1)).first() is not None
 
 
 def find_person(connection: Connection, name: str) -> Person | None:
@@ -152,7 +157,7 @@ def logged_in(connection: Connection, person_id: int, now: datetime) -> str:
     )
     connection.execute(delete(sessions).where(_over(now)))
     secret = secrets.token_urlsafe(32)
-    values = {"sha256": _hash(secret), "person_id": person_id, "started_at": now, "seen_at": now}
+    values = {"sha256": hash_secret(secret), "person_id": person_id, "started_at": now, "seen_at": now}
     connection.execute(sessions.insert().values(values))
     return secret
 
@@ -162,27 +167,23 @@ def find_session(connection: Connection, secret: str, now: datetime) -> tuple[Pe
     row = connection.execute(
         select(people, sessions.c.seen_at.label("used_at"))
         .join_from(sessions, people, people.c.id == sessions.c.person_id)
-        .where(sessions.c.sha256 == _hash(secret), ~_over(now))
+        .where(sessions.c.sha256 == hash_secret(secret), ~_over(now))
     ).one_or_none()
     return (_person(row), now - row.used_at >= _NOTE_EVERY) if row else None
 
 
 def note_use(connection: Connection, secret: str, now: datetime) -> None:
     """Note that a session was used now."""
-    connection.execute(update(sessions).where(sessions.c.sha256 == _hash(secret)).values(seen_at=now))
+    connection.execute(update(sessions).where(sessions.c.sha256 == hash_secret(secret)).values(seen_at=now))
 
 
 def log_out(connection: Connection, secret: str) -> None:
     """End a session."""
-    connection.execute(delete(sessions).where(sessions.c.sha256 == _hash(secret)))
+    connection.execute(delete(sessions).where(sessions.c.sha256 == hash_secret(secret)))
 
 
 def _over(now: datetime) -> Any:
     return (sessions.c.seen_at < now - IDLE) | (sessions.c.started_at < now - LONGEST)
-
-
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
 def _person(row: Row[Any]) -> Person:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.sql import ColumnElement
 
 from pbxtrack.access import Access, Role
+from pbxtrack.storage.secret_hash import hash_secret
 from pbxtrack.storage.tables import tokens
 
 PREFIX = "pbx_"  # lets secret scanners, and people, see what a leaked text is
@@ -62,7 +62,7 @@ def add_token(
     secret = PREFIX + secrets.token_urlsafe(32)
     values = {
         "name": name[:MAX_NAME],
-        "sha256": _hash(secret),
+        "sha256": hash_secret(secret),
         "created_at": now,
         "role": role.value,
         "sites": None if sites is None else sorted(sites),
@@ -74,7 +74,7 @@ def add_token(
 def find_token(connection: Connection, secret: str) -> Token | None:
     """The token, unless there is none such or it was revoked."""
     row = connection.execute(
-        select(*_COLUMNS).where(tokens.c.sha256 == _hash(secret), tokens.c.revoked_at.is_(None))
+        select(*_COLUMNS).where(tokens.c.sha256 == hash_secret(secret), tokens.c.revoked_at.is_(None))
     ).one_or_none()
     return _token(row) if row else None
 
@@ -100,11 +100,6 @@ def rename(connection: Connection, token_id: int, name: str) -> None:
 def list_tokens(connection: Connection) -> list[Token]:
     """Every token, revoked ones too, in the order they were made."""
     return [_token(row) for row in connection.execute(select(*_COLUMNS).order_by(tokens.c.id))]
-
-
-def _hash(secret: str) -> str:
-    # A secret of 256 random bits cannot be guessed from its hash, however fast the hash is; so none of the slow ones.
-    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
 def _token(row: Row[Any]) -> Token:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -57,3 +57,11 @@ def leases_of(connection: Connection, visit_id: str, until: datetime) -> Sequenc
         )
         .order_by(leases.c.id)
     ).all()
+
+
+def visits_began(connection: Connection, ids: Collection[str]) -> dict[str, datetime]:
+    """When these visits began, by their ids; those that are kept no more are left out."""
+    if not ids:
+        return {}
+    found = connection.execute(select(visits.c.id, visits.c.started_at).where(visits.c.id.in_(ids)))
+    return {row.id: row.started_at for row in found}

@@ -20,6 +20,8 @@ from pbxtrack.storage.people import LONGEST, Person
 COOKIE = "pbxtrack"
 CSRF_HEADER = "X-CSRF-Token"
 CSRF_FIELD = "csrf"
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+"""They change nothing, so that others' pages may ask by them."""
 _BEFORE_COOKIE = "pbxtrack_login"  # what shows a log-in to come from our own page, before there is a session
 _MAX_SECRET = 100  # characters
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,100}", re.ASCII)

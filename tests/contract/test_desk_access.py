@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from pbxtrack.access import Access, Role
 from pbxtrack.passwords import fits
-from pbxtrack.storage import people, tokens
+from pbxtrack.storage import people, tables, tokens
 from pbxtrack.storage.admission import LastOwner, NameTaken, change_access, let_in
 from pbxtrack.storage.database import Database
 from tests.contract.api_client import a_token, running
@@ -94,6 +95,24 @@ async def test_an_owner_of_one_site_gives_no_more_than_that(shop: Database) -> N
         assert "or some of them" in await reader.send("/people", 422, name="eve", role="manager", site_other="on")
         await reader.send("/tokens", 403, name="crm", role="manager", all="on")
         await reader.send("/people", 200, name="eve", role="engineer", site_demo="on")
+
+
+@pytest.mark.asyncio
+async def test_times_are_by_the_clocks_of_the_sites_where_those_agree(shop: Database) -> None:
+    with shop.transaction() as connection:
+        eve = people.add_person(connection, "eve", "none", Role.MANAGER, None, datetime.now(UTC))
+        at = datetime(2026, 3, 1, 22, 30, tzinfo=UTC)
+        connection.execute(update(tables.people).where(tables.people.c.id == eve.id).values(seen_at=at))
+    async with desk(shop) as reader:
+        reader.log_in(shop)
+        page = await reader.page("/people")
+        assert "2 Mar, 01:30" in page
+        assert "Europe/Moscow" in page
+        with shop.transaction() as connection:
+            a_site(connection, key="far", timezone="Asia/Tokyo")
+        page = await reader.page("/people")
+        assert "1 Mar, 22:30" in page
+        assert "UTC" in page
 
 
 @pytest.mark.asyncio

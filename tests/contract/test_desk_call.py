@@ -133,6 +133,9 @@ async def test_an_attribution_is_corrected_to_a_visit_or_a_channel_and_taken_bac
             assert 'class="error"' in await reader.send(there, 422, **wrong)
         history = words(await reader.page(f"{CALLS}/{call}"))
         assert history.count("ann Attribution") == 3
+        assert "Attribution as computed Из уст в уста <i>" in history
+        assert "Из уст в уста <i> Paid: yandex by the visit of " in history
+        assert grant.visit.id not in history.partition("What people changed")[2].partition("For engineers")[0]
 
 
 @pytest.mark.asyncio

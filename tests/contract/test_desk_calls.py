@@ -97,6 +97,14 @@ async def test_calls_are_found_and_what_is_asked_for_is_said(
 
 
 @pytest.mark.asyncio
+async def test_who_finds_nothing_by_a_part_of_a_number_is_told_which_part_counts(shop: Database) -> None:
+    async with desk(shop, now=now) as reader:
+        reader.log_in(shop)
+        assert "last digits, not by digits from the middle" in await reader.page(f"{LIST}?caller=6123")
+        assert "not by digits from the middle" not in await reader.page(f"{LIST}?tag=vip")
+
+
+@pytest.mark.asyncio
 async def test_a_call_nobody_called_back_stands_out_in_words(shop: Database) -> None:
     async with desk(shop, now=now) as reader:
         reader.log_in(shop)

@@ -45,6 +45,13 @@ async def log_in(reader: Reader, password: str = PASSWORD, name: str = NAME, **f
         return response.status, response.headers.get("Location", ""), await response.text()
 
 
+def test_there_is_anybody_once_somebody_was_added(database: Database) -> None:
+    with database.transaction() as connection:
+        assert not people.anybody(connection)
+        people.add_person(connection, NAME, KEPT, Role.OWNER, None, datetime.now(UTC))
+        assert people.anybody(connection)
+
+
 @pytest.mark.asyncio
 async def test_the_right_password_opens_the_desk_and_logging_out_closes_it(shop: Database) -> None:
     async with desk(shop) as reader:

@@ -53,6 +53,7 @@ async def test_both_files_hold_the_calls_that_the_log_shows(shop: Database, monk
         answered = rows_of_csv(await exported(reader, "csv", f"{DAYS}&status=answered"))[1:]
         assert "calls.csv?from=2026-03-01" in await reader.page(f"/sites/demo/calls?{DAYS}")
     assert sheet is not None
+    assert sheet.title == "Calls"
     assert [cell.value for cell in sheet[1]] == head
     assert head[:3] == ["Time", "Site", "Caller"]
     assert len(rows) == 12
@@ -60,6 +61,7 @@ async def test_both_files_hold_the_calls_that_the_log_shows(shop: Database, monk
     newest = dict(zip(head, rows[0], strict=True))
     at = (T0 + timedelta(minutes=11, hours=3)).strftime("%Y-%m-%d %H:%M:%S")  # by Moscow's clocks
     assert (newest["Time"], newest["Caller"], newest["Talk, s"], newest["Channel"]) == (at, CALLER, "90", "Billboard")
+    assert newest["Method"] == "the channel's own number"
     in_sheet = [[cell.value for cell in row] for row in sheet.iter_rows(min_row=2)]
     place = head.index("Sure to")
     assert [row[place] for row in in_sheet] == [float(row[place]) for row in rows]
@@ -89,6 +91,20 @@ async def test_nothing_in_them_is_a_formula(shop: Database, value: str) -> None:
 
 
 @pytest.mark.asyncio
+async def test_in_russian_semicolons_divide_and_fractions_have_commas(shop: Database) -> None:
+    with shop.transaction() as connection:
+        connection.execute(update(tables.calls).values(confidence=0.25, note="да, 5"))
+    async with desk(shop) as reader:
+        reader.log_in(shop)
+        async with reader.client.get(f"/sites/demo/calls.csv?{DAYS}", headers={"Accept-Language": "ru"}) as response:
+            text = (await response.read()).decode("utf-8-sig")
+    head, *rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=";"))
+    cells = dict(zip(head, rows[0], strict=True))
+    assert head[:2] == ["Время", "Сайт"]
+    assert (cells["Уверенность"], cells["Заметка"], cells["Способ"]) == ("0,25", "да, 5", "собственный номер канала")
+
+
+@pytest.mark.asyncio
 async def test_they_are_for_those_who_see_the_site(shop: Database) -> None:
     async with desk(shop) as reader:
         reader.log_in(shop, Role.MANAGER, frozenset({"other"}), name="max")
@@ -112,9 +128,10 @@ def test_more_rows_than_a_sheet_holds_go_on_in_another(monkeypatch: pytest.Monke
     from pbxtrack import workbook
 
     monkeypatch.setattr(workbook, "MAX_ROWS", 4)
-    book = workbook.Workbook(["n"], [10])
+    book = workbook.Workbook("R&D", ["n"], [10])
     made = book.rows([[n] for n in range(7)]) + book.end()
     sheets = load_workbook(io.BytesIO(made)).worksheets
+    assert [sheet.title for sheet in sheets] == ["R&D", "R&D 2", "R&D 3"]
     assert [[row[0] for row in sheet.iter_rows(values_only=True)] for sheet in sheets] == [
         ["n", 0, 1, 2],
         ["n", 3, 4, 5],

@@ -242,7 +242,9 @@ async def test_a_site_is_made_and_removed(shop: Database) -> None:
         taken = await reader.send("/new-site", 422, **{**given, "numbers": "+74951230200"})
         assert "is in use at the site other already" in taken
         assert "already" in await reader.send("/new-site", 422, **{**given, "key": "demo"})
-        made = await reader.send("/new-site", 303, **given, numbers="+74951230300..+74951230301")
+        assert "is not a currency" in await reader.send("/new-site", 422, **given, currency="ABC")
+        assert re.search('<input name="currency"[^>]* value="RUB"', await reader.page("/new-site"))
+        made = await reader.send("/new-site", 303, **given, currency="KZT", numbers="+74951230300..+74951230301")
         assert made == "/sites/new/settings/script?done=made"
         assert the_site(shop, "new").pools[0].numbers == ("+74951230300", "+74951230301")
         text = await reader.page(f"{SETTINGS}/sites.toml")

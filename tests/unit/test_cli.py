@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,7 +25,7 @@ from pbxtrack.calls.service import record
 from pbxtrack.cli import group
 from pbxtrack.cli.calls import _columns, _common_zone, _row
 from pbxtrack.cli.table import lay_out
-from pbxtrack.cli.text import count, visible
+from pbxtrack.cli.text import count, second, visible
 from pbxtrack.doctor import _not_ready, _seconds
 from pbxtrack.errors import StorageUnavailable
 from pbxtrack.storage.calls import SqlCalls
@@ -444,6 +444,11 @@ def test_calls_of_sites_in_different_zones_are_told_in_utc() -> None:
     assert _common_zone([{"site": "a"}, {"site": None}], zones) == "Europe/Moscow"
     assert _common_zone([{"site": "a"}, {"site": "b"}], zones) == "UTC"
     assert _common_zone([{"site": None}], zones) == "UTC"
+
+
+def test_times_are_told_to_the_second_in_utc() -> None:
+    assert second(datetime(2026, 11, 23, 15, 4, 5, 999_999, timezone(timedelta(hours=3)))) == "2026-11-23 12:04:05"
+    assert second(None) == "never"
 
 
 def test_what_a_terminal_would_obey_is_made_visible() -> None:

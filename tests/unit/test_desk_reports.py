@@ -23,6 +23,14 @@ from pbxtrack.reports.questions import QUESTIONS
 EN = Format("en", "UTC", "RU")
 
 
+def test_an_amount_is_rounded_where_it_sums_up_and_exact_where_it_is_one_thing() -> None:
+    assert [EN.money(amount, "EUR") for amount in (99.5, 1234.56, 1500.0)] == ["€99.50", "€1,235", "€1,500"]
+    assert [EN.money(amount, "EUR", exact=True) for amount in (99.5, 1234.56, 1500.0)] == [
+        "€99.50", "€1,234.56", "€1,500",
+    ]  # fmt: skip
+    assert EN.money(None, "EUR", exact=True) == "–"
+
+
 def row(channel: str | None, calls: int = 1, **values: Any) -> dict[str, Any]:
     return {"channel": channel, **figures(Sums(calls=calls, unique=calls), 1, 10), **values}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from itertools import product
 
 import pytest
 from hypothesis import example, given
@@ -31,8 +32,8 @@ def bare(cell: str) -> str:
 def test_nothing_in_a_cell_is_a_formula(attack: str) -> None:
     leads = ["", *(f"spring{divider}" for divider in DIVIDERS)]
     for text in (lead + before + attack for lead in leads for before in BEFORE):
-        line = csv_line(["demo", text, 7])
-        for divider in ",;\t":
+        for written, divider in product(",;", ",;\t"):
+            line = csv_line(["demo", text, 7], written)
             for cell in cells(line, divider):
                 assert not bare(cell).startswith(tuple(FORMULAS)), (divider, line)
 
@@ -41,8 +42,8 @@ def test_nothing_in_a_cell_is_a_formula(attack: str) -> None:
 @example(["x;+1", "*cmd"])
 @example(['a;"=b'])
 def test_whatever_the_texts_no_cell_is_a_formula(texts: list[str]) -> None:
-    line = csv_line(["demo", *texts])
-    for divider in ",;\t":
+    for written, divider in product(",;", ",;\t"):
+        line = csv_line(["demo", *texts], written)
         assert not any(bare(cell).startswith(tuple(FORMULAS)) for cell in cells(line, divider)[1:])
 
 
@@ -70,3 +71,9 @@ def test_plain_values_stay_as_they_are(value: str) -> None:
 def test_a_line_is_csv() -> None:
     assert csv_line(["demo", "a,b", 'say "x"', 7, 0.25, None, True]) == 'demo,"a,b","say ""x""",7,0.25,,True\n'
     assert csv_line(["=1+1", "a;b", "a;=b", "\tx"]) == '\'=1+1,"a;b","a;\'=b","\'\tx"\n'
+
+
+def test_between_semicolons_fractions_have_commas() -> None:
+    assert csv_line(["a,b", "c;d", 0.25, -2.0, 7, None], ";") == '"a,b";"c;d";0,25;-2;7;\n'
+    assert csv_line(["a,=1", "1,5"], ";") == '"a,\'=1";"1,5"\n'
+    assert csv_line([3604.0, 0.5]) == "3604,0.5\n"

@@ -153,10 +153,7 @@ async def remove(asked: Asked) -> web.StreamResponse:
 
 async def _deal(asked: Asked) -> int:
     """The deal's id, if there is such a one of the site."""
-    text = asked.request.match_info["deal"]
-    deal_id = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(_MAX_ID)) else 0
-    if not 0 < deal_id <= _MAX_ID:
-        raise NoSuchPage
+    deal_id = asked.row_id("deal", _MAX_ID)
     found = await asked.read(lambda connection: deal_detail(connection, deal_id, asked.access))
     if found is None or found["site"] != asked.key:
         raise NoSuchPage

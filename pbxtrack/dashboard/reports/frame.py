@@ -9,11 +9,11 @@ from typing import Any
 from aiohttp import web
 
 from pbxtrack.dashboard.asked import Asked
+from pbxtrack.dashboard.languages import csv_divider
 from pbxtrack.dashboard.reports.kinds import OF_MONEY, TITLES
-from pbxtrack.spreadsheet import csv_line
+from pbxtrack.spreadsheet import BOM, csv_line
 
 _KEPT = ("model", "compare", "columns")
-_MARK = "\ufeff"  # by which spreadsheets know UTF-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ def as_csv(asked: Asked, name: str, heads: Sequence[str], lines: Iterable[Sequen
     """The report as a file, named for the site and the days."""
     period = asked.period
     days = "all" if period.name == "all" else f"{period.first}-{period.last}"
-    body = _MARK + "".join(map(csv_line, (heads, *lines)))
+    divider = csv_divider(asked.language)
+    body = BOM + "".join(csv_line(line, divider) for line in (heads, *lines))
     response = web.Response(text=body, content_type="text/csv", charset="utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{asked.key}-{name}-{days}.csv"'
     response.enable_compression()

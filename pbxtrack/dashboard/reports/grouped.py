@@ -112,7 +112,9 @@ def _chosen(
     asked: Asked, found: _Found, columns: Sequence[Column], dimensions: Sequence[str]
 ) -> tuple[Wanted, list[Compared]]:
     want = wanted(asked.query, [*dimensions, *(column.name for column in columns)])
-    return want, chosen(compared(found.rows, found.before, dimensions), want, dimensions)
+    return want, chosen(
+        compared(found.rows, found.before, dimensions), want, dimensions, lambda name, value: _shown(asked, name, value)
+    )
 
 
 def _page(asked: Asked, report: Grouped, model: Model, found: _Found) -> web.Response:
@@ -179,7 +181,7 @@ def _lines(
         href = asked.address("calls", **{opens: value}) if opens and value and named[value] == 1 else None
         made.append(
             Line(
-                [one.row.get(name) for name in dimensions],
+                [_shown(asked, name, one.row.get(name)) for name in dimensions],
                 cells(asked.format, columns, one, one.row.get("currency", ""), href),
                 one.row["calls"] / most if most else None,
                 href,
@@ -187,6 +189,10 @@ def _lines(
             )
         )
     return made
+
+
+def _shown(asked: Asked, name: str, value: str | None) -> str | None:
+    return asked.channel(value) if name == "channel" and value else value
 
 
 def _total(

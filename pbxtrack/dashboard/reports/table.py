@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -75,12 +75,17 @@ def compared(rows: Sequence[Row], before: Sequence[Row] | None, dimensions: Sequ
     return both
 
 
-def chosen(rows: Sequence[Compared], asked: Wanted, dimensions: Sequence[str]) -> list[Compared]:
-    """The rows that are asked for, in their order."""
+def chosen(
+    rows: Sequence[Compared],
+    asked: Wanted,
+    dimensions: Sequence[str],
+    shown: Callable[[str, str | None], str | None] = lambda _, value: value,
+) -> list[Compared]:
+    """The rows that are asked for, in their order. ``shown``: what words are looked for in."""
     words = asked.words.casefold().split()
 
     def fits(row: Row) -> bool:
-        text = "\n".join(str(row.get(name) or "") for name in dimensions).casefold()
+        text = "\n".join(str(shown(name, row.get(name)) or "") for name in dimensions).casefold()
         return all(word in text for word in words)
 
     found = [one for one in rows if fits(one.row)] if words else rows
