@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 BOM = "\ufeff"
 """Stands before the first line: without it Excel takes the file for one of its country's old encodings."""
@@ -29,6 +29,18 @@ def csv_line(values: Iterable[object], divider: str = ",") -> str:
     ``divider``: a comma or a semicolon; between semicolons fractions are written with a comma, as they are read there.
     """
     return divider.join(_cell(value, divider) for value in values) + "\n"
+
+
+def csv_lines(columns: Sequence[Sequence[object]], divider: str = ",") -> str:
+    """Lines of CSV, of values by columns, each of values of one type: what many lines tell is written once."""
+    return "".join(
+        line + "\n" for line in map(divider.join, zip(*(_cells(one, divider) for one in columns), strict=True))
+    )
+
+
+def _cells(column: Sequence[object], divider: str) -> Iterator[str]:
+    cells = {value: _cell(value, divider) for value in set(column)}
+    return map(cells.__getitem__, column)
 
 
 def _cell(value: object, divider: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from html import escape
 from typing import IO, Any
@@ -59,14 +59,16 @@ class Workbook:
         self._left = 0
         self._sheet = self._begin()
 
-    def rows(self, rows: Iterable[Sequence[object]]) -> bytes:
-        """Rows of numbers, times without a zone, texts, and None for an empty cell."""
-        for row in rows:
+    def rows(self, columns: Sequence[Sequence[object]]) -> bytes:
+        """Rows, by their columns, each of values of one type: numbers, times without a zone, texts; None: empty."""
+        rows = [f"<row>{''.join(cells)}</row>" for cells in zip(*map(_cells, columns), strict=True)]
+        while rows:
             if not self._left:
                 self._close()
                 self._sheet = self._begin()
-            self._left -= 1
-            self._sheet.write(f"<row>{''.join(map(_cell, row))}</row>".encode())
+            written, rows = rows[: self._left], rows[self._left :]
+            self._left -= len(written)
+            self._sheet.write("".join(written).encode())
         return self._made.taken()
 
     def end(self) -> bytes:
@@ -133,6 +135,12 @@ class _Made:
     def taken(self) -> bytes:
         made, self._parts = b"".join(self._parts), []
         return made
+
+
+def _cells(column: Sequence[object]) -> Iterator[str]:
+    """What many rows tell is written once."""
+    cells = {value: _cell(value) for value in set(column)}
+    return map(cells.__getitem__, column)
 
 
 def _cell(value: object) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+import orjson
 import structlog
 from aiohttp import hdrs, web
 
@@ -18,9 +19,9 @@ from pbxtrack.dashboard.desk import Page
 from pbxtrack.dashboard.filters import STATUS_NAMES
 from pbxtrack.dashboard.languages import csv_divider, marked
 from pbxtrack.errors import StorageUnavailable
-from pbxtrack.spreadsheet import BOM, csv_line
+from pbxtrack.spreadsheet import BOM, csv_line, csv_lines
 from pbxtrack.storage.call_sums import MOST, calls_sums
-from pbxtrack.storage.export import COLUMNS, Portion, portion
+from pbxtrack.storage.export import COLUMNS, Place, Portion, portion
 from pbxtrack.storage.reports import totals
 from pbxtrack.storage.views import CORRECTED
 from pbxtrack.workbook import Workbook
@@ -54,7 +55,7 @@ log = structlog.get_logger(__name__)
 class _File(Protocol):
     def begin(self) -> bytes: ...
 
-    def rows(self, rows: Iterable[Sequence[object]]) -> bytes: ...
+    def rows(self, columns: Sequence[Sequence[object]]) -> bytes: ...
 
     def end(self) -> bytes: ...
 
@@ -67,8 +68,8 @@ class _Csv:
     def begin(self) -> bytes:
         return (BOM + csv_line(self._heads, self._divider)).encode()
 
-    def rows(self, rows: Iterable[Sequence[object]]) -> bytes:
-        return "".join(csv_line(row, self._divider) for row in rows).encode("utf-8", "replace")
+    def rows(self, columns: Sequence[Sequence[object]]) -> bytes:
+        return csv_lines(columns, self._divider).encode("utf-8", "replace")
 
     def end(self) -> bytes:
         return b""
@@ -81,8 +82,8 @@ class _Xlsx:
     def begin(self) -> bytes:
         return b""
 
-    def rows(self, rows: Iterable[Sequence[object]]) -> bytes:
-        return self._book.rows(rows)
+    def rows(self, columns: Sequence[Sequence[object]]) -> bytes:
+        return self._book.rows(columns)
 
     def end(self) -> bytes:
         return self._book.end()
@@ -97,28 +98,31 @@ class Shown:
         self._yes, self._no = asked.text(marked("yes")), asked.text(marked("no"))
         self._statuses = {name: asked.text(title) for name, title in STATUS_NAMES.items()}
         self._methods = {name: asked.text(words) for name, words in _METHODS.items()}
-        self._offsets: dict[tuple[int, int, int, int], timedelta] = {}
+        self._offsets: dict[int, timedelta] = {}
 
-    def __call__(self, row: Sequence[Any]) -> list[object]:
-        shown = list(row)
-        shown[0] = self._clock(row[0])
-        shown[4] = self._statuses.get(row[4], row[4])
-        shown[5], shown[6] = int(row[5]), int(row[6])
-        for place in (8, 9, 10, 23):
-            shown[place] = self._yes if row[place] else self._no
-        if row[11] is not None:
-            shown[11] = self._clock(row[11])
-        shown[19] = round(row[19], 3)
-        shown[20] = self._methods.get(row[20], row[20])
-        shown[22] = ", ".join(row[22]) if row[22] else None
-        return shown
+    def __call__(self, rows: Sequence[Sequence[Any]]) -> list[Sequence[object]]:
+        """What the rows tell, by columns."""
+        if not rows:
+            return [[] for _ in COLUMNS]
+        told: dict[str, Sequence[Any]] = dict(zip(COLUMNS, zip(*rows, strict=True), strict=True))
+        for name in ("started_at", "settled_at"):
+            told[name] = [at and self._clock(at) for at in told[name]]
+        for name in ("ringing_seconds", "talk_seconds"):
+            told[name] = [*map(int, told[name])]
+        for name in ("first", "unique", "target", "recorded"):
+            told[name] = [self._yes if value else self._no for value in told[name]]
+        told["status"] = [self._statuses.get(value, value) for value in told["status"]]
+        told["method"] = [self._methods.get(value, value) for value in told["method"]]
+        told["confidence"] = [round(value, 3) for value in told["confidence"]]
+        told["tags"] = [None if tags == "[]" else ", ".join(orjson.loads(tags)) for tags in told["tags"]]
+        return [*told.values()]
 
     def _clock(self, at: datetime) -> datetime:
         """What the site's clocks showed, to the second. They are asked once for each quarter of an hour."""
-        key = at.year, at.timetuple().tm_yday, at.hour, at.minute // 15
-        offset = self._offsets.get(key)
+        quarter = int(at.timestamp()) // 900
+        offset = self._offsets.get(quarter)
         if offset is None:
-            offset = self._offsets[key] = at.astimezone(self._zone).utcoffset() or timedelta()
+            offset = self._offsets[quarter] = at.astimezone(self._zone).utcoffset() or timedelta()
         return (at + offset).replace(tzinfo=None, microsecond=0)
 
 
@@ -127,10 +131,6 @@ _KINDS: dict[str, tuple[Callable[[Asked, Sequence[str]], _File], str]] = {
     "xlsx": (_Xlsx, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
 }
 assert tuple(_HEADS) == COLUMNS
-assert [COLUMNS[place] for place in (0, 4, 5, 6, 8, 9, 10, 11, 19, 20, 22, 23)] == [
-    "started_at", "status", "ringing_seconds", "talk_seconds", "first", "unique", "target", "settled_at", "confidence",
-    "method", "tags", "recorded",
-]  # fmt: skip
 
 
 async def as_csv(asked: Asked) -> web.StreamResponse:
@@ -156,22 +156,22 @@ async def _send(asked: Asked, ending: str) -> web.StreamResponse:
         }
     )
 
-    def following(connection: Any, after: tuple[datetime, str] | None) -> tuple[bytes, Portion]:
-        found = portion(connection, which, after)
-        return file.rows(map(shown, found.rows)), found
+    def read(place: Place | None) -> asyncio.Task[Portion]:
+        return asyncio.create_task(asked.read(lambda connection: portion(connection, which, place)))
 
     await response.prepare(asked.request)
     if asked.request.method == hdrs.METH_HEAD:
         return response
-    count, after = 0, None
+    count, reading = 0, read(None)
     try:
         await response.write(file.begin())
         while True:
-            since = after
-            data, found = await asked.read(lambda connection: following(connection, since))  # noqa: B023 - awaited
+            found = await reading
+            if found.following is not None:
+                reading = read(found.following)  # while what was read is written
             count += len(found.rows)
-            await response.write(data)
-            if (after := found.after) is None:
+            await response.write(await asyncio.to_thread(lambda rows: file.rows(shown(rows)), found.rows))
+            if found.following is None:
                 break
         await response.write(await asyncio.to_thread(file.end))
         await response.write_eof()
@@ -181,6 +181,8 @@ async def _send(asked: Asked, ending: str) -> web.StreamResponse:
         if asked.request.transport is not None:
             asked.request.transport.abort()
         return response
+    finally:
+        reading.cancel()
     log.info("calls_exported", person=asked.person.name, site=asked.key, rows=count, kind=ending)
     return response
 

@@ -1,25 +1,30 @@
 """Calls by the thousand, as rows of plain values: what exports are made of.
 
 They are read in portions, each a short read of its own: an export of millions keeps neither a snapshot nor SQLite's
-log from being tidied up. A portion begins after the last call of the one before, so that calls which arrive meanwhile
+log from being tidied up. A portion begins behind the last call of the one before, so that calls which arrive meanwhile
 move nothing, and none is told of twice.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select, tuple_
+from sqlalchemy import Connection, String, case, cast, func, select, tuple_
 
-from pbxtrack.storage.call_search import CallFilter, conditions_of
+from pbxtrack.storage.call_search import CallFilter, came_in, conditions_of
 from pbxtrack.storage.tables import calls, sites, visits
 from pbxtrack.storage.told import channel_told, is_corrected, is_recorded, is_target
 from pbxtrack.storage.views import CORRECTED, calls_with_sites, told
+from pbxtrack.utc import moved
 
 PORTION = 5_000  # calls
+_FIRST_WINDOW = timedelta(days=1)
+_SHORT, _LONG = 0.25, 1.0  # s that a portion may take, before the next is of more time; or of less
+_MOMENT = timedelta(microseconds=1)
 
 _landed = visits.alias("landed")
 _visit = case((is_corrected, calls.c.corrected_visit_id), else_=calls.c.visit_id)
@@ -30,7 +35,7 @@ COLUMNS = (
     "unique", "target", "settled_at", "channel", *_TOUCH, "page", "confidence", "method", "note", "tags", "recorded",
     "id",
 )  # fmt: skip
-"""What a row has, in order. Times are aware; ``tags`` is a list; ``settled_at`` is of a missed call only."""
+"""What a row has, in order. Times are aware; ``tags`` are JSON, a list; ``settled_at`` is of a missed call only."""
 
 _select = select(
     calls.c.started_at,
@@ -51,27 +56,60 @@ _select = select(
     case((is_corrected, 1.0), else_=calls.c.confidence),
     case((is_corrected, CORRECTED), else_=calls.c.method),
     calls.c.note,
-    calls.c.tags,
+    cast(calls.c.tags, String),  # most calls have none: few lists are to be read
     is_recorded,
     calls.c.id,
 ).select_from(calls_with_sites.outerjoin(_landed, _landed.c.id == _visit))
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a portion begins: behind this call, by its time and id. Of so much time before, calls are looked at."""
+
+    after: tuple[datetime, str]
+    window: timedelta = _FIRST_WINDOW
+
+
+@dataclass(frozen=True, slots=True)
 class Portion:
-    """Some of the calls. ``after`` is what the next portion follows on; None: these are the last."""
+    """Some of the calls. ``following`` is where the next portion begins; None: there are no more."""
 
     rows: Sequence[Sequence[Any]]
-    after: tuple[datetime, str] | None
+    following: Place | None
 
 
-def portion(
-    connection: Connection, which: CallFilter, after: tuple[datetime, str] | None = None, limit: int = PORTION
-) -> Portion:
-    """The next calls that fit, newest first, each a row of :data:`COLUMNS`."""
-    statement = _select.where(*conditions_of(connection, which))
-    if after is not None:
-        statement = statement.where(tuple_(calls.c.started_at, calls.c.id) < tuple_(*after))
-    statement = statement.order_by(calls.c.started_at.desc(), calls.c.id.desc()).limit(limit)
-    rows = [tuple(row) for row in connection.execute(statement)]
-    return Portion(rows, (rows[-1][0], rows[-1][-1]) if len(rows) == limit else None)
+def portion(connection: Connection, which: CallFilter, place: Place | None = None, limit: int = PORTION) -> Portion:
+    """The next calls that fit, newest first, each a row of :data:`COLUMNS`; none where few fit, though more follow.
+
+    However few fit, a portion is soon read: of no more time than could be looked through in a moment.
+    """
+    started = calls.c.started_at
+    came = came_in(which.since, which.until)
+    if place is None:
+        newest = connection.scalar(select(started).where(*came).order_by(started.desc()).limit(1))
+        if newest is None:
+            return Portion([], None)
+        place = Place((newest + _MOMENT, ""))
+    at = place.after[0]
+    oldest = connection.scalar(select(started).where(*came, started <= at).order_by(started).limit(1))
+    if oldest is None:
+        return Portion([], None)
+    begins = moved(at, -place.window)
+    begun = time.monotonic()
+    rows = connection.execute(
+        _select.where(
+            *conditions_of(connection, which),
+            started >= begins,
+            started <= at,
+            tuple_(started, calls.c.id) < tuple_(*place.after),
+        )
+        .order_by(started.desc(), calls.c.id.desc())
+        .limit(limit)
+    ).all()
+    took = time.monotonic() - begun
+    if len(rows) == limit:
+        return Portion(rows, Place((rows[-1][0], rows[-1][-1]), place.window))
+    if begins <= oldest:
+        return Portion(rows, None)
+    window = place.window * 2 if took < _SHORT else place.window / 2 if took > _LONG else place.window
+    return Portion(rows, Place((begins, ""), window))

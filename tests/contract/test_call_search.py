@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from pbxtrack.storage import call_search, tables
 from pbxtrack.storage.call_search import CallFilter, add_up, search
 from pbxtrack.storage.database import Database
+from pbxtrack.storage.export import portion
 from pbxtrack.storage.told import is_target, is_unsettled
 from pbxtrack.storage.traits import STATUSES
 from tests.contract.site import a_site
@@ -119,12 +120,24 @@ def test_runs_find_what_looking_at_each_call_finds(calls: Database, which: CallF
             else True
         )
         assert add_up(connection, which, 5).calls == min(5, len(expected))
+        assert exported(connection, which, max(limit, 7)) == expected
         if expected:
             last = expected[len(expected) // 2]
             at = connection.scalar(select(tables.calls.c.started_at).where(tables.calls.c.id == last))
             assert at is not None
             following = expected[len(expected) // 2 + 1 :][:limit]
             assert search(connection, which, limit, (at, last)) == following
+
+
+def exported(connection: Connection, which: CallFilter, limit: int) -> list[str]:
+    """The ids of an export's rows, portion by portion."""
+    ids: list[str] = []
+    found = portion(connection, which, limit=limit)
+    while True:
+        ids += [row[-1] for row in found.rows]
+        if found.following is None:
+            return ids
+        found = portion(connection, which, found.following, limit)
 
 
 @pytest.mark.parametrize(

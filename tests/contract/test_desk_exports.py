@@ -129,7 +129,7 @@ def test_more_rows_than_a_sheet_holds_go_on_in_another(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(workbook, "MAX_ROWS", 4)
     book = workbook.Workbook("R&D", ["n"], [10])
-    made = book.rows([[n] for n in range(7)]) + book.end()
+    made = book.rows([range(7)]) + book.end()
     sheets = load_workbook(io.BytesIO(made)).worksheets
     assert [sheet.title for sheet in sheets] == ["R&D", "R&D 2", "R&D 3"]
     assert [[row[0] for row in sheet.iter_rows(values_only=True)] for sheet in sheets] == [
