@@ -12,6 +12,7 @@ from benchmarks import (
     ami_day,
     attribution,
     call_rate,
+    desk,
     faults,
     leases,
     ledger,
@@ -36,6 +37,7 @@ BENCHMARKS = {
         ledger,
         rebuild,
         reports,
+        desk,
         memory,
         ami_day,
         snippet,
@@ -47,7 +49,9 @@ BENCHMARKS = {
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(list(BENCHMARKS)))
 @click.option("--quick", is_flag=True, help="Short runs: to see that they work, not to quote.")
-@click.option("--calls", "count", type=click.IntRange(min=1_000), help="How many calls `reports` is measured with.")
+@click.option(
+    "--calls", "count", type=click.IntRange(min=1_000), help="How many calls `reports` and `desk` are measured with."
+)
 def main(names: tuple[str, ...], quick: bool, count: int | None) -> None:
     """Run the benchmarks named, or all of them."""
     results = []
@@ -55,7 +59,7 @@ def main(names: tuple[str, ...], quick: bool, count: int | None) -> None:
         click.echo(f"{name}…", err=True)
         load = os.getloadavg()[0]
         try:
-            more = {"count": count} if count and name == reports.NAME else {}
+            more = {"count": count} if count and name in (reports.NAME, desk.NAME) else {}
             result = uvloop.run(BENCHMARKS[name].run(quick=quick, **more))
         except PbxtrackError as error:
             click.echo(f"{name}: {error}", err=True)

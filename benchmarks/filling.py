@@ -23,6 +23,9 @@ _TRACKED = 0.6  # of the calls are tied to a visit
 _SOURCES = ("yandex", "google", "vk", "bing", "partner")
 _MANY = 1_000_000
 _IDS = ("id", "linkedid", "visitor_id", "visit_id")  # each begins with a nought
+CHANNEL, CAMPAIGN, CALLER = "Billboard 7", "campaign-73", "+79160000000"
+RARE_TAG = "complaint"
+_TAGS = ("lead", "spam", "repair", "wrong number")
 _STATE = json.dumps({"legs": {}, "filler": "x" * 300})  # of a call's usual width
 
 
@@ -113,7 +116,9 @@ def _visit(chance: random.Random, site_id: Any, visitor: str, at: datetime) -> d
 
 
 def _call(chance: random.Random, site_id: Any, index: int, at: datetime, visit: Any) -> dict[str, Any]:
-    answered = chance.random() < 0.8
+    failed = index % 2_000 == 1
+    answered = not failed and chance.random() < 0.8
+    tags = [RARE_TAG] if index % 100_000 == 2 else [chance.choice(_TAGS)] if chance.random() < 0.02 else []
     rang, talked = chance.uniform(2, 30), chance.uniform(1, 600) if answered else 0.0
     static = visit is None and chance.random() < 0.8
     touch = {name: visit[name] if visit else None for name in ("source", "medium", "campaign", "term", "content")}
@@ -126,12 +131,16 @@ def _call(chance: random.Random, site_id: Any, index: int, at: datetime, visit: 
         "answered_at": utc.text(at + timedelta(seconds=rang)) if answered else None,
         "ended_at": utc.text(at + timedelta(seconds=rang + talked)),
         "dialled": f"+7495123{chance.randrange(1000):04d}",
-        "caller": f"+79{chance.randrange(10**9):09d}",
-        "status": "answered" if answered else chance.choice(("missed", "busy", "abandoned")),
+        "caller": CALLER
+        if index % 10_000 == 3
+        else f"+79{chance.randrange(10**9):09d}"
+        if chance.random() < 0.98
+        else None,
+        "status": "failed" if failed else "answered" if answered else chance.choice(("missed", "busy", "abandoned")),
         "ringing_seconds": rang,
         "talk_seconds": talked,
         "answered_by": f"PJSIP/{100 + chance.randrange(30)}" if answered else None,
-        "first": True,
+        "first": chance.random() < 0.7,
         "target": talked >= 60,
         "is_unique": chance.random() < 0.7,
         "settled_by": None if answered or chance.random() < 0.5 else "0-0",
@@ -139,9 +148,10 @@ def _call(chance: random.Random, site_id: Any, index: int, at: datetime, visit: 
         "channel": visit["channel"] if visit else f"Billboard {chance.randrange(10)}" if static else None,
         **touch,
         "visit_id": visit["id"] if visit else None,
-        "confidence": 0.9,
+        "confidence": round(1 - chance.random() ** 2, 3) if visit else 1.0 if static else 0.0,
+        "recording": f"{at:%Y-%m-%d}/{index}.wav" if chance.random() < 0.7 else None,
         "candidates": "[]",
-        "tags": "[]",
+        "tags": json.dumps(tags),
         "state": _STATE,
     }
 
