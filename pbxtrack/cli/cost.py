@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -67,7 +66,7 @@ def import_(
         found = read_costs(opened.read(MAX_BYTES + 1), channel)
     if found.wrong:
         if as_json:
-            print_json({"wrong": [asdict(one) for one in found.wrong]})
+            print_json({"wrong": [{"line": one.line, "what": one.what} for one in found.wrong]})
         for one in found.wrong[:_WRONG_SHOWN] if not as_json else ():
             click.echo(f"line {one.line}: {visible(one.what)}")
         raise PbxtrackError(f"{file.name}: {count(len(found.wrong), 'line')} cannot be read; nothing was imported")

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from pbxtrack.numbers import shorten
+from pbxtrack.wrong import Wrong
 
 MAX_AMOUNT = 10**12
 """Hundredths: ten thousand millions. More is a slip of the pen."""
@@ -35,28 +36,30 @@ def read_amount(text: str) -> int:
     plain = "".join(sign for sign in plain if unicodedata.category(sign) != "Sc").strip()
     plain = _CURRENCY.sub("", plain).strip()
     if not plain:
-        raise ValueError("there is no amount")
+        raise Wrong("there is no amount")
     if plain[0] in "-−–":
-        raise ValueError("an amount must not be negative")
+        raise Wrong("an amount must not be negative")
     for form in _FORMS:
         if found := form.fullmatch(plain):
             whole, fraction = found[1], (found[2] or "")[:2]
             return bounded(int(_NOT_DIGITS.sub("", whole)[:20]) * 100 + int(fraction.ljust(2, "0")))
-    raise ValueError(f"{shorten(text)!r} is no amount that can be read in one way; write 1234.50 or 1234,50")
+    raise Wrong(
+        "%(value)s is no amount that can be read in one way; write 1234.50 or 1234,50", value=repr(shorten(text))
+    )
 
 
 def of_number(number: float) -> int:
     """An amount of a program, in hundredths. ValueError where it has more than two digits after the point."""
     hundredths = Decimal(str(number)) * 100
     if not hundredths.is_finite() or hundredths != hundredths.to_integral_value():
-        raise ValueError("has more than two digits after the point")
+        raise Wrong("has more than two digits after the point")
     return bounded(int(hundredths))
 
 
 def bounded(hundredths: int) -> int:
     """The same amount; ValueError where no advertising costs so much, or so little."""
     if not 0 <= hundredths <= MAX_AMOUNT:
-        raise ValueError(f"must be 0 to {MAX_AMOUNT // 100}")
+        raise Wrong("must be 0 to %(most)s", most=MAX_AMOUNT // 100)
     return hundredths
 
 

@@ -15,6 +15,7 @@ from datetime import date
 from pbxtrack.money.amounts import read_amount
 from pbxtrack.money.costs import DETAILS, Cost, checked
 from pbxtrack.numbers import shorten
+from pbxtrack.wrong import Wrong
 
 MAX_BYTES = 10_000_000
 MAX_LINES = 100_000
@@ -46,11 +47,16 @@ _MIDNIGHT = re.compile(r"[ T]0?0:00(:00)?(\.0+)?$")
 
 
 @dataclass(frozen=True, slots=True)
-class Wrong:
+class WrongLine:
     """What is wrong, and in which line of the file: the first is 1."""
 
     line: int
-    what: str
+    error: Wrong
+
+    @property
+    def what(self) -> str:
+        """It in English."""
+        return str(self.error)
 
 
 @dataclass(slots=True)
@@ -61,7 +67,7 @@ class CostFile:
     """
 
     costs: list[tuple[int, Cost]] = field(default_factory=list)
-    wrong: list[Wrong] = field(default_factory=list)
+    wrong: list[WrongLine] = field(default_factory=list)
     passed_over: list[str] = field(default_factory=list)
     totals: int = 0
 
@@ -74,17 +80,17 @@ def read_costs(content: bytes, channel: str | None = None) -> CostFile:
     """
     found = CostFile()
     if len(content) > MAX_BYTES:
-        found.wrong.append(Wrong(1, f"the file is larger than {MAX_BYTES // 1_000_000} MB"))
+        found.wrong.append(WrongLine(1, Wrong("the file is larger than %(most)s MB", most=MAX_BYTES // 1_000_000)))
         return found
     try:
         text = _decoded(content)
     except UnicodeDecodeError:
-        found.wrong.append(Wrong(1, "the file is neither UTF-8 nor Windows-1251"))
+        found.wrong.append(WrongLine(1, Wrong("the file is neither UTF-8 nor Windows-1251")))
         return found
     try:
         _read(text, channel, found)
-    except ValueError as error:
-        found.wrong.append(Wrong(1, str(error)))
+    except Wrong as error:
+        found.wrong.append(WrongLine(1, error))
     return found
 
 
@@ -98,14 +104,18 @@ def read_day(text: str) -> date:
     elif found := _SLASHES.fullmatch(plain):
         one, other, year = map(int, found.groups())
         if one <= 12 and other <= 12 and one != other:
-            raise ValueError(f"{shorten(text)!r} may be two days; write {year}-{one:02}-{other:02} or the other")
+            raise Wrong(
+                "%(value)s may be two days; write %(day)s or the other",
+                value=repr(shorten(text)),
+                day=f"{year}-{one:02}-{other:02}",
+            )
         day, month = (one, other) if one > 12 else (other, one)
     else:
-        raise ValueError(f"{shorten(text)!r} is no day; write 2026-11-22 or 22.11.2026")
+        raise Wrong("%(value)s is no day; write 2026-11-22 or 22.11.2026", value=repr(shorten(text)))
     try:
         return date(year, month, day)
     except ValueError:
-        raise ValueError(f"{shorten(text)!r} is a day that does not exist") from None
+        raise Wrong("%(value)s is a day that does not exist", value=repr(shorten(text))) from None
 
 
 def _decoded(content: bytes) -> str:
@@ -128,7 +138,7 @@ def _read(text: str, channel: str | None, found: CostFile) -> None:
             columns = _columns(cells, found, channel)
             continue
         if line - begins > MAX_LINES:
-            raise ValueError(f"the file has more than {MAX_LINES:,} lines")
+            raise Wrong("the file has more than %(most)s lines", most=f"{MAX_LINES:,}")
         if not any(cell.strip() for cell in cells):
             continue
         if _is_total(cells, columns):
@@ -137,10 +147,12 @@ def _read(text: str, channel: str | None, found: CostFile) -> None:
         try:
             cost = _cost({name: cells[at].strip() if at < len(cells) else "" for name, at in columns.items()}, channel)
             if (same := seen.setdefault(cost.key, line)) != line:
-                raise ValueError(f"has the same days, channel and campaign as line {same}: add them up, or tell apart")
-        except ValueError as error:
+                raise Wrong(
+                    "has the same days, channel and campaign as line %(line)s: add them up, or tell apart", line=same
+                )
+        except Wrong as error:
             if len(found.wrong) < MAX_WRONG:
-                found.wrong.append(Wrong(line, str(error)))
+                found.wrong.append(WrongLine(line, error))
             continue
         found.costs.append((line, cost))
 
@@ -162,7 +174,7 @@ def _lines(text: str, divider: str) -> Iterator[tuple[int, list[str]]]:
                 yield before + 1, cells
             before = reader.line_num
     except csv.Error as error:
-        raise ValueError(f"after line {before} the file is no CSV: {error}") from None
+        raise Wrong("after line %(line)s the file is no CSV: %(error)s", line=before, error=error) from None
 
 
 def _headings(text: str) -> tuple[str, int]:
@@ -176,7 +188,7 @@ def _headings(text: str) -> tuple[str, int]:
             if len(known) > best[0] and known & {"date", "first", "amount"}:
                 best = (len(known), divider, line)
     if not best[0]:
-        raise ValueError("there is no line of headings, such as: date, channel, campaign, cost")
+        raise Wrong("there is no line of headings, such as: date, channel, campaign, cost")
     return best[1], best[2]
 
 
@@ -193,17 +205,21 @@ def _columns(headings: Sequence[str], found: CostFile, channel: str | None) -> d
             if heading.strip():
                 found.passed_over.append(shorten(heading.strip()))
         elif name in columns:
-            raise ValueError(f"the columns {shorten(headings[columns[name]])!r} and {shorten(heading)!r} say the same")
+            raise Wrong(
+                "the columns %(one)s and %(other)s say the same",
+                one=repr(shorten(headings[columns[name]])),
+                other=repr(shorten(heading)),
+            )
         else:
             columns[name] = at
     if ("date" in columns) == ("first" in columns):
-        raise ValueError("there must be a column of the date, or columns of the first and the last day, and not both")
+        raise Wrong("there must be a column of the date, or columns of the first and the last day, and not both")
     if ("first" in columns) != ("last" in columns):
-        raise ValueError("there must be columns of both the first and the last day, or one of the date")
+        raise Wrong("there must be columns of both the first and the last day, or one of the date")
     if "amount" not in columns:
-        raise ValueError("there is no column of the cost")
+        raise Wrong("there is no column of the cost")
     if "channel" not in columns and not channel:
-        raise ValueError("there is no column of the channel")
+        raise Wrong("there is no column of the channel")
     return columns
 
 

@@ -9,6 +9,8 @@ from datetime import date
 from hashlib import sha256
 from typing import Any
 
+from pbxtrack.wrong import Wrong
+
 MIN_DAY, MAX_DAY = date(1971, 1, 1), date(2998, 12, 31)
 MAX_DAYS = 3_660
 """Days of one cost: ten years."""
@@ -60,17 +62,17 @@ def checked(cost: Cost) -> Cost:
     Sources and media are in lower case, as those of visits are.
     """
     if not MIN_DAY <= cost.first <= MAX_DAY or not MIN_DAY <= cost.last <= MAX_DAY:
-        raise ValueError(f"a day must be one of the years {MIN_DAY.year} to {MAX_DAY.year}")
+        raise Wrong("a day must be one of the years %(first)s to %(last)s", first=MIN_DAY.year, last=MAX_DAY.year)
     if cost.last < cost.first:
-        raise ValueError(f"the last day, {cost.last}, is before the first, {cost.first}")
+        raise Wrong("the last day, %(last)s, is before the first, %(first)s", last=cost.last, first=cost.first)
     if (cost.last - cost.first).days >= MAX_DAYS:
-        raise ValueError(f"more than {MAX_DAYS:,} days")
+        raise Wrong("more than %(most)s days", most=f"{MAX_DAYS:,}")
     texts: dict[str, Any] = {"channel": _text("channel", cost.channel, MAX_CHANNEL)}
     for name in DETAILS:
         text = getattr(cost, name)
         texts[name] = _text(name, text.lower() if name in ("source", "medium") else text, MAX_DETAIL)
     if not texts["channel"]:
-        raise ValueError("the channel is missing")
+        raise Wrong("the channel is missing")
     return replace(cost, **texts)
 
 
@@ -90,7 +92,7 @@ def completed(details: Mapping[str, str], match: Mapping[str, str]) -> dict[str,
 def _text(name: str, text: str, most: int) -> str:
     text = text.strip()
     if len(text) > most:
-        raise ValueError(f"the {name} is longer than {most} characters")
+        raise Wrong("the %(name)s is longer than %(most)s characters", name=name, most=most)
     if "\x00" in text or any("\ud800" <= sign <= "\udfff" for sign in text):
-        raise ValueError(f"the {name} holds a character that is not allowed")
+        raise Wrong("the %(name)s holds a character that is not allowed", name=name)
     return text

@@ -11,8 +11,8 @@ from pbxtrack.errors import PbxtrackError
 from pbxtrack.sitefile.model import Channel, Pool, Site, duration_text, ranges
 from pbxtrack.sitefile.parse import OTHER, SITE_KEYS, Reader
 from pbxtrack.sitefile.reader import Table
-from pbxtrack.sitefile.wrong import Wrong
 from pbxtrack.toml_lines import KeyPath
+from pbxtrack.wrong import Wrong
 
 Data = dict[str, Any]
 

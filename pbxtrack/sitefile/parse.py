@@ -21,9 +21,9 @@ from pbxtrack.sitefile.model import (
     duration_text,
 )
 from pbxtrack.sitefile.reader import Document, File, Table
-from pbxtrack.sitefile.wrong import Wrong
 from pbxtrack.sources.touch import MATCHABLE
 from pbxtrack.toml_lines import KeyPath
+from pbxtrack.wrong import Wrong
 
 MAX_NUMBERS = 1_000_000
 MAX_UNIQUE_DAYS = 3_650

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from pbxtrack.errors import ConfigError, PbxtrackError
-from pbxtrack.sitefile.wrong import Wrong
 from pbxtrack.toml_lines import KeyPath, Lines
+from pbxtrack.wrong import Wrong
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from babel.numbers import is_currency
 
 from pbxtrack.numbers import InvalidNumber, Number, shorten
 from pbxtrack.sitefile.model import MAX_RANGE
-from pbxtrack.sitefile.wrong import Wrong
+from pbxtrack.wrong import Wrong
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _PART = re.compile(r"(\d{1,9}(?:\.\d{1,4})?)([smhd])", re.ASCII)

@@ -102,6 +102,23 @@ async def test_what_would_change_something_else_by_now_is_shown_again(shop: Data
 
 
 @pytest.mark.asyncio
+async def test_what_is_wrong_and_built_in_channels_are_told_in_the_reader_s_language(shop: Database) -> None:
+    long = "x" * 301
+    wrong = f"date,channel,cost\n2026-02-30,A,1\n2026-03-01,{long},1\n2026-03-01,Direct,100%s\n".encode()
+    async with desk(shop) as reader:
+        reader.log_in(shop, Role.MANAGER)
+        assert "the Channel is longer than 300 characters" in await previewed(reader, wrong)
+        await reader.send("/language", language="ru")
+        page = await previewed(reader, wrong)
+        assert "даты &#39;2026-02-30&#39; не существует" in page
+        assert "поле «Канал» длиннее 300 знаков" in page
+        assert "&#39;100%s&#39; нельзя однозначно прочесть" in page
+        page = await previewed(reader, b"date,channel,cost\n2026-03-01,Direct,1234.5\n")
+        assert "Прямые заходы" in page
+        assert "1\xa0234,50" in page
+
+
+@pytest.mark.asyncio
 async def test_a_wrong_file_says_which_lines_and_writes_nothing(shop: Database) -> None:
     async with desk(shop) as reader:
         reader.log_in(shop)

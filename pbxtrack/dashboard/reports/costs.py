@@ -25,9 +25,14 @@ from pbxtrack.dashboard.reports.frame import framed
 from pbxtrack.money.cost_file import MAX_BYTES, CostFile, read_costs
 from pbxtrack.money.costs import MAX_CHANNEL, Cost
 from pbxtrack.storage.costs import CostConflict, Replaced, costs_by_month, plan_costs, remove_month, write_costs
+from pbxtrack.wrong import Wrong
 
 _MAX_BODY = MAX_BYTES * 3 // 2  # a file, or one that is sent once more in base 64
 _READING = asyncio.Semaphore(1)  # so that a large file leaves threads for others
+_NAMES = {
+    "channel": marked("Channel"), "source": marked("Source"), "medium": marked("Medium"),
+    "campaign": marked("Campaign"), "term": marked("Keyword"),
+}  # fmt: skip
 _SHOWN = 100  # lines that are wrong
 
 log = structlog.get_logger(__name__)
@@ -148,6 +153,7 @@ async def _preview(asked: Asked, upload: Upload, note: str | None = None) -> web
         "preview.html",
         found=found,
         wrong=found.wrong[:_SHOWN],
+        said=lambda error: _said(asked, error),
         rows=by_channel(costs),
         total=sum(cost.amount for cost in costs),
         upload=upload,
@@ -157,6 +163,12 @@ async def _preview(asked: Asked, upload: Upload, note: str | None = None) -> web
         note=note,
         currency=asked.site.currency,
     )
+
+
+def _said(asked: Asked, error: Wrong) -> str:
+    """What is wrong with a line."""
+    names = {"name": asked.text(_NAMES[str(error.values["name"])])} if "name" in error.values else {}
+    return asked.text(error.text, **{**error.values, **names})
 
 
 async def write(asked: Asked) -> web.StreamResponse:

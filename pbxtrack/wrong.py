@@ -1,4 +1,4 @@
-"""What is wrong with a site, in words that can be translated."""
+"""What is wrong with a site, or with a line of costs, in words that can be translated."""
 
 from __future__ import annotations
 
