@@ -16,17 +16,18 @@ from pbxtrack.ids import new_id
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.marks import unmarked
 from pbxtrack.storage.prepared import driver_of
-from pbxtrack.storage.tables import UtcTime, calls, sites, visits
+from pbxtrack.storage.tables import UtcTime, calls, contacts, sites, visits
 
 _BATCH = 20_000
+_WITHHELD = 0.02  # of the callers
 _TRACKED = 0.6  # of the calls are tied to a visit
 _SOURCES = ("yandex", "google", "vk", "bing", "partner")
 _MANY = 1_000_000
 _IDS = ("id", "linkedid", "visitor_id", "visit_id")  # each begins with a nought
-CHANNEL, CAMPAIGN, CALLER = "Billboard 7", "campaign-73", "+79160000000"
+CHANNEL, CAMPAIGN, CALLER = "Billboard 7", "campaign-73", "+79160000000"  # which are among them
 RARE_TAG = "complaint"
 _TAGS = ("lead", "spam", "repair", "wrong number")
-_STATE = json.dumps({"legs": {}, "filler": "x" * 300})  # of a call's usual width
+_STATE = json.dumps({"legs": {}, "caller_leg": None, "filler": "x" * 300})  # of a call's usual width
 
 
 def fill(database: Database, count: int, since: datetime, until: datetime) -> None:
@@ -41,6 +42,8 @@ def fill(database: Database, count: int, since: datetime, until: datetime) -> No
         indexes = sorted((*calls.indexes, *visits.indexes), key=lambda index: str(index.name))
         for index in indexes:
             index.drop(connection)
+        people = [_contact(site_id, number, since) for number in range(_contacts(count // parts))]
+        _write(connection, contacts, people)  # their ids are counted from 1
     rows = _rows(site_id, count // parts, since, since + part)
     while batch := list(islice(rows, _BATCH)):
         with database.transaction() as connection, unmarked(connection):
@@ -85,7 +88,21 @@ def _rows(site_id: Any, count: int, since: datetime, until: datetime) -> Iterato
             ago = sorted((chance.uniform(0, 100) for _ in range(chance.choice((0, 0, 0, 1, 1, 2, 3)))), reverse=True)
             times = [*(begun - timedelta(days=days) for days in ago), begun]
             of_call = [_visit(chance, site_id, visitor, one) for one in times]
-        yield _call(chance, site_id, index, at, of_call[-1] if of_call else None), of_call
+        person = None if chance.random() < _WITHHELD else chance.randrange(_contacts(count))
+        yield _call(chance, site_id, index, at, person, of_call[-1] if of_call else None), of_call
+
+
+def _contacts(calls: int) -> int:
+    """How many people call."""
+    return calls // 4 + 1
+
+
+def _contact(site_id: Any, number: int, since: datetime) -> dict[str, Any]:
+    return {"site_id": site_id, "caller": _caller(number), "first_at": utc.text(since)}
+
+
+def _caller(number: int) -> str:
+    return f"+79{160_000_000 + number:09d}"
 
 
 def _visit(chance: random.Random, site_id: Any, visitor: str, at: datetime) -> dict[str, Any]:
@@ -115,7 +132,9 @@ def _visit(chance: random.Random, site_id: Any, visitor: str, at: datetime) -> d
     }
 
 
-def _call(chance: random.Random, site_id: Any, index: int, at: datetime, visit: Any) -> dict[str, Any]:
+def _call(
+    chance: random.Random, site_id: Any, index: int, at: datetime, person: int | None, visit: Any
+) -> dict[str, Any]:
     failed = index % 2_000 == 1
     answered = not failed and chance.random() < 0.8
     tags = [RARE_TAG] if index % 100_000 == 2 else [chance.choice(_TAGS)] if chance.random() < 0.02 else []
@@ -131,11 +150,8 @@ def _call(chance: random.Random, site_id: Any, index: int, at: datetime, visit: 
         "answered_at": utc.text(at + timedelta(seconds=rang)) if answered else None,
         "ended_at": utc.text(at + timedelta(seconds=rang + talked)),
         "dialled": f"+7495123{chance.randrange(1000):04d}",
-        "caller": CALLER
-        if index % 10_000 == 3
-        else f"+79{chance.randrange(10**9):09d}"
-        if chance.random() < 0.98
-        else None,
+        "caller": None if person is None else _caller(person),
+        "contact_id": None if person is None else person + 1,
         "status": "failed" if failed else "answered" if answered else chance.choice(("missed", "busy", "abandoned")),
         "ringing_seconds": rang,
         "talk_seconds": talked,
