@@ -105,6 +105,8 @@ def status(name: str, as_json: bool) -> None:
 @click.option("--hangup", type=click.Choice(["caller", "line"]), default="caller", show_default=True,
               help="Who hangs up.")  # fmt: skip
 @click.option("--caller-name", help="The caller's display name.")
+@click.option("--audio/--no-audio", default=True, show_default=True,
+              help="Whether both talk: a recording holds what is said.")  # fmt: skip
 @click.option("--line", help="The line to use when pbxtrack is not there to say. [default: PJSIP/sales]")
 @json_option
 def call(name: str, outcome: str, as_json: bool, **order: Any) -> None:

@@ -180,6 +180,7 @@ async def play(lab: Lab, service: Service, plays: Sequence[Played]) -> None:
             outcome=scripted.status,
             hangup=scripted.hangup,
             caller_name=scripted.caller_name,
+            audio=True,
         )
         over[scripted.name].set()
 

@@ -3,9 +3,11 @@
 import contextlib
 import itertools
 import os
+import re
 import shutil
 import socket
 import subprocess
+import threading
 import time
 import uuid
 from collections.abc import Mapping
@@ -16,12 +18,15 @@ from urllib.parse import quote
 from pbxtrack.errors import PbxtrackError
 from pbxtrack.lab.addresses import Addresses
 from pbxtrack.lab.config import Folders
+from pbxtrack.lab.media import Stream
 from pbxtrack.lab.runtimes import Runtime, Word
 from pbxtrack.lab.sipp import scenario
 from pbxtrack.lab.treatment import Treatment
+from pbxtrack.lab.voices import voice
 
 OUTCOMES = ("answered", "busy", "missed", "abandoned", "failed")
 SLACK = 15.0  # seconds that a call may take beyond what was asked
+_LOOK = 0.02  # seconds between looks at SIPp's log
 _SIGNALLING = range(22_000, 32_000)  # above Asterisk's media, below what Linux gives to who asks for any port
 _next_port = itertools.count(os.getpid() * 101)  # programs side by side begin at different ones
 
@@ -35,7 +40,7 @@ class Order:
     the phone rings until Asterisk gives up; "abandoned", the caller gives up `ring` after it heard ringing; "failed",
     the phone refuses with `status`. `line` is where this call goes when pbxtrack does not say: "PJSIP/support".
     `answered_by` ("sales") is the only line to answer when several ring. `transfer` ("support") has the phone that
-    answered transfer the call there after `transfer_after`. `audio` has it send a tone. `headers` join the INVITE.
+    answered transfer the call there after `transfer_after`. `audio` lets both be heard. `headers` join the INVITE.
     """
 
     from_: str | None
@@ -98,9 +103,9 @@ class CallResult:
 class CallHandle:
     """A call in progress."""
 
-    def __init__(self, process: subprocess.Popen[bytes], folder: Path, limit: float, media: socket.socket) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], folder: Path, limit: float, sound: "_Sound") -> None:
         self.call_id = folder.name
-        self._process, self._folder, self._media = process, folder, media
+        self._process, self._folder, self._sound = process, folder, sound
         self._deadline = time.monotonic() + limit
 
     def wait(self) -> CallResult:
@@ -115,13 +120,49 @@ class CallHandle:
             reason = (_text(self._folder / "err") or _text(self._folder / "out")).strip().splitlines()
             raise PbxtrackError(f"the caller broke down: {reason[-1] if reason else 'SIPp said nothing'}") from None
         finally:
-            self._media.close()
+            self._sound.close()
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def abort(self) -> None:
         """Kill the caller, who then says nothing more, like a phone whose battery is empty."""
         self._process.kill()
         self._process.wait()
+
+
+class _Sound:
+    """The caller's media port, and a thread that sends from it the voice of that name, if one is given."""
+
+    def __init__(self, host: str, speaker: str | None) -> None:
+        # What comes to this port the kernel drops: nobody reads it, and SIPp opens none of its own.
+        self._socket = _bound(host, 0)
+        self._host, self._speaker, self._over = host, speaker, threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def port(self) -> int:
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    def begin(self, log: Path, process: subprocess.Popen[bytes]) -> None:
+        """Talk as soon as SIPp's log tells where to, until SIPp ends."""
+        if self._speaker is not None:
+            said = voice(self._speaker, begins=False)
+            self._thread = threading.Thread(target=self._talk, args=(said, log, process), daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        self._over.set()
+        if self._thread:
+            self._thread.join()
+        self._socket.close()
+
+    def _talk(self, said: bytes, log: Path, process: subprocess.Popen[bytes]) -> None:
+        while not (found := re.search(r"^media-(\d+) ", _text(log), re.M)):
+            if self._over.wait(_LOOK) or process.poll() is not None:
+                return
+        stream = Stream(self._socket, (self._host, int(found[1])), said)
+        while not self._over.wait(stream.send()) and process.poll() is None:
+            pass
 
 
 def place(order: Order, addresses: Addresses, runtime: Runtime, folders: Folders, dial_timeout: float) -> CallHandle:
@@ -132,8 +173,7 @@ def place(order: Order, addresses: Addresses, runtime: Runtime, folders: Folders
         folder.mkdir()
     except FileNotFoundError:
         raise PbxtrackError(f"the lab {folders.root.name} is not up; start it with: pbxtrack lab up") from None
-    # The caller's media goes to a port that we hold, and the kernel drops: SIPp opens none of its own for it.
-    media = _bound(addresses.host, 0)
+    sound = _Sound(addresses.host, (order.from_ or "withheld") if order.audio else None)
     port = _signalling_port(addresses.host)
     patience = order.ring + dial_timeout + SLACK
     text = scenario(
@@ -148,7 +188,7 @@ def place(order: Order, addresses: Addresses, runtime: Runtime, folders: Folders
         *("-sf", "scenario.xml", "-m", "1", "-nostdin", "-timeout", f"{limit:.0f}s"),
         *("-i", addresses.host, "-mi", addresses.host, "-p", str(port), "-cid_str", call_id),
         *("-trace_logs", "-log_file", "log", "-trace_err", "-error_file", "err"),
-        *("-key", "id", call_id, "-key", "media", str(media.getsockname()[1])),
+        *("-key", "id", call_id, "-key", "media", str(sound.port)),
         *("-key", "ruri", _uri(order.to, addresses.sip), "-key", "from", _from(order, addresses.host)),
         *("-key", "extra", _extra(order, call_id), addresses.sip),
     ]
@@ -159,7 +199,8 @@ def place(order: Order, addresses: Addresses, runtime: Runtime, folders: Folders
             )
         except OSError as error:
             raise PbxtrackError(f"SIPp cannot be started: {error}") from error
-    return CallHandle(process, folder, limit + SLACK, media)
+    sound.begin(folder / "log", process)
+    return CallHandle(process, folder, limit + SLACK, sound)
 
 
 def read_log(text: str, call_id: str) -> CallResult:
@@ -242,4 +283,7 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 def _text(path: Path) -> str:
-    return path.read_text(errors="replace") if path.exists() else ""
+    try:
+        return path.read_text(errors="replace")
+    except FileNotFoundError:
+        return ""

@@ -22,6 +22,7 @@ from typing import cast
 from pbxtrack.lab import sip
 from pbxtrack.lab.media import Media
 from pbxtrack.lab.treatment import Treatment
+from pbxtrack.lab.voices import voice
 
 T1, T2 = 0.5, 4.0  # seconds, the timers of RFC 3261
 GIVE_UP = 64 * T1
@@ -63,7 +64,7 @@ class Phone(asyncio.DatagramProtocol):
         self._ledger = ledger.open("a", buffering=1)
         self._calls: dict[str, Call] = {}
         self._answers: dict[str, asyncio.Future[int]] = {}
-        self._media = Media(listen[0])
+        self._media = Media(listen[0], voice(line, begins=True))
         self._background: set[asyncio.Task[object]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -151,7 +152,7 @@ class Phone(asyncio.DatagramProtocol):
         self._final(call, 200, self._media.sdp())
         await call.acknowledged.wait()
         if wish.audio:
-            call.script.append(self._start(self._media.tone(call.invite.body)))
+            call.script.append(self._start(self._media.talk(call.invite.body)))
         transfers = wish.transfer not in ("", self._line)  # the line that it is transferred to keeps the call
         if transfers or wish.hangup == "line":
             await asyncio.sleep(wish.talk / 1000)

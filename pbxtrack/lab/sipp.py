@@ -2,7 +2,8 @@
 
 One scenario a call, because SIPp's waiting times cannot be variables. What differs otherwise comes in by ``-key``,
 which SIPp copies as it is: the caller's name may hold anything. The scenario writes what happens, with the time, to
-SIPp's log: ``ringing 1700000000.000000 123456.000000`` (seconds, microseconds).
+SIPp's log: ``ringing 1700000000.000000 123456.000000`` (seconds, microseconds); ``media-10500 …`` names the port that
+the answer asks for sound at.
 """
 
 from xml.sax.saxutils import quoteattr
@@ -37,7 +38,7 @@ def scenario(
     parts += [_BYE_OK, _note("over", next_label="end")]
     parts += [_label("hangup"), _note("ended-caller"), _send("BYE", "[next_url]", "b", "2")]
     parts += ['<recv response="200" timeout="5000" ontimeout="end"/>']
-    parts += [_label("end"), _note("end")]
+    parts += [_label("end"), _note("end"), '<Reference variables="line"/>']
     body = "\n".join(parts)
     return f'<?xml version="1.0" encoding="ISO-8859-1" ?>\n<scenario name="lab caller">\n{body}\n</scenario>\n'
 
@@ -46,9 +47,9 @@ def _ms(seconds: float) -> int:
     return max(round(seconds * 1000), 1)  # for SIPp, 0 is no limit
 
 
-def _log(event: str) -> str:
+def _log(event: str, more: str = "") -> str:
     message = quoteattr(f"{event} [$sec] [$usec]")
-    return f'<action><gettimeofday assign_to="sec,usec"/><log message={message}/></action>'
+    return f'<action><gettimeofday assign_to="sec,usec"/><log message={message}/>{more}</action>'
 
 
 def _note(event: str, next_label: str | None = None) -> str:
@@ -75,7 +76,7 @@ def _provisional(after_ringing: str | None, timeout: float) -> str:
 def _final(timeout: float) -> str:
     refusals = [_receive(code, "refused", timeout, "cancel") for code in REFUSALS]
     answer = f'<recv response="200" rrs="true" next="answered" timeout="{_ms(timeout)}" ontimeout="cancel">'
-    return "\n".join([*refusals, f"{answer}{_log('status-200')}</recv>"])
+    return "\n".join([*refusals, f"{answer}{_log('status-200', _MEDIA)}</recv>"])
 
 
 def _send(method: str, uri: str, branch: str, cseq: str, sdp: str = "") -> str:
@@ -108,6 +109,12 @@ m=audio [media] RTP/AVP 0 8
 a=rtpmap:0 PCMU/8000
 a=rtpmap:8 PCMA/8000
 a=sendrecv"""
+
+# Where the other side takes media, for whoever sends it: SIPp does not.
+_MEDIA = (
+    '<ereg regexp="m=audio ([0-9]+)" search_in="body" assign_to="line,port"/>'
+    '<log message="media-[$port] [$sec] [$usec]"/>'
+)
 
 _BYE_OK = """<send><![CDATA[
 

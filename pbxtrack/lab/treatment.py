@@ -11,7 +11,7 @@ class Treatment:
     Of the lines that ring, only `only` ("sales") answers; "": whichever is first. `outcome` is "answered", "busy",
     "missed" (rings until the other side gives up) or "rejected" (with `status`). `hangup` is who ends an answered call:
     "caller" or "line", after `talk`. `transfer` is a line ("support") to which the phone transfers the call blindly
-    after `talk`. With `audio` the phone sends a tone while it talks.
+    after `talk`. With `audio` the phone's voice is sent while it talks.
     """
 
     call: str = ""

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.asterisk.service import Pbxtrack
 from tests.asterisk.shop import shop
 from tests.browser.conftest import AGENT, ARTEFACTS, launched
+from tests.sound import SILENT, loudness
 
 SITE = "/sites/recorded"
 NUMBER = "+74951230006"
@@ -28,6 +30,12 @@ _WATCH = """() => {
   };
   new MutationObserver(look).observe(document.body, { childList: true, subtree: true, attributes: true });
 }"""
+
+_AUDIO = "document.querySelector('audio')"
+# How high each line of the waveform is, of 100; without sound they are 2.
+_HEIGHTS = """() => [...document.querySelector(".wave path.rest").getAttribute("d").matchAll(/h0.7v([\\d.]+)/g)]
+  .map(found => Number(found[1]))"""
+_DRAWN = f"() => document.querySelector('.wave path.rest') && Math.max(...({_HEIGHTS})()) > 2"
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +115,45 @@ def test_a_call_is_seen_as_it_rings_is_answered_and_ends(
     }
     assert max(late.values()) < SOON, late
     assert re.sub(r"\D", "", first.inner_text()).find(pbxtrack.caller[-7:]) >= 0
+
+
+def test_what_was_said_is_seen_heard_sought_in_and_kept(
+    pbxtrack: Pbxtrack, open_desk: OpenDesk, tmp_path: Path
+) -> None:
+    seen, call = pbxtrack.place(to=NUMBER, talk=6.5, audio=True)
+    for language, position, play, pause, download in (
+        ("en", "Position", "Play", "Pause", "Download"),
+        ("ru", "Место записи", "Слушать", "Пауза", "Скачать"),
+    ):
+        page = open_desk(language)
+        page.goto(f"{SITE}/calls?period=today")
+        page.locator(f"#calls [data-call='{call['id']}'] a").first.click()
+        wave = page.get_by_role("slider", name=position)
+        page.wait_for_function(_DRAWN)
+        high: list[float] = page.evaluate(_HEIGHTS)
+        assert max(high) > 20
+        assert sum(height > 5 for height in high) > len(high) / 2
+        expect(wave).to_have_attribute("aria-valuetext", "0:00 / 0:06")
+        page.get_by_role("button", name=play, exact=True).click()
+        expect(page.get_by_role("button", name=pause, exact=True)).to_be_visible()
+        page.wait_for_function(f"() => {_AUDIO}.currentTime > 0.3")
+        box = wave.bounding_box()
+        assert box is not None
+        page.mouse.click(box["x"] + box["width"] * 0.75, box["y"] + box["height"] / 2)
+        # Played are the beginning and, after a gap, what is behind the click.
+        page.wait_for_function(f"() => {_AUDIO}.played.length === 2 && {_AUDIO}.played.end(1) > 5.0")
+        assert page.evaluate(f"() => {_AUDIO}.played.start(1)") == pytest.approx(0.75 * seen.talk_seconds, abs=0.5)
+        keep(page, f"heard.{language}")
+        page.wait_for_function(f"() => {_AUDIO}.ended")
+        with page.expect_download() as taken:
+            page.get_by_role("link", name=download, exact=True).click()
+        kept = tmp_path / taken.value.suggested_filename
+        taken.value.save_as(kept)
+        assert kept.suffix == ".wav"
+        loud = loudness(kept.read_bytes())
+        assert len(loud) * 0.2 == pytest.approx(seen.talk_seconds, abs=0.5)
+        # The line alone talks for 4.1 of these seconds.
+        assert sum(part > SILENT for part in loud) > 0.75 * len(loud), loud
 
 
 def test_a_site_made_at_the_desk_swaps_its_number_and_its_calls_are_told(
