@@ -3,14 +3,13 @@
 A call log is read from the newest call on, and most of what is asked for is soon found so. What is rare is not: it
 would be looked for among all calls. So the calls that may fit are read in runs, each a part of an index in which they
 stand in order of time: those of a site, of a site's channel or campaign, with such traits (see
-:mod:`pbxtrack.storage.traits`), with a tag, within an hour of a day. Whatever the runs are, each call of theirs is
-looked at: they narrow the search and do not decide.
+:mod:`pbxtrack.storage.traits`), with a tag, within an hour of a day.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from itertools import product
 from typing import Any, NamedTuple
@@ -135,9 +134,10 @@ class _Search:
         self._places = [site.id for site in self._sites] + ([] if which.sites else [_NO_SITE])
         came: Conditions = came_in(which.since, which.until)
         self._came = [*came, _one_of(calls.c.site_id, self._places)] if which.sites else came
-        self._others = self._conditions()
-        self._fits_in_run = [*came, *self._others]  # of a site already
-        self.fits: Conditions = [*self._came, *self._others]
+        self.fits: Conditions = [*self._came, *self._conditions(which)]
+        # A run is of a site, and of one with a tag, or of an hour, all have that: it is dear to ask of each once more.
+        of_run = replace(which, tags=()) if which.tags else replace(which, hour=None)
+        self._fits_in_run: Conditions = [*came, *self._conditions(of_run)]
 
     def newest(self, limit: int, after: After | None) -> list[str]:
         following: list[ColumnElement[bool]] = []
@@ -148,9 +148,9 @@ class _Search:
         if runs is None or latest is None:
             return self._plain(following, limit)
         found = self._plain([*following, calls.c.started_at >= latest], limit)
-        return (
-            found if len(found) == limit else runs().newest(self._connection, [*self._fits_in_run, *following], limit)
-        )
+        if len(found) < limit:
+            found = runs().newest(self._connection, [*self._fits_in_run, *following], limit)
+        return found
 
     def sums(self, at_most: int) -> Sums:
         runs = self._runs()
@@ -170,8 +170,7 @@ class _Search:
         newest_first = select(calls.c.started_at).where(*self._came, *following).order_by(calls.c.started_at.desc())
         return self._connection.scalar(newest_first.offset(_LATEST).limit(1))
 
-    def _conditions(self) -> list[ColumnElement[bool]]:
-        which = self._which
+    def _conditions(self, which: CallFilter) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = []
         for told, values in (
             (channel_told, which.channels),
@@ -279,6 +278,7 @@ class _Search:
                 calls.c.started_at < of["until"],
             ],
             "ix_calls_site_started",
+            in_order=len(rows) == 0 or rows[0][0] == rows[-1][0],  # of one site
         )
 
     def _end(self, site: _Site, order: ColumnElement[Any]) -> datetime | None:

@@ -31,16 +31,17 @@ class Words:
     making: str
     cancel: str
     heads: tuple[str, str, str, str, str]  # of the caller, the status, the channel, the talk, the id
+    divider: str  # of a CSV's cells
 
 
 WORDS = {
     "en-GB": Words(
         "Status", "Busy", "Show", "Export", "The file is being made…", "Cancel",
-        ("Caller", "Status", "Channel", "Talk, s", "Id"),
+        ("Caller", "Status", "Channel", "Talk, s", "Id"), ",",
     ),
     "ru-RU": Words(
         "Статус", "Занято", "Показать", "Выгрузить", "Файл готовится…", "Отмена",
-        ("Звонящий", "Статус", "Канал", "Разговор, с", "Ид."),
+        ("Звонящий", "Статус", "Канал", "Разговор, с", "Ид."), ";",
     ),
 }  # fmt: skip
 
@@ -74,10 +75,11 @@ def export(page: Page, words: Words, kind: str) -> Download:
     return download.value
 
 
-def rows_of(path: Path) -> Sequence[Sequence[str]]:
+def rows_of(path: Path, words: Words) -> Sequence[Sequence[str]]:
     """The rows of a file, their cells as text."""
     if path.suffix == ".csv":
-        return list(csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline="")))
+        text = path.read_bytes().decode("utf-8-sig")
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=words.divider))
     sheet = load_workbook(path).active
     assert sheet is not None
     return [["" if cell is None else str(cell) for cell in row] for row in sheet.iter_rows(values_only=True)]
@@ -105,7 +107,7 @@ def test_the_rows_of_a_file_are_those_that_are_seen(
         for file in files:
             path = tmp_path / file.suggested_filename
             file.save_as(path)
-            head, *rows = rows_of(path)
+            head, *rows = rows_of(path, words)
             caller, status, channel, talk, call = (head.index(name) for name in words.heads)
             assert [[row[call], digits(row[caller]), row[status], row[channel]] for row in rows] == expected
             assert {row[talk] for row in rows} == {"0"}
@@ -150,5 +152,5 @@ def test_it_is_seen_how_far_a_long_one_is(open_desk: Open, tmp_path: Path, pictu
         file.save_as(tmp_path / "calls.csv")
         expect(told).to_be_hidden()
         assert len(downloads) == 1, "what was cancelled never comes"
-        calls = len(rows_of(tmp_path / "calls.csv")) - 1
+        calls = len(rows_of(tmp_path / "calls.csv", words)) - 1
         assert calls == int(re.sub(r"\D", "", page.locator("#summary span").first.inner_text()))
