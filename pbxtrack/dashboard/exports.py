@@ -98,6 +98,7 @@ class Shown:
         self._yes, self._no = asked.text(marked("yes")), asked.text(marked("no"))
         self._statuses = {name: asked.text(title) for name, title in STATUS_NAMES.items()}
         self._methods = {name: asked.text(words) for name, words in _METHODS.items()}
+        self._channel = asked.channel
         self._offsets: dict[int, timedelta] = {}
 
     def __call__(self, rows: Sequence[Sequence[Any]]) -> list[Sequence[object]]:
@@ -112,6 +113,8 @@ class Shown:
         for name in ("first", "unique", "target", "recorded"):
             told[name] = [self._yes if value else self._no for value in told[name]]
         told["status"] = [self._statuses.get(value, value) for value in told["status"]]
+        channels = {name: self._channel(name) for name in {*told["channel"]}}
+        told["channel"] = [channels[name] for name in told["channel"]]
         told["method"] = [self._methods.get(value, value) for value in told["method"]]
         told["confidence"] = [round(value, 3) for value in told["confidence"]]
         told["tags"] = [None if tags == "[]" else ", ".join(orjson.loads(tags)) for tags in told["tags"]]
