@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -47,7 +47,6 @@ _METHODS = {
     CORRECTED: marked("people say so"),
 }  # fmt: skip
 _WIDTHS = {"started_at": 19, "settled_at": 19, "page": 40, "note": 40, "id": 28, "channel": 20, "campaign": 20}
-_HOUR = timedelta(hours=1)
 
 log = structlog.get_logger(__name__)
 
@@ -99,7 +98,6 @@ class Shown:
         self._statuses = {name: asked.text(title) for name, title in STATUS_NAMES.items()}
         self._methods = {name: asked.text(words) for name, words in _METHODS.items()}
         self._channel = asked.channel
-        self._offsets: dict[int, timedelta] = {}
 
     def __call__(self, rows: Sequence[Sequence[Any]]) -> list[Sequence[object]]:
         """What the rows tell, by columns."""
@@ -121,12 +119,8 @@ class Shown:
         return [*told.values()]
 
     def _clock(self, at: datetime) -> datetime:
-        """What the site's clocks showed, to the second. They are asked once for each quarter of an hour."""
-        quarter = int(at.timestamp()) // 900
-        offset = self._offsets.get(quarter)
-        if offset is None:
-            offset = self._offsets[quarter] = at.astimezone(self._zone).utcoffset() or timedelta()
-        return (at + offset).replace(tzinfo=None, microsecond=0)
+        """What the site's clocks showed, to the second."""
+        return at.astimezone(self._zone).replace(tzinfo=None, microsecond=0)
 
 
 _KINDS: dict[str, tuple[Callable[[Asked, Sequence[str]], _File], str]] = {
