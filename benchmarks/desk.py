@@ -16,7 +16,8 @@ from sqlalchemy import func, select
 from benchmarks import filling, ledger, programs, site
 from benchmarks.report import Line, Result
 from pbxtrack.access import Role
-from pbxtrack.reports.questions import QUESTIONS
+from pbxtrack.calls.models import Model
+from pbxtrack.reports.questions import CHANNELS, KEYWORDS, QUESTIONS
 from pbxtrack.storage import people
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.fold import fold_all
@@ -29,6 +30,7 @@ _MOST = 0.2  # s that a page may take
 _ROWS = 50_000  # rows a second of an export, at least
 _FASTER = 100  # times, than the plain GROUP BY, is a report from roll-ups
 _TIMES = 5  # each page is asked for
+_DEALS = 2_000
 _EXPORTED = 500_000  # rows, about
 
 REPORTS = (*(question.name for question in QUESTIONS), "hours", "numbers", "accuracy", "curves")
@@ -95,6 +97,7 @@ def _fill(url: str, count: int) -> None:
     database = Database(url, statement_timeout=3_600, batches=True)
     until = filling.now()
     filling.fill(database, count, until - timedelta(days=_DAYS), until)
+    filling.fill_money(database, _DEALS, until - timedelta(days=_DAYS), until)
     list(fold_all(database))
     database.close()
 
@@ -131,6 +134,10 @@ def _pages() -> dict[str, str]:
     of_site = f"/sites/{site.KEY}"
     pages = {"overview": f"{of_site}?period=all", "overview of 30 days": f"{of_site}?period=30d"}
     pages |= {name: f"{of_site}/reports/{name}?period=all" for name in REPORTS}
+    pages |= {
+        f"{name}, {model.value}": f"{of_site}/reports/{name}?period=all&model={model.value}"
+        for name, model in ((CHANNELS.name, Model.LINEAR), (KEYWORDS.name, Model.POSITION))
+    }
     return pages | {
         f"calls: {name}": f"{of_site}/calls?{urlencode({'period': 'all', **asked})}" for name, asked in FILTERS.items()
     }

@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, func, select
 
 from pbxtrack import utc
 from pbxtrack.ids import new_id
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.marks import unmarked
 from pbxtrack.storage.prepared import driver_of
-from pbxtrack.storage.tables import UtcTime, calls, contacts, sites, visits
+from pbxtrack.storage.tables import UtcTime, calls, contacts, costs, deals, sites, visits
 
 _BATCH = 20_000
 _WITHHELD = 0.02  # of the callers
@@ -57,6 +57,43 @@ def fill(database: Database, count: int, since: datetime, until: datetime) -> No
         for index in indexes:
             index.create(connection)
         connection.exec_driver_sql("ANALYZE")
+
+
+def fill_money(database: Database, count: int, since: datetime, until: datetime) -> None:
+    """Write what each channel cost each day, and so many deals with people who called."""
+    chance = random.Random(2)
+    days = (until - since).days
+    with database.transaction() as connection:
+        site_id = connection.scalar(select(sites.c.id))
+        first = since.date()
+        told = [
+            {
+                "site_id": site_id, "first": str(day), "last": str(day), "channel": f"Paid: {source} {nth}",
+                "source": source, "medium": "cpc", "campaign": "", "term": "", "amount": chance.randrange(100_000),
+                "key": f"{day} {source} {nth}",
+            }
+            for day in (first + timedelta(days=number) for number in range(days))
+            for source in _SOURCES
+            for nth in range(4)
+        ]  # fmt: skip
+        _write(connection, costs, told)
+        people = connection.scalar(select(func.count()).select_from(contacts)) or 0
+        _write(
+            connection,
+            deals,
+            [_deal(site_id, chance.randrange(people) + 1, since, until, chance) for _ in range(count)],
+        )
+        connection.exec_driver_sql("ANALYZE")
+
+
+def _deal(site_id: Any, contact: int, since: datetime, until: datetime, chance: random.Random) -> dict[str, Any]:
+    at = since + chance.random() * (until - since)
+    won = utc.text(at) if chance.random() < 0.4 else None
+    return {
+        "site_id": site_id, "contact_id": contact, "status": "won" if won else "lost",
+        "amount": chance.randrange(10**7),
+        "opened_at": utc.text(at), "won_at": won, "closed_at": utc.text(at), "at": utc.text(at),
+    }  # fmt: skip
 
 
 def _copy(connection: Connection, table: Table, nth: int, later: timedelta) -> None:
