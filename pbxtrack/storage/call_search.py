@@ -34,7 +34,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.types import TypeEngine
 
 from pbxtrack.storage import traits
-from pbxtrack.storage.conditions import INDEXED_DIGITS, ends_with, has_tag, in_hour
+from pbxtrack.storage.conditions import INDEXED_DIGITS, ends_with, has_tag, in_hour, last_digits
 from pbxtrack.storage.runs import Conditions, Runs, added_up
 from pbxtrack.storage.tables import UtcTime, call_tags, calls, sites
 from pbxtrack.storage.told import campaign_told, channel_told, is_corrected, is_recorded, is_target, is_unsettled
@@ -94,13 +94,18 @@ class Sums(NamedTuple):
     talk_seconds: float
 
 
-def came_in(since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
-    """The conditions of calls to the company that began from ``since`` on and before ``until``; None: whenever."""
+def came_in(
+    since: datetime | None, until: datetime | None, at: ColumnElement[Any] = calls.c.started_at
+) -> list[ColumnElement[bool]]:
+    """The conditions of calls to the company that began, ``at``, from ``since`` on and before ``until``.
+
+    None: whenever.
+    """
     conditions: list[ColumnElement[bool]] = [calls.c.outbound.is_(None)]
     if since is not None:
-        conditions.append(calls.c.started_at >= since)
+        conditions.append(at >= since)
     if until is not None:
-        conditions.append(calls.c.started_at < until)
+        conditions.append(at < until)
     return conditions
 
 
@@ -132,32 +137,41 @@ class _Search:
             wanted = wanted.where(sites.c.key.in_(list(which.sites)))
         self._sites = [_Site(*row) for row in connection.execute(wanted)]
         self._places = [site.id for site in self._sites] + ([] if which.sites else [_NO_SITE])
-        came: Conditions = came_in(which.since, which.until)
-        self._came = [*came, _one_of(calls.c.site_id, self._places)] if which.sites else came
+        of_sites = [_one_of(calls.c.site_id, self._places)] if which.sites else []
+        self._came: Conditions = [*came_in(which.since, which.until), *of_sites]
         self.fits: Conditions = [*self._came, *self._conditions(which)]
-        # A run is of a site, and of one with a tag, or of an hour, all have that: it is dear to ask of each once more.
-        of_run = replace(which, tags=()) if which.tags else replace(which, hour=None)
-        self._fits_in_run: Conditions = [*came, *self._conditions(of_run)]
 
     def newest(self, limit: int, after: After | None) -> list[str]:
-        following: list[ColumnElement[bool]] = []
-        if after is not None:
-            following = [calls.c.started_at <= after[0], tuple_(calls.c.started_at, calls.c.id) < tuple_(*after)]
-        runs = self._runs()
-        latest = self._latest(following) if runs else None
-        if runs is None or latest is None:
+        following = _following(calls.c.started_at, after)
+        if (make_runs := self._runs()) is None:
             return self._plain(following, limit)
-        found = self._plain([*following, calls.c.started_at >= latest], limit)
-        if len(found) < limit:
-            found = runs().newest(self._connection, [*self._fits_in_run, *following], limit)
-        return found
+        if self._is_in_one_index():
+            latest = self._latest(following)
+            if latest is None:
+                return self._plain(following, limit)
+            found = self._plain([*following, calls.c.started_at >= latest], limit)
+            if len(found) == limit:
+                return found
+        runs = make_runs()
+        return runs.newest(self._connection, [*self._fits_in(runs), *_following(runs.at, after)], limit)
 
     def sums(self, at_most: int) -> Sums:
-        runs = self._runs()
-        if runs is None or self._latest([]) is None:
+        make_runs = self._runs()
+        if make_runs is None or (self._is_in_one_index() and self._latest([]) is None):
             return Sums(*self._connection.execute(added_up(select(*_FIGURES).where(*self.fits).limit(at_most))).one())
-        parts = list(runs().sums(self._connection, _FIGURES, self._fits_in_run, at_most))
+        runs = make_runs()
+        parts = list(runs.sums(self._connection, _FIGURES, self._fits_in(runs), at_most))
         return Sums(*map(sum, zip(*parts, strict=True))) if parts else Sums(0, 0, 0, 0.0)
+
+    def _fits_in(self, runs: Runs) -> Conditions:
+        """What must hold of a call of a run: it is of a site already, and has the tag, or is of the hour."""
+        which = self._which
+        of_run = replace(which, tags=()) if which.tags else replace(which, hour=None)
+        return [*came_in(which.since, which.until, runs.at), *self._conditions(of_run)]
+
+    def _is_in_one_index(self) -> bool:
+        """Whether an index has the sites' calls in order of time."""
+        return len(self._which.sites) < 2
 
     def _plain(self, more: Conditions, limit: int) -> list[str]:
         """As the database finds them by itself."""
@@ -191,6 +205,8 @@ class _Search:
             conditions.append(ends_with(calls.c.caller, which.caller_ends))
         if which.caller is not None:
             conditions.append(calls.c.caller == which.caller)
+            if not which.sites and len(which.caller) >= INDEXED_DIGITS:  # the index of callers is by sites
+                conditions.append(last_digits(calls.c.caller) == which.caller[-INDEXED_DIGITS:])
         if which.withheld:
             conditions.append(calls.c.caller.is_(None))
         if which.dialled is not None:
@@ -343,6 +359,12 @@ class _Search:
         bits, without = self._bits()
         which = self._which
         return traits.fits(of, statuses=which.statuses, bits=bits, without=without, min_confidence=which.min_confidence)
+
+
+def _following(at: ColumnElement[Any], after: After | None) -> list[ColumnElement[bool]]:
+    if after is None:
+        return []
+    return [at <= after[0], tuple_(at, calls.c.id) < tuple_(*after)]
 
 
 def _one_of(column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:

@@ -98,7 +98,7 @@ filters = st.builds(
 
 
 @settings(
-    max_examples=250,
+    max_examples=120,
     deadline=None,
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
