@@ -70,7 +70,7 @@ def _filter(query: CallQuery, sites: Sequence[str], region: str) -> CallFilter:
         hour=query.hour,
         caller=caller,
         caller_ends=query.caller_ends,
-        withheld=query.caller is not None and caller is None,
+        withheld=True if query.caller is not None and caller is None else None,
         dialled=_dialled(_typed(query.dialled), region) if query.dialled else None,
         repeat=query.repeat,
         unique=query.unique,

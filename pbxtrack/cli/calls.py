@@ -47,7 +47,7 @@ def calls(
         return
     settings = load()
     region = settings.numbers.default_region
-    withheld = caller is not None and read_caller(caller, region) is None
+    withheld = True if caller is not None and read_caller(caller, region) is None else None
     found = CallFilter(
         caller=read_caller(caller, region), withheld=withheld, dialled=read_caller(dialled, region), **which
     )

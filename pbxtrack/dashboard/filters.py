@@ -96,7 +96,7 @@ class Filters:
             recording=self.recording,
             min_confidence=self.min_confidence,
             hour=self.hour,
-            **_caller(self.caller, region),
+            **{**_of_known_callers(self.repeat), **_caller(self.caller, region)},
         )
 
 
@@ -199,6 +199,11 @@ def _caller(text: str | None, region: str) -> dict[str, Any]:
             return {"caller_ends": digits}
     caller = read_caller(text, region)
     return {"withheld": True} if caller is None else {"caller": caller}
+
+
+def _of_known_callers(repeat: bool | None) -> dict[str, Any]:
+    """Nobody knows whether a caller who withheld their number calls for the first time."""
+    return {"withheld": False} if repeat is False else {}
 
 
 def _dialled(text: str | None, region: str) -> str | None:

@@ -59,9 +59,9 @@ class CallFilter:
 
     ``since`` is included, ``until`` is not. Of ``sites`` (keys), ``channels``, ``campaigns``, ``statuses``, ``tags``
     and ``ids`` any one must fit; none: all. ``caller`` and ``dialled`` are normalised numbers; ``caller_ends`` digits
-    that the caller's ends with; ``withheld`` asks for calls whose caller is not known. ``hour``: of the day (0–23), by
-    the clocks of the call's site. ``min_confidence`` is a probability. What people corrected counts. ``unsettled``
-    calls were missed, and nobody has spoken with their known caller since.
+    that the caller's ends with; ``withheld`` asks for calls whose caller is not known, or for all others. ``hour``: of
+    the day (0–23), by the clocks of the call's site. ``min_confidence`` is a probability. What people corrected counts.
+    ``unsettled`` calls were missed, and nobody has spoken with their known caller since.
     """
 
     since: datetime | None = None
@@ -75,7 +75,7 @@ class CallFilter:
     hour: int | None = None
     caller: str | None = None
     caller_ends: str | None = None
-    withheld: bool = False
+    withheld: bool | None = None
     dialled: str | None = None
     repeat: bool | None = None
     unique: bool | None = None
@@ -207,13 +207,12 @@ class _Search:
             conditions.append(calls.c.caller == which.caller)
             if not which.sites and len(which.caller) >= INDEXED_DIGITS:  # the index of callers is by sites
                 conditions.append(last_digits(calls.c.caller) == which.caller[-INDEXED_DIGITS:])
-        if which.withheld:
-            conditions.append(calls.c.caller.is_(None))
         if which.dialled is not None:
             conditions.append(calls.c.dialled == which.dialled)
         if which.min_confidence is not None:
             conditions.append(or_(is_corrected, calls.c.confidence >= which.min_confidence))
         for wanted, holds in (
+            (which.withheld, calls.c.caller.is_(None)),
             (which.repeat, and_(calls.c.contact_id.is_not(None), calls.c.first.is_(False))),
             (which.unique, calls.c.is_unique),
             (which.target, is_target),
@@ -343,7 +342,7 @@ class _Search:
         """The bits that traits must have, and must not have."""
         which = self._which
         wanted = {
-            traits.WITHHELD: which.withheld or None,
+            traits.WITHHELD: which.withheld,
             traits.REPEAT: which.repeat,
             traits.UNIQUE: which.unique,
             traits.TARGET: which.target,

@@ -77,6 +77,7 @@ def chips(page: str) -> list[str]:
         ("channel=Billboard&caller=4567", [1, 0], ["Channel: Billboard", "Caller&#39;s number ends with: 4567"]),
         ("caller=8 916 123-45-67", [1, 0], ["Caller: 8 (916) 123-45-67"]),
         ("caller=withheld", [4], ["Caller: Withheld"]),
+        ("repeat=false", [70, 2, 0], ["Contact: First call"]),  # of who withheld their number nobody knows
         ("from=2026-03-01&to=2026-03-01&hour=13", [70], ["Hour: 13:00–13:59"]),
         ("hour=12", [4, 2, 1, 0], ["Hour: 12:00–12:59"]),
         ("period=yesterday", [], []),
