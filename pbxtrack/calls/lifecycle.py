@@ -173,17 +173,19 @@ def _apply(call: Call, fact: Fact) -> None:
             leg.rang_at = _first(leg.rang_at, fact.at)
         case LineFailed(name=name, status=status):
             leg = _leg(call, fact, name)
-            leg.failed_at, leg.failure = min((leg.failed_at or fact.at, leg.failure or status), (fact.at, status))
+            told = fact.at, status
+            known = (leg.failed_at, leg.failure) if leg.failed_at and leg.failure is not None else told
+            leg.failed_at, leg.failure = min(known, told)
         case CallQueued():
             call.queued_at = _first(call.queued_at, fact.at)
         case CallTransferred(how=how, target=target):
             call.transfers |= {(fact.at, how, target)}
         case RecordingStarted(file=file):
-            call.recording = min(call.recording or file, file)
+            call.recording = _least(call.recording, file)
         case CalledOut(number=number):
             call.called_out = _least(call.called_out, number)
         case FallbackTaken(reason=reason):
-            call.fallback = min(call.fallback or reason, reason)
+            call.fallback = _least(call.fallback, reason)
 
 
 def _arrive(call: Call, fact: CallArrived) -> None:

@@ -24,6 +24,7 @@ from pbxtrack.storage.call_sums import MOST, calls_sums
 from pbxtrack.storage.export import COLUMNS, Place, Portion, portion
 from pbxtrack.storage.reports import totals
 from pbxtrack.storage.views import CORRECTED
+from pbxtrack.web.sessions import read_session
 from pbxtrack.workbook import Workbook
 
 ROWS = "X-Rows"
@@ -164,6 +165,8 @@ async def _send(asked: Asked, ending: str) -> web.StreamResponse:
         await response.write(file.begin())
         while True:
             found = await reading
+            if not await _still_sees(asked):
+                raise PermissionError("may see the site's calls no more")
             if found.following is not None:
                 reading = read(found.following)  # while what was read is written
             count += len(found.rows)
@@ -172,7 +175,7 @@ async def _send(asked: Asked, ending: str) -> web.StreamResponse:
                 break
         await response.write(await asyncio.to_thread(file.end))
         await response.write_eof()
-    except (StorageUnavailable, ConnectionError) as error:
+    except (StorageUnavailable, ConnectionError, PermissionError) as error:
         # Part of it is sent: only a connection that breaks says that it is not whole.
         log.warning("export_broken_off", person=asked.person.name, rows=count, reason=str(error))
         if asked.request.transport is not None:
@@ -182,6 +185,12 @@ async def _send(asked: Asked, ending: str) -> web.StreamResponse:
         reading.cancel()
     log.info("calls_exported", person=asked.person.name, site=asked.key, rows=count, kind=ending)
     return response
+
+
+async def _still_sees(asked: Asked) -> bool:
+    """Whether who asked may still have the site's calls: an export may take longer than that lasts."""
+    session = await read_session(asked.request, asked.database, asked.now)
+    return session is not None and session.person.access.sees(asked.key)
 
 
 def _most(asked: Asked, connection: Any, which: Any) -> int:

@@ -32,11 +32,12 @@ class Judged(NamedTuple):
 class Goodness:
     """The sums of attributions."""
 
-    __slots__ = ("numbers",)
+    __slots__ = ("numbers", "tells")
 
     def __init__(self, numbers: Iterable[int] = ()) -> None:
-        """``numbers``: those of another one."""
+        """``numbers``: those of another one. ``tells``: a sum over the calls of what they may tell of earlier ones."""
         self.numbers = list(numbers) or [0] * _LENGTH
+        self.tells = 0
 
     def judge(self, one: Judged) -> None:
         """Add an attribution."""
@@ -60,6 +61,7 @@ class Goodness:
     def add(self, other: Goodness) -> None:
         """Add another one's attributions."""
         self.numbers = [one + more for one, more in zip(self.numbers, other.numbers, strict=True)]
+        self.tells += other.tells
 
     @property
     def calls(self) -> int:

@@ -14,6 +14,7 @@ NEVER = datetime(2999, 12, 30, tzinfo=UTC)
 """No call is before the one or after the other; there are days around both in every time zone."""
 
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
+_QUARTER = timedelta(minutes=15)  # clocks are changed at one
 
 
 def month_after(month: date) -> date:
@@ -55,6 +56,14 @@ class Zone:
         since = [begins + nth * _HOUR for nth in range(-(-(end - begins) // _HOUR))]
         hours = [Span(at, min(at + _HOUR, end)) for at in since]
         return [hour for hour in hours if hour.until <= until]
+
+    def when(self, day: date, hour: int) -> list[Span]:
+        """When clocks showed that hour on that day, the latest first: an hour, or quarters where they are changed."""
+        begins, end = self.span(day, day + _DAY)
+        if end - begins == _DAY and self.local(begins).utcoffset() == self.local(end).utcoffset():
+            return [Span(begins + hour * _HOUR, begins + (hour + 1) * _HOUR)]
+        quarters = [end - nth * _QUARTER for nth in range(1, (end - begins) // _QUARTER + 1)]
+        return [Span(at, at + _QUARTER) for at in quarters if self.local(at).hour == hour]
 
     def whole_hours(self, span: Span) -> Span | None:
         """What of a part of a day are whole hours by the clocks; None where there are none, or clocks were put on."""

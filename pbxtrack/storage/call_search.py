@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from itertools import product
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
     BigInteger,
@@ -33,6 +32,7 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 from sqlalchemy.types import TypeEngine
 
+from pbxtrack.reports.periods import Zone
 from pbxtrack.storage import traits
 from pbxtrack.storage.conditions import INDEXED_DIGITS, ends_with, has_tag, in_hour, last_digits
 from pbxtrack.storage.runs import Conditions, Runs, added_up
@@ -40,6 +40,7 @@ from pbxtrack.storage.tables import UtcTime, call_tags, calls, sites
 from pbxtrack.storage.told import campaign_told, channel_told, is_corrected, is_recorded, is_target, is_unsettled
 
 _LATEST = 2_000  # calls that are looked at first, whatever is asked for
+_MOST_DAYS = 4_000  # that are looked through by their hours; one after the other they take as long as a million calls
 _NO_SITE = 0  # of calls that are no site's, in indexes
 _DAY = timedelta(days=1)
 _FIGURES = (
@@ -153,13 +154,16 @@ class _Search:
             if len(found) == limit:
                 return found
         runs = make_runs()
+        if runs is None:
+            return self._plain(following, limit)
         return runs.newest(self._connection, [*self._fits_in(runs), *_following(runs.at, after)], limit)
 
     def sums(self, at_most: int) -> Sums:
         make_runs = self._runs()
-        if make_runs is None or (self._is_in_one_index() and self._latest([]) is None):
+        few = self._is_in_one_index() and self._latest([]) is None
+        runs = make_runs() if make_runs and not few else None
+        if runs is None:
             return Sums(*self._connection.execute(added_up(select(*_FIGURES).where(*self.fits).limit(at_most))).one())
-        runs = make_runs()
         parts = list(runs.sums(self._connection, _FIGURES, self._fits_in(runs), at_most))
         return Sums(*map(sum, zip(*parts, strict=True))) if parts else Sums(0, 0, 0, 0.0)
 
@@ -223,7 +227,7 @@ class _Search:
                 conditions.append(holds if wanted else not_(holds))
         return conditions
 
-    def _runs(self) -> Callable[[], Runs] | None:
+    def _runs(self) -> Callable[[], Runs | None] | None:
         """The runs in which all is that fits; None where an index has it at once, or all of a site is asked for."""
         which = self._which
         if which.ids or which.caller or which.dialled or len(which.caller_ends or "") >= INDEXED_DIGITS:
@@ -267,33 +271,32 @@ class _Search:
             at=call_tags.c.started_at,
         )
 
-    def _by_hour(self) -> Runs:
-        """Each day's hour, of each site."""
+    def _by_hour(self) -> Runs | None:
+        """The hour of each day, of each site; None where those are many."""
         hour = self._which.hour
         assert hour is not None
-        rows = []
+        days: list[tuple[int, Zone, date]] = []
         for site in self._sites:
             last, first = self._end(site, calls.c.started_at.desc()), self._end(site, calls.c.started_at)
             if first is None or last is None:
                 continue
-            zone = ZoneInfo(site.timezone)
-            day, until = last.astimezone(zone).date(), first.astimezone(zone).date()
+            zone = Zone(site.timezone)
+            day, until = zone.day(last), zone.day(first)
+            if len(days) + (day - until).days > _MOST_DAYS:
+                return None
             while day >= until:
-                begins = datetime.combine(day, time(hour), zone).astimezone(UTC)
-                next_day, next_hour = divmod(hour + 1, 24)
-                ends_at = datetime.combine(day + next_day * _DAY, time(next_hour), zone).astimezone(UTC)
-                rows.append((site.id, begins, ends_at))
+                days.append((site.id, zone, day))
                 day -= _DAY
         return Runs(
             {"site": BigInteger(), "since": UtcTime(), "until": UtcTime()},
-            rows,
+            [(site, *span) for site, zone, day in days for span in zone.when(day, hour)],
             lambda of: [
                 calls.c.site_id == of["site"],
                 calls.c.started_at >= of["since"],
                 calls.c.started_at < of["until"],
             ],
             "ix_calls_site_started",
-            in_order=len(rows) == 0 or rows[0][0] == rows[-1][0],  # of one site
+            in_order=len({site for site, *_ in days}) < 2,
         )
 
     def _end(self, site: _Site, order: ColumnElement[Any]) -> datetime | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -93,11 +93,19 @@ def _local_hour(at: str | None, zone: str | None) -> int | None:
     """``at`` as SQLite has it: ``2026-03-01 09:00:00.250000``, UTC."""
     if at is None or zone is None:
         return None
-    return (int(at[11:13]) * 60 + int(at[14:16]) + _offset(at[:13], zone)) // 60 % 24
+    offset = _offset(at[:13], zone)
+    if offset is None:
+        offset = _offset_at(datetime.fromisoformat(f"{at[:16]}+00:00"), zone)
+    return (int(at[11:13]) * 60 + int(at[14:16]) + offset) // 60 % 24
 
 
 @lru_cache(maxsize=20_000)
-def _offset(hour: str, zone: str) -> int:
-    """Minutes that the clocks of a zone were ahead of UTC; they are changed on the hour."""
-    local = datetime.fromisoformat(f"{hour}:00").replace(tzinfo=UTC).astimezone(ZoneInfo(zone))
-    return (local.utcoffset() or timedelta()) // timedelta(minutes=1)
+def _offset(hour: str, zone: str) -> int | None:
+    """Minutes that the clocks of a zone were ahead of UTC; None where they were changed in that hour."""
+    begins = datetime.fromisoformat(f"{hour}:00+00:00")
+    offset = _offset_at(begins, zone)
+    return offset if _offset_at(begins + timedelta(minutes=59), zone) == offset else None
+
+
+def _offset_at(at: datetime, zone: str) -> int:
+    return (at.astimezone(ZoneInfo(zone)).utcoffset() or timedelta()) // timedelta(minutes=1)

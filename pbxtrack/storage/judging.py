@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
+from zlib import crc32
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, select
 
@@ -90,8 +91,10 @@ def judged(
     """
     found: defaultdict[Any, Goodness] = defaultdict(Goodness)
     for part in _parts(connection, site_id, span):
-        for at, one in _judge(connection, site_id, part):
-            found[place(at)].judge(one)
+        for made, one in _judge(connection, site_id, part):
+            goodness = found[place(made.at)]
+            goodness.judge(one)
+            goodness.tells += crc32(repr(made).encode())
     return found
 
 
@@ -109,7 +112,7 @@ def _parts(connection: Connection, site_id: int, span: Span) -> Iterator[Span]:
         )
 
 
-def _judge(connection: Connection, site_id: int, span: Span) -> Iterator[tuple[datetime, Judged]]:
+def _judge(connection: Connection, site_id: int, span: Span) -> Iterator[tuple[Made, Judged]]:
     asked = {"site": site_id, **span._asdict()}
     said = _read(_all_calls.all(connection, asked))
     taps = list(_all_taps.all(connection, asked))
@@ -121,7 +124,7 @@ def _judge(connection: Connection, site_id: int, span: Span) -> Iterator[tuple[d
     told = truths([one.made for one in (*said, *later)], _by_number(taps))
     for one, truth in zip(said, told, strict=False):
         right = truth is not None and one.visitor == truth.visitor
-        yield one.made.at, Judged(one.visitor is not None, one.confidence, truth and truth.by, right)
+        yield one.made, Judged(one.visitor is not None, one.confidence, truth and truth.by, right)
 
 
 def _read(rows: Iterable[Any]) -> list[_Said]:

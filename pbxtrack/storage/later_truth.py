@@ -1,8 +1,8 @@
 """What later calls tell of earlier ones, kept by days: it is looked at once more each day until no call can tell more.
 
 A mark says that a day's own calls changed, and not that a call of a later day tells something new of them. So the
-days of the last months are judged again when a day is over; and where one is judged otherwise than before, those of
-which its calls may tell.
+days of the last months are judged again when a day is over; and where a day's calls tell other things than before,
+those of which they may tell.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ def write(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def changed(connection: Connection, site_id: int, days: Sequence[date], folded: Folded, today: date) -> None:
-    """Keep what a fold found of days on end. Where that is new, it may tell something new of earlier days, too."""
+    """Keep what a fold found of days on end. Where their calls tell something new, earlier days are judged again."""
     of_days = _kept.day >= days[0], _kept.day <= days[-1]
-    kept = select(_kept.day, _kept.found).where(_kept.site_id == site_id, *of_days)
-    before = {row.day: row.found for row in connection.execute(kept)}
+    kept = select(_kept.day, _kept.tells).where(_kept.site_id == site_id, *of_days)
+    before = {row.day: row.tells for row in connection.execute(kept)}
     rows = [_row(site_id, day, folded.goodness.get(day) or Goodness(), today) for day in days]
     write(connection, rows)
-    other = [row["day"] for row in rows if row["day"] in before and before[row["day"]] != row["found"]]
+    other = [row["day"] for row in rows if row["day"] in before and before[row["day"]] != row["tells"]]
     if other:
         earlier = _kept.day >= other[0] - _TELLS, _kept.day < other[-1]
         again = update(rollup_accuracy).where(_kept.site_id == site_id, *earlier, _kept.day.not_in(days))
@@ -72,5 +72,6 @@ def _row(site_id: int, day: date, found: Goodness, today: date) -> dict[str, Any
         "day": day,
         "made_on": today,
         "final": day + _TELLS <= today,
+        "tells": found.tells,
         "found": orjson.dumps(found.numbers).decode(),
     }

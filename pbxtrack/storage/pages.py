@@ -14,7 +14,7 @@ MAX_ID = 2**63 - 1
 
 def read_id(text: str, most: int = MAX_ID) -> int | None:
     """The id of a row that a text names, from 1 to ``most``; None where it is none."""
-    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most))):
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most))) or text.startswith("0"):
         return None
     found = int(text)
     return found if 0 < found <= most else None

@@ -577,6 +577,7 @@ rollup_accuracy = Table(
     Column("day", Date, primary_key=True),
     Column("made_on", Date, nullable=False),
     Column("final", Boolean, nullable=False),  # no later call can tell more
+    Column("tells", BigInteger, nullable=False),  # another number where its calls may tell other things of earlier ones
     Column("found", Text, nullable=False),  # JSON
 )
 

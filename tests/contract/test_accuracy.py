@@ -221,3 +221,20 @@ def test_a_late_correction_tells_of_days_long_judged(site: Database) -> None:
             annotate_call(connection, call, {"attribution": {"visit": other.visit.id}}, TESTS, T0, "RU")
         assert folded(site)["demo", None]["known"] == {"corrected": 1, "tap": 0, "caller": 1}
         assert report(site) == report(site, raw=True)
+
+
+def test_so_does_a_correction_of_a_correction_though_its_own_call_is_judged_as_before(site: Database) -> None:
+    day = 24 * 60
+    looked, other, said = shown(site, -1), shown(site, -1), shown(site, 49 * day)
+    put_call(site, 0, dialled=str(looked.number))
+    call = put_call(site, 50 * day, dialled=str(said.number))
+    with site.transaction() as connection:
+        connection.execute(
+            update(tables.calls).where(tables.calls.c.id == call).values(visit_id=said.visit.id)
+        )  # not the first call's visitor, whatever the caller did before
+    with time_machine.travel(T0 + 300 * day * MINUTE, tick=False):
+        folded(site)
+        for wrong in (other, looked):
+            with site.transaction() as connection:
+                annotate_call(connection, call, {"attribution": {"visit": wrong.visit.id}}, TESTS, T0, "RU")
+            assert folded(site) == report(site, raw=True)

@@ -20,7 +20,7 @@ from pbxtrack.storage.told import is_target, is_unsettled
 from pbxtrack.storage.traits import STATUSES
 from tests.contract.site import a_site
 
-START = datetime(2026, 3, 20, tzinfo=UTC)  # the clocks of New York and of Moscow: some days of two offsets
+START = datetime(2026, 3, 20, tzinfo=UTC)  # clocks are changed twice, at half past and at a quarter to an hour of UTC
 DAYS = 240
 CHANNELS = ("Ads", "Brand", "Наружная реклама", "Direct")
 CAMPAIGNS = ("", "spring", "sale")
@@ -34,8 +34,8 @@ def calls(database: Database) -> Iterator[Database]:
     chance = random.Random(6)
     with database.transaction() as connection:
         ids = [
-            a_site(connection, key="shop", timezone="America/New_York"),
-            a_site(connection, key="garage", timezone="Asia/Kathmandu"),
+            a_site(connection, key="shop", timezone="Australia/Adelaide"),
+            a_site(connection, key="garage", timezone="Pacific/Chatham"),
         ]
         rows = [a_call(chance, number, chance.choice([*ids, None])) for number in range(600)]
         connection.execute(insert(tables.calls), rows)

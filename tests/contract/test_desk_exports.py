@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from aiohttp import ClientPayloadError
 from openpyxl import load_workbook
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
 from pbxtrack.access import Role
 from pbxtrack.storage import export, tables
@@ -112,6 +114,29 @@ async def test_they_are_for_those_who_see_the_site(shop: Database) -> None:
             await reader.page(f"/sites/demo/calls.{ending}", 404)
         async with reader.client.get(f"/sites/other/calls.csv?{DAYS}&site=demo") as response:
             assert [row[1] for row in rows_of_csv(await response.read())[1:]] == ["other"]
+
+
+@pytest.mark.asyncio
+async def test_who_may_see_the_site_no_more_gets_no_more_of_it(shop: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pbxtrack.dashboard import exports
+
+    monkeypatch.setattr(export.portion, "__defaults__", (None, 5))
+    portions = 0
+
+    def revoked(connection: Connection, *asked: Any) -> export.Portion:
+        nonlocal portions
+        portions += 1
+        if portions == 2:
+            with shop.transaction() as other:
+                other.execute(update(tables.people).values(sites=["other"]))
+        return export.portion(connection, *asked)
+
+    monkeypatch.setattr(exports, "portion", revoked)
+    async with desk(shop) as reader:
+        reader.log_in(shop, Role.MANAGER, frozenset({"demo"}), name="max")
+        with pytest.raises(ClientPayloadError):
+            await exported(reader, "csv")
+    assert portions <= 3
 
 
 @pytest.mark.asyncio

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import insert, inspect
 
 from pbxtrack.errors import StorageUnavailable
 from pbxtrack.storage import migrate
+from pbxtrack.storage.accuracy import accuracy
 from pbxtrack.storage.database import Database
+from pbxtrack.storage.fold import fold_all
+from pbxtrack.storage.tables import calls
 from tests import postgres
+from tests.contract.site import a_site
+
+NOW = datetime.now(UTC)
+_A_CALL: dict[str, Any] = {
+    "id": "p-1", "node": "p", "linkedid": "1", "caller": "+79161234567", "status": "missed", "ringing_seconds": 1.0,
+    "talk_seconds": 0.0, "first": True, "target": False, "confidence": 0.0, "candidates": [], "tags": [], "state": {},
+}  # fmt: skip
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -58,3 +70,18 @@ def test_an_empty_database_is_prepared_and_a_strange_one_is_refused(empty: Datab
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(migrate.SchemaOutdated, match="is at revision 9999, and this version needs"):
         migrate.prepare(empty)
+
+
+def test_roll_ups_that_a_downgrade_removed_are_made_anew(empty: Database) -> None:
+    migrate.upgrade(empty)
+    with empty.transaction() as connection:
+        site = a_site(connection)
+        called = {"site_id": site, "started_at": NOW - timedelta(days=3), "dialled": "+74950000000", "method": "none"}
+        connection.execute(insert(calls).values(_A_CALL | called))
+    list(fold_all(empty))
+    migrate.downgrade(empty, "0013")
+    migrate.upgrade(empty)
+    for _ in range(2):
+        with empty.reading() as connection:
+            assert {item["calls"] for item in accuracy(connection)} == {1}
+        list(fold_all(empty))

@@ -25,6 +25,15 @@ def test_a_time_is_in_one_day(zone_name: str, at: datetime) -> None:
     assert zone.midnight(day) <= at < zone.midnight(day + DAY)
 
 
+@given(st.sampled_from([*ZONES, "Pacific/Chatham", "Antarctica/Troll"]), times)
+def test_a_time_is_in_the_hour_of_its_day_that_clocks_show(zone_name: str, at: datetime) -> None:
+    zone = Zone(zone_name)
+    hour = zone.local(at).hour
+    of_day = [(shown, span) for shown in range(24) for span in zone.when(zone.day(at), shown)]
+    assert [shown for shown, span in of_day if span.since <= at < span.until] == [hour]
+    assert all(later.since >= earlier.until for later, earlier in pairwise(zone.when(zone.day(at), hour)))
+
+
 @pytest.mark.parametrize("at", [datetime.min, datetime(1900, 1, 1), datetime(2999, 12, 31), datetime.max])  # noqa: DTZ001, DTZ901 (made aware below)
 def test_times_that_no_call_has_are_on_some_day(at: datetime) -> None:
     assert Zone("Pacific/Apia").day(at.replace(tzinfo=UTC))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
-from pbxtrack.api.schemas.values import NO_NUL, Any20, Tag, Time, Truth, Word, as_list, decimal, whole
+from pbxtrack.api.schemas.values import NO_NUL, Any20, Name, Tag, Time, Truth, Word, as_list, decimal, whole
 from pbxtrack.calls.attribution import Method
 from pbxtrack.calls.lifecycle import Status
 from pbxtrack.storage.annotations import MAX_NOTE, MAX_TAGS
@@ -58,7 +58,7 @@ class ChannelCorrection(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    channel: Word
+    channel: Name
 
 
 class VisitCorrection(BaseModel):

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from pbxtrack.storage.annotations import MAX_TAG
 
@@ -18,7 +18,9 @@ Short = Annotated[str, Field(max_length=64, pattern=NO_NUL)]
 Word = Annotated[str, Field(min_length=1, max_length=300, pattern=NO_NUL)]
 ClientIdName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
 ClientId = Annotated[str, Field(max_length=256, pattern=NO_NUL)]
-Tag = Annotated[str, Field(min_length=1, max_length=MAX_TAG, pattern=NO_NUL)]
+# Blanks around a name are nobody's; and people write tags in one line, with commas between them.
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300, pattern=NO_NUL)]
+Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TAG, pattern=r"^[^\x00,]*$")]
 
 
 def _read_time(text: object) -> datetime:

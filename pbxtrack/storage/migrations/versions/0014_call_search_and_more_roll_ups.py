@@ -79,6 +79,7 @@ def upgrade() -> None:
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("made_on", sa.Date(), nullable=False),
         sa.Column("final", sa.Boolean(), nullable=False),
+        sa.Column("tells", sa.BigInteger(), nullable=False),
         sa.Column("found", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("site_id", "day", name=op.f("pk_rollup_accuracy")),
     )
@@ -131,6 +132,9 @@ def downgrade() -> None:
     if on_postgresql:
         op.execute("DROP FUNCTION told_campaign")
         op.execute("DROP FUNCTION keep_tags")
+    # Days would be taken for known of which nothing is kept, when there are such tables again.
+    op.execute("UPDATE rollups SET made_for = ''")
+    op.execute("DELETE FROM rollup_months")
     for name in ("accuracy", "numbers", "steps"):
         op.drop_table(f"rollup_{name}")
     op.drop_column("calls", "corrected_campaign")
