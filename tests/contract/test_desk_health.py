@@ -48,8 +48,8 @@ async def test_what_fails_is_told_with_how_to_mend_it(database: Database) -> Non
         reader.log_in(database, Role.ENGINEER)
         page = await reader.page("/health")
         for text in (
-            "2 things need attention", "see manager.conf", "&lt;b&gt;refused", "12 s ago", "no connection", ">42<",
-            "on disk: 41", "no_answer: 5, timeout: 2", ">7<", ">11<", "mended: 12", "2 h", "stands by",
+            "2 things need attention", "see manager.conf", "&lt;b&gt;refused", "12\xa0s ago", "no connection", ">42<",
+            "on disk: 41", "no_answer: 5, timeout: 2", ">7<", ">11<", "mended: 12", "2\xa0h", "stands by",
             "not connected", "0 of 2", "9.9",
         ):  # fmt: skip
             assert text in page, text

@@ -94,7 +94,7 @@ def span(asked: Asked, seconds: float) -> str:
     """A length of time in the largest unit of which it is one at least, to a tenth."""
     for size, text in _UNITS:
         if seconds >= size:
-            return asked.text(text) % asked.format.number(seconds / size, 1)
+            return asked.format.unit(text, seconds / size, 1)
     return asked.format.number(seconds)
 
 
