@@ -43,8 +43,9 @@ async def show(asked: Asked) -> web.StreamResponse:
     (found,) = await asked.read(lambda connection: shown(connection, [asked.key]))
     steps = found["steps"]
     if is_csv(asked):
-        names = list(steps[0])
-        return as_csv(asked, "curves", names, ([step[name] for name in names] for step in steps))
+        heads = [asked.text("From, s"), asked.text("To, s")]
+        heads += [asked.text("Calls of 1000: %(name)s", name=asked.text(words)) for words in STATES.values()]
+        return as_csv(asked, "curves", heads, ([step[name] for name in ("from", "to", *STATES)] for step in steps))
     f = asked.format
     by = {state: called_by(steps, state) for state in STATES}
     ends = [span(asked, step["to"]) for step in steps]
