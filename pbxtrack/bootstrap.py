@@ -56,12 +56,13 @@ from pbxtrack.storage.recorder import Recorder
 from pbxtrack.storage.sites import line_directory
 from pbxtrack.storage.spool import Spool, spool_folder, strangers, unusable
 from pbxtrack.tuning import tune
+from pbxtrack.words import Words, quoted
 
 SERVICES = ("api", "agi", "ami", "worker")
 _AMI_REASONS = {
-    Phase.CONNECTING: "connecting",
-    Phase.LOST: "no connection",
-    Phase.REFUSED: "the log-in is refused; check username and secret",
+    Phase.CONNECTING: Words("connecting"),
+    Phase.LOST: Words("no connection"),
+    Phase.REFUSED: Words("the log-in is refused; check username and secret"),
 }
 _LOCAL = ("127.0.0.0/8", "::1/128")
 _LEASE_DEADLINE = 2.0  # s; a page that has waited so long shows the company's own number
@@ -184,7 +185,9 @@ class Application:
         """Whether this process can do its work, by parts. Anybody may ask: the reasons name no host and no user."""
         checks = list(await asyncio.gather(self._check_database(), self._check_migrations()))
         if "agi" in self.services:
-            checks.append(Check("agi", ok=self.agi.ready, reason="" if self.agi.ready else "calls are not answered"))
+            checks.append(
+                Check("agi", ok=self.agi.ready, reason="" if self.agi.ready else Words("calls are not answered"))
+            )
         if "ami" in self.services:
             checks += [self._check_ami(ami.node) for ami in self.settings.ami]
             # No reason to send websites elsewhere: but it is told.
@@ -210,12 +213,12 @@ class Application:
 
     def _check_records(self, node: str, reconciler: Reconciler) -> Check:
         if self._stands_by(f"cel {node}"):
-            return Check(f"records {node}", ok=True, reason="another process follows them; this one stands by")
+            return Check(f"records {node}", ok=True, reason=Words("another process follows them; this one stands by"))
         return Check(f"records {node}", ok=True, reason=reconciler.reason)
 
     def _check_ami(self, node: str) -> Check:
         if self._stands_by(f"ami {node}"):
-            return Check(f"ami {node}", ok=True, reason="another process listens; this one stands by")
+            return Check(f"ami {node}", ok=True, reason=Words("another process listens; this one stands by"))
         listener = self.listeners.get(node)
         phase = listener.state.phase if listener else Phase.CONNECTING
         return Check(f"ami {node}", phase == Phase.CONNECTED, _AMI_REASONS.get(phase, ""))
@@ -225,16 +228,16 @@ class Application:
             await _in_time(self.database.read(lambda connection: connection.execute(text("SELECT 1"))))
         except StorageUnavailable as error:
             log.warning("not_ready", check="database", reason=str(error))
-            return Check("database", ok=False, reason="does not answer")
+            return Check("database", ok=False, reason=Words("does not answer"))
         return Check("database", ok=True)
 
     async def _check_migrations(self) -> Check:
         try:
             await _in_time(asyncio.to_thread(migrate.check, self.database))
         except migrate.SchemaOutdated as error:
-            return Check("migrations", ok=False, reason=str(error))
+            return Check("migrations", ok=False, reason=quoted(error))
         except StorageUnavailable:
-            return Check("migrations", ok=False, reason="not known while the database does not answer")
+            return Check("migrations", ok=False, reason=Words("not known while the database does not answer"))
         return Check("migrations", ok=True)
 
     async def _prepare_database(self) -> None:
@@ -249,7 +252,7 @@ class Application:
 
     def _look_at_spool(self) -> None:
         if reason := unusable(self._spool_folder):
-            log.error("spool_unusable", reason=reason)
+            log.error("spool_unusable", reason=str(reason))
         for other in strangers(self.settings.data_dir, self._spool_folder):
             log.warning("facts_wait_for_another_database", folder=str(other), ours=str(self._spool_folder))
 

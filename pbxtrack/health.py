@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pbxtrack.words import Words
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -12,17 +14,20 @@ class Check:
 
     name: str
     ok: bool
-    reason: str = ""
+    reason: Words | str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one look found. ``mend`` says what to do; empty where all is well."""
+    """What one look found. ``mend`` says what to do; empty where all is well.
 
-    name: str
+    What is said in a plain string is said so in every language: a name, a command.
+    """
+
+    name: Words | str
     ok: bool
-    found: str
-    mend: str = ""
+    found: Words | str
+    mend: Words | str = ""
 
 
 @dataclass(frozen=True, slots=True)

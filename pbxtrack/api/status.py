@@ -19,7 +19,7 @@ async def healthz(request: web.Request) -> web.Response:
 
 async def readyz(request: web.Request) -> web.Response:
     readiness = await request.app[SERVICES].ready()
-    checks = [{"name": check.name, "ok": check.ok, "reason": check.reason} for check in readiness.checks]
+    checks = [{"name": check.name, "ok": check.ok, "reason": str(check.reason)} for check in readiness.checks]
     if not readiness.ok:
         raise Problem("not-ready", readiness.reason, checks=checks)
     return answer({"status": "ready", "checks": checks})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
+from typing import Any
 
 import click
 from rich.console import Console
@@ -22,7 +22,7 @@ def doctor(as_json: bool) -> None:
     logs.configure("critical")  # what is wrong is told below, once
     findings = asyncio.run(_all(config.load(), None if as_json else Console(highlight=False)))
     if as_json:
-        print_json([asdict(finding) for finding in findings])
+        print_json([_document(finding) for finding in findings])
     failed = sum(not finding.ok for finding in findings)
     if not as_json:
         click.echo(f"{failed} of {count(len(findings), 'check')} failed" if failed else "all is well")
@@ -37,6 +37,10 @@ async def _all(settings: config.Settings, console: Console | None) -> list[Findi
         if console:
             _print(console, finding)
     return findings
+
+
+def _document(finding: Finding) -> dict[str, Any]:
+    return {"name": str(finding.name), "ok": finding.ok, "found": str(finding.found), "mend": str(finding.mend)}
 
 
 def _print(console: Console, finding: Finding) -> None:

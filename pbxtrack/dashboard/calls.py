@@ -19,6 +19,7 @@ from pbxtrack.dashboard.filters import Filters
 from pbxtrack.storage.call_search import CallFilter
 from pbxtrack.storage.call_sums import MOST, calls_sums, choices
 from pbxtrack.storage.database import Database
+from pbxtrack.storage.pages import read_id
 from pbxtrack.storage.people import change_person, find_person
 from pbxtrack.storage.saved_views import MAX_NAME, MAX_QUERY, TooManyViews, list_views, remove_view, save_view
 from pbxtrack.storage.views import InvalidCursor, calls_page
@@ -115,10 +116,10 @@ async def keep_view(asked: Asked) -> web.StreamResponse:
 
 
 async def forget_view(asked: Asked) -> web.StreamResponse:
-    site, person, view = asked.site, asked.person, str(asked.form.get("view", ""))
+    site, person, view = asked.site, asked.person, read_id(str(asked.form.get("view", "")))
     assert site is not None
-    if view.isdecimal() and len(view) <= 18:
-        await asked.write(lambda connection: remove_view(connection, person.id, site.id, int(view)))
+    if view is not None:
+        await asked.write(lambda connection: remove_view(connection, person.id, site.id, view))
     return asked.redirect("calls", **filters.read(asked.query).query)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import date, datetime
 from functools import cache, lru_cache
@@ -24,6 +25,7 @@ DEFAULT = "en"
 COOKIE = "pbxtrack_language"
 """Keeps the choice of a browser that nobody has logged in with."""
 _LOCALES = {"en": "en_GB", "ru": "ru_RU"}  # days before months, 24 hours
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 _MANY = 10  # times as much is told so
 _MAX_HEADER = 500  # characters
 
@@ -117,13 +119,17 @@ class Format:
         """By how many percentage points a share is more or less than before; empty where it is the same."""
         points = round((now - before) * 100, 1)
         sign = "+" if points > 0 else "−"
-        return sign + self._text("%s pp") % self.number(abs(points), 1) if points else ""
+        return sign + self.unit(marked("%s pp"), abs(points), 1) if points else ""
+
+    def unit(self, text: str, value: float, digits: int = 0) -> str:
+        """A number with its unit, ``%s h`` translated: never on two lines."""
+        return (self._text(text) % self.number(value, digits)).replace(" ", _NO_BREAK)
 
     def duration(self, seconds: float | None) -> str:
-        """As clocks count: ``4:05``, ``1:04:05``; a dash for None."""
+        """As clocks count, to the nearest second: ``4:05``, ``1:04:05``; a dash for None. The player does the same."""
         if seconds is None:
             return "–"
-        minutes, rest = divmod(round(seconds), 60)
+        minutes, rest = divmod(math.floor(seconds + 0.5), 60)
         hours, minutes = divmod(minutes, 60)
         return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
@@ -132,12 +138,12 @@ class Format:
         if seconds is None:
             return "–"
         if seconds < 60:
-            return self._text("%s s") % self.number(seconds, 1 if seconds < 10 else 0)
+            return self.unit(marked("%s s"), seconds, 1 if seconds < 10 else 0)
         if seconds < 3600:
-            return self._text("%s min") % self.number(seconds // 60)
+            return self.unit(marked("%s min"), seconds // 60)
         if seconds < 172_800:
-            return self._text("%s h") % self.number(seconds // 3600)
-        return self._text("%s days") % self.number(seconds // 86_400)
+            return self.unit(marked("%s h"), seconds // 3600)
+        return self.unit(marked("%s days"), seconds // 86_400)
 
     def when(self, at: datetime | str | None, *, seconds: bool = False) -> str:
         """A day and a time: ``22 Nov, 14:05``."""

@@ -12,6 +12,7 @@ from pbxtrack.calls.events import Fact
 from pbxtrack.calls.reconcile import Reconciled
 from pbxtrack.errors import StorageUnavailable
 from pbxtrack.ledger.follow import CelFollower, Position
+from pbxtrack.words import Words, quoted
 
 _EVERY = 1.0  # s between looks at the file
 _BATCH = 200  # calls of a transaction: others write between
@@ -41,14 +42,14 @@ class Reconciler:
     ) -> None:
         self._path, self._node, self._every = path, node, every
         self._reconcile, self._since = reconcile, since
-        self._reason = ""
+        self._reason: Words | str = ""
         self.added = 0
         self.mended = 0
         self.agreed = 0
         self.following = False  # whether it runs
 
     @property
-    def reason(self) -> str:
+    def reason(self) -> Words | str:
         """Why it does not work at present; empty when all is well."""
         return self._reason
 
@@ -66,7 +67,7 @@ class Reconciler:
                 follower = CelFollower(self._path, self._node, await self._since())
                 break
             except StorageUnavailable as error:
-                self._complain(str(error))
+                self._complain(quoted(error))
                 await asyncio.sleep(_EVERY)
         kept = follower.position
         try:
@@ -88,11 +89,11 @@ class Reconciler:
         try:
             calls = await asyncio.to_thread(follower.step)
         except OSError as error:
-            self._complain(f"{self._path} cannot be read: {error.strerror}")
+            self._complain(Words("%(path)s cannot be read: %(error)s", path=self._path, error=error.strerror))
             return []
         except Exception:
             log.exception("Asterisk's own records could not be read", node=self._node)
-            self._reason = "an error inside pbxtrack; see the log"
+            self._reason = Words("an error inside pbxtrack; see the log")
             return []
         self._reason = ""
         return calls
@@ -104,7 +105,7 @@ class Reconciler:
                 found = await self._reconcile(calls, position)
                 break
             except StorageUnavailable as error:
-                self._complain(str(error))
+                self._complain(quoted(error))
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _RETRY_MOST)
             except Exception:
@@ -126,7 +127,7 @@ class Reconciler:
                 mended=len(found.mended),
             )
 
-    def _complain(self, reason: str) -> None:
-        if reason != self._reason:
-            log.error("Asterisk's own records are not compared", node=self._node, reason=reason)
+    def _complain(self, reason: Words) -> None:
+        if str(reason) != str(self._reason):
+            log.error("Asterisk's own records are not compared", node=self._node, reason=str(reason))
         self._reason = reason

@@ -32,6 +32,7 @@ from pbxtrack.storage.money_rows import lock_site, locked_row
 from pbxtrack.storage.pages import InvalidCursor, cursor_of, read_cursor
 from pbxtrack.storage.prepared import Among
 from pbxtrack.storage.tables import costs, sites
+from pbxtrack.wrong import Wrong
 
 MAX_PAGE = 1_000
 
@@ -46,7 +47,11 @@ _told = select(costs, sites.c.key.label("site"), sites.c.currency).join_from(cos
 
 
 class CostConflict(PbxtrackError):
-    """Costs that cannot be so beside those that are there."""
+    """Costs that cannot be so beside those that are there; ``wrong`` says why, for translation."""
+
+    def __init__(self, wrong: Wrong) -> None:
+        super().__init__(str(wrong))
+        self.wrong = wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +196,7 @@ def change_cost(
     after = checked(replace(before, **changes))
     twin = select(costs.c.id).where(costs.c.site_id == row.site_id, costs.c.key == after.key, costs.c.id != cost_id)
     if (other := connection.scalar(twin)) is not None:
-        raise CostConflict(f"the cost {other} is of the same days, channel and campaign")
+        raise CostConflict(Wrong("the cost %(cost)s is of the same days, channel and campaign", cost=other))
     if change := Change.between(cost_id, _document(before), _document(after)):
         values = {**_values(after), "amount": after.amount, "key": after.key}
         connection.execute(update(costs).where(costs.c.id == cost_id).values(values))
@@ -211,12 +216,26 @@ def remove_cost(connection: Connection, cost_id: int, access: Access, now: datet
 
 def _within(connection: Connection, site_id: int, replaced: Replaced, wanted: Sequence[Cost]) -> dict[int, Row[Any]]:
     """The costs that are there of what is replaced, by id."""
-    days = f"{replaced.first} to {replaced.last}"
+    since, until = replaced.first, replaced.last
     for cost in wanted:
-        if cost.first < replaced.first or cost.last > replaced.last:
-            raise CostConflict(f"a cost of {cost.first} to {cost.last} lies outside of what is replaced, {days}")
+        if cost.first < since or cost.last > until:
+            raise CostConflict(
+                Wrong(
+                    "a cost of %(first)s to %(last)s lies outside of what is replaced, %(since)s to %(until)s",
+                    first=cost.first,
+                    last=cost.last,
+                    since=since,
+                    until=until,
+                )
+            )
         if replaced.channel not in (None, cost.channel):
-            raise CostConflict(f"a cost is of {cost.channel}, and what is replaced of {replaced.channel}")
+            raise CostConflict(
+                Wrong(
+                    "a cost is of %(channel)s, and what is replaced of %(replaced)s",
+                    channel=cost.channel,
+                    replaced=replaced.channel,
+                )
+            )
     touched = select(costs).where(
         costs.c.site_id == site_id, costs.c.first <= replaced.last, costs.c.last >= replaced.first
     )
@@ -224,9 +243,17 @@ def _within(connection: Connection, site_id: int, replaced: Replaced, wanted: Se
         touched = touched.where(costs.c.channel == replaced.channel)
     found = {row.id: row for row in connection.execute(touched)}
     for row in found.values():
-        if row.first < replaced.first or row.last > replaced.last:
+        if row.first < since or row.last > until:
             raise CostConflict(
-                f"the cost {row.id}, of {row.first} to {row.last}, lies only in part in what is replaced, {days}"
+                Wrong(
+                    "the cost %(cost)s, of %(first)s to %(last)s, lies only in part in what is replaced, %(since)s to "
+                    "%(until)s",
+                    cost=row.id,
+                    first=row.first,
+                    last=row.last,
+                    since=since,
+                    until=until,
+                )
             )
     return found
 

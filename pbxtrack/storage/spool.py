@@ -22,6 +22,7 @@ from sqlalchemy.engine import URL
 
 from pbxtrack.calls.events import Fact, details, microseconds, restore
 from pbxtrack.errors import StorageUnavailable
+from pbxtrack.words import Words
 
 _AT_ONCE = 1024 * 1024  # bytes of a look: more than a line can have
 _FILES = "facts-*.jsonl"
@@ -37,12 +38,12 @@ def spool_folder(data_dir: Path, database: URL) -> Path:
     return data_dir / "spool" / f"{Path(database.database or 'memory').stem}-{zlib.crc32(place.encode()):08x}"
 
 
-def unusable(folder: Path) -> str:
-    """Why facts could not wait in this folder, which need not be there yet; empty if they could."""
+def unusable(folder: Path) -> Words | None:
+    """Why facts could not wait in this folder, which need not be there yet; None if they could."""
     there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
     if not there.is_dir():
-        return f"{there} is not a folder"
-    return "" if os.access(there, os.W_OK | os.X_OK) else f"{there} cannot be written"
+        return Words("%(path)s is not a folder", path=there)
+    return None if os.access(there, os.W_OK | os.X_OK) else Words("%(path)s cannot be written", path=there)
 
 
 def strangers(data_dir: Path, own: Path) -> list[Path]:

@@ -119,6 +119,22 @@ async def test_what_is_wrong_and_built_in_channels_are_told_in_the_reader_s_lang
 
 
 @pytest.mark.asyncio
+async def test_what_cannot_be_beside_other_costs_is_told_in_the_reader_s_language(shop: Database) -> None:
+    async with desk(shop) as reader:
+        reader.log_in(shop)
+        month = "first;last;channel;cost\n2026-03-01;2026-03-31;VK;100\n"
+        await reader.send(COSTS, **confirmed(await previewed(reader, month.encode())))
+        part = month.replace("03-31", "03-15").encode()
+        assert "lies only in part in what is replaced, 1 March 2026 to 15 March 2026" in await previewed(
+            reader, part, replace="1"
+        )
+        await reader.send("/language", language="ru")
+        page = await previewed(reader, part, replace="1")
+        assert "с 1 марта 2026 по 31 марта 2026, попадает в период замены лишь частично" in page
+    assert costs(shop) == {"VK": 100}
+
+
+@pytest.mark.asyncio
 async def test_a_wrong_file_says_which_lines_and_writes_nothing(shop: Database) -> None:
     async with desk(shop) as reader:
         reader.log_in(shop)

@@ -140,6 +140,24 @@ async def test_long_reports_show_few_rows_until_all_are_asked_for(database: Data
 
 
 @pytest.mark.asyncio
+async def test_columns_of_files_are_called_as_on_the_page(shop: Database) -> None:
+    async with desk(shop) as reader:
+        reader.log_in(shop)
+        files = {name: await table(reader, f"{REPORTS}/{name}?{DAYS}") for name in TITLES}
+        assert all(head[0].isupper() and "_" not in head for rows in files.values() for head in rows[0])
+        hours = dict(zip(*files["hours"][:2], strict=True))
+        assert (hours["Day of the week, 1 is Monday"], hours["Hour"], hours["Calls"], hours["Talk time, s"]) == (
+            "7", "12", "7", "420",
+        )  # fmt: skip
+        assert dict(zip(*files["numbers"][:2], strict=True))["Known outside"] == "no"
+        await reader.send("/language", language="ru")
+        page = await reader.page(f"{REPORTS}/curves?{DAYS}&format=csv")
+        heads = next(csv.reader(io.StringIO(page[1:]), delimiter=";"))
+        assert heads[:2] == ["От, с", "До, с"]
+        assert "Звонков на 1000: закрыли страницу" in heads
+
+
+@pytest.mark.asyncio
 async def test_hours_are_told_in_words_and_by_share(shop: Database) -> None:
     async with desk(shop) as reader:
         reader.log_in(shop)

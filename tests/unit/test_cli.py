@@ -26,7 +26,7 @@ from pbxtrack.cli import group
 from pbxtrack.cli.calls import _columns, _common_zone, _row
 from pbxtrack.cli.table import lay_out
 from pbxtrack.cli.text import count, second, visible
-from pbxtrack.doctor import _not_ready, _seconds
+from pbxtrack.doctor import _beside_ours, _not_ready
 from pbxtrack.errors import StorageUnavailable
 from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database, translated_errors
@@ -207,9 +207,15 @@ def test_doctor_says_in_words_what_is_wrong(cli: Cli, monkeypatch: pytest.Monkey
 
 def test_doctor_reads_the_services_problem_document() -> None:
     checks = [{"name": "database", "ok": True, "reason": ""}, {"name": "Asterisk pbx1", "ok": False, "reason": "lost"}]
-    assert _not_ready(json.dumps({"checks": checks}), 503) == ("is not ready: Asterisk pbx1: lost", True)
+    found, known = _not_ready(json.dumps({"checks": checks}), 503)
+    assert (str(found), known) == ("is not ready: Asterisk pbx1: lost", True)
     assert _not_ready("<html>", 502)[1] is False
-    assert [_seconds(-0.0002), _seconds(0.01)] == ["0.000", "+0.010"]
+
+
+def test_doctor_tells_which_clock_is_ahead() -> None:
+    assert [str(_beside_ours(off)) for off in (-0.0002, 0.01, -2.5)] == [
+        "as ours", "0.01 s ahead of ours", "2.5 s behind ours",
+    ]  # fmt: skip
 
 
 def test_a_mistyped_setting_stops_every_command(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

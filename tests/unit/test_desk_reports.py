@@ -31,6 +31,18 @@ def test_an_amount_is_rounded_where_it_sums_up_and_exact_where_it_is_one_thing()
     assert EN.money(None, "EUR", exact=True) == "–"
 
 
+def test_seconds_are_rounded_as_the_player_does() -> None:
+    assert [EN.duration(seconds) for seconds in (6.49, 6.5, 7.5, 3_599.5)] == ["0:06", "0:07", "0:08", "1:00:00"]
+
+
+def test_a_unit_stands_on_the_line_of_its_number() -> None:
+    assert [EN.spell(seconds) for seconds in (4.2, 40, 180, 7_200, 864_000)] == [
+        "4.2\xa0s", "40\xa0s", "3\xa0min", "2\xa0h", "10\xa0days",
+    ]  # fmt: skip
+    russian = Format("ru", "UTC", "RU")
+    assert (russian.spell(10_800), russian.points(0.5, 0.25)) == ("3\xa0ч", "+25\xa0п.\xa0п.")
+
+
 def row(channel: str | None, calls: int = 1, **values: Any) -> dict[str, Any]:
     return {"channel": channel, **figures(Sums(calls=calls, unique=calls), 1, 10), **values}
 
@@ -100,7 +112,7 @@ def test_where_not_all_rows_are_looked_at_nothing_is_told_of_those_that_are_miss
 def test_more_of_what_is_bad_is_bad_and_shares_change_by_points() -> None:
     one = Compared(row("A", missed=3, share=0.125), row("A", missed=2, share=0.1))
     missed, share = cells(EN, [MISSED, SHARE], one, "")
-    assert (missed.judged, share.judged, share.change) == ("bad", "", "+2.5 pp")
+    assert (missed.judged, share.judged, share.change) == ("bad", "", "+2.5\xa0pp")
 
 
 def test_a_figure_opens_its_calls_where_there_are_any() -> None:

@@ -25,8 +25,12 @@ TOLD: Mapping[str, str] = {
 }
 """How it became known who called."""
 
-_IN_FILE = ("month", "calls", "attributed", "coverage", "expected_precision", "known", "precision", "accuracy",
-            "brier", "calibration_error")  # fmt: skip
+_IN_FILE: Mapping[str, str] = {
+    "month": marked("Month"), "calls": marked("Calls"), "attributed": marked("Calls tied to a visitor"),
+    "coverage": marked("Tied to a visitor"), "expected_precision": marked("How sure"), "known": marked("Known"),
+    "precision": marked("Right, of those tied"), "accuracy": marked("Right, of all known"),
+    "brier": marked("Brier score"), "calibration_error": marked("Calibration error (ECE)"),
+}  # fmt: skip
 
 
 async def show(asked: Asked) -> web.StreamResponse:
@@ -34,7 +38,8 @@ async def show(asked: Asked) -> web.StreamResponse:
     whole, *months = await asked.read(lambda connection: accuracy(connection, period.since, period.until, period.keys))
     if is_csv(asked):
         told = [{**month, "known": known(month)} for month in months]
-        return as_csv(asked, "accuracy", _IN_FILE, ([month[name] for name in _IN_FILE] for month in told))
+        heads = [asked.text(head) for head in _IN_FILE.values()]
+        return as_csv(asked, "accuracy", heads, ([month[name] for name in _IN_FILE] for month in told))
     bands = [band for band in whole["bands"] if band["calls"]]
     return framed(
         asked,

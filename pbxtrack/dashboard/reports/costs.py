@@ -146,7 +146,7 @@ async def _preview(asked: Asked, upload: Upload, note: str | None = None) -> web
             plan = await asked.read(lambda connection: plan_costs(connection, site_id, costs, upload.replaced(costs)))
             counts = plan.counts()
         except CostConflict as error:
-            conflict = str(error)
+            conflict = _said(asked, error.wrong)
     return framed(
         asked,
         "costs",
@@ -166,9 +166,16 @@ async def _preview(asked: Asked, upload: Upload, note: str | None = None) -> web
 
 
 def _said(asked: Asked, error: Wrong) -> str:
-    """What is wrong with a line."""
-    names = {"name": asked.text(_NAMES[str(error.values["name"])])} if "name" in error.values else {}
-    return asked.text(error.text, **{**error.values, **names})
+    """What is wrong with a line, or with all of them beside what is there."""
+    return asked.text(error.text, **{name: _value(asked, name, value) for name, value in error.values.items()})
+
+
+def _value(asked: Asked, name: str, value: object) -> object:
+    if isinstance(value, date):
+        return asked.format.day(value)
+    if name == "name":
+        return asked.text(_NAMES[str(value)])
+    return asked.channel(str(value)) if name in ("channel", "replaced") else value
 
 
 async def write(asked: Asked) -> web.StreamResponse:

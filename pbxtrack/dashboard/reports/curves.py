@@ -43,8 +43,9 @@ async def show(asked: Asked) -> web.StreamResponse:
     (found,) = await asked.read(lambda connection: shown(connection, [asked.key]))
     steps = found["steps"]
     if is_csv(asked):
-        names = list(steps[0])
-        return as_csv(asked, "curves", names, ([step[name] for name in names] for step in steps))
+        heads = [asked.text("From, s"), asked.text("To, s")]
+        heads += [asked.text("Calls of 1000: %(name)s", name=asked.text(words)) for words in STATES.values()]
+        return as_csv(asked, "curves", heads, ([step[name] for name in ("from", "to", *STATES)] for step in steps))
     f = asked.format
     by = {state: called_by(steps, state) for state in STATES}
     ends = [span(asked, step["to"]) for step in steps]
@@ -94,7 +95,7 @@ def span(asked: Asked, seconds: float) -> str:
     """A length of time in the largest unit of which it is one at least, to a tenth."""
     for size, text in _UNITS:
         if seconds >= size:
-            return asked.text(text) % asked.format.number(seconds / size, 1)
+            return asked.format.unit(text, seconds / size, 1)
     return asked.format.number(seconds)
 
 

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from pbxtrack.dashboard.asked import Asked
 from pbxtrack.dashboard.languages import csv_divider
+from pbxtrack.dashboard.reports.columns import Column, Kind
 from pbxtrack.dashboard.reports.kinds import OF_MONEY, TITLES
 from pbxtrack.spreadsheet import BOM, csv_line
 
@@ -47,6 +48,12 @@ def as_csv(asked: Asked, name: str, heads: Sequence[str], lines: Iterable[Sequen
     response.headers["Content-Disposition"] = f'attachment; filename="{asked.key}-{name}-{days}.csv"'
     response.enable_compression()
     return response
+
+
+def csv_head(asked: Asked, column: Column) -> str:
+    """What a file calls a column: as the page does, with the unit of lengths of time."""
+    name = asked.text(column.head)
+    return asked.text("%(name)s, s", name=name) if column.kind in (Kind.CLOCK, Kind.SPELT) else name
 
 
 def is_csv(asked: Asked) -> bool:

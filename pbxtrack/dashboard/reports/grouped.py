@@ -14,7 +14,7 @@ from pbxtrack.calls.models import Model
 from pbxtrack.dashboard.asked import Asked
 from pbxtrack.dashboard.desk import Page
 from pbxtrack.dashboard.reports.columns import OF_MONEY, Column, Kind, Row, summed, there, with_means
-from pbxtrack.dashboard.reports.frame import as_csv, framed, is_csv
+from pbxtrack.dashboard.reports.frame import as_csv, csv_head, framed, is_csv
 from pbxtrack.dashboard.reports.kinds import ALWAYS, GROUPED, MODELS, OWN_VISITS, Grouped
 from pbxtrack.dashboard.reports.table import FEW, MOST, Cell, Compared, Wanted, cells, chosen, compared, lines, wanted
 from pbxtrack.storage.reports import Period, answers, totals
@@ -213,9 +213,7 @@ def _file(asked: Asked, report: Grouped, found: _Found) -> web.Response:
     _, rows = _chosen(asked, found, columns, dimensions)
     heads = [head for _, head in named]
     for column in columns:
-        name = asked.text(column.head)
-        if column.kind in (Kind.CLOCK, Kind.SPELT):
-            name = asked.text("%(name)s, s", name=name)
+        name = csv_head(asked, column)
         heads.append(name)
         if found.before is not None:
             heads.append(asked.text("%(name)s, period before", name=name))

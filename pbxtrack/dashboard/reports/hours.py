@@ -11,8 +11,8 @@ from aiohttp import web
 from pbxtrack.dashboard.asked import Asked
 from pbxtrack.dashboard.desk import Page
 from pbxtrack.dashboard.languages import Format
-from pbxtrack.dashboard.reports.frame import as_csv, framed, is_csv
-from pbxtrack.reports.figures import FIGURES
+from pbxtrack.dashboard.reports.columns import OF_CALLS
+from pbxtrack.dashboard.reports.frame import as_csv, csv_head, framed, is_csv
 from pbxtrack.storage.reports import hours_of_week
 
 SHADES = 9
@@ -83,8 +83,14 @@ def worst(hours: Sequence[Hour]) -> Hour | None:
 async def show(asked: Asked) -> web.StreamResponse:
     rows = await asked.read(lambda connection: hours_of_week(connection, asked.calls))
     if is_csv(asked):
-        names = ("weekday", "hour", *FIGURES)
-        return as_csv(asked, "hours", names, ([row[name] for name in names] for row in rows))
+        heads = (asked.text("Day of the week, 1 is Monday"), asked.text("Hour"))
+        names = ("weekday", "hour", *(column.name for column in OF_CALLS))
+        return as_csv(
+            asked,
+            "hours",
+            [*heads, *(csv_head(asked, column) for column in OF_CALLS)],
+            ([row[name] for name in names] for row in rows),
+        )
     by_missed = asked.query.get("by") == "missed"
     days = week(rows)
     every = [hour for day in days for hour in day]

@@ -19,14 +19,20 @@ COLUMNS = (
     ("strange_callers", marked("Strangers")),
     ("days", marked("Days with strangers")),
 )
-_IN_FILE = ("pool", "number", *(name for name, _ in COLUMNS), "leaked")
+_IN_FILE = (("pool", marked("Pool")), ("number", marked("Number")), *COLUMNS)
 
 
 async def show(asked: Asked) -> web.StreamResponse:
     period = asked.calls
     items = await asked.read(lambda connection: pool_numbers(connection, asked.now, *_times(asked), period.keys))
     if is_csv(asked):
-        return as_csv(asked, "numbers", _IN_FILE, ([item[name] for name in _IN_FILE] for item in items))
+        yes, no = asked.text("yes"), asked.text("no")
+        return as_csv(
+            asked,
+            "numbers",
+            [*(asked.text(head) for _, head in _IN_FILE), asked.text("Known outside")],
+            ([*(item[name] for name, _ in _IN_FILE), yes if item["leaked"] else no] for item in items),
+        )
     leaked = [item for item in items if item["leaked"]]
     return framed(
         asked,

@@ -7,7 +7,7 @@ const STEP = 5; // s, of a key
 
 /** @param {number} seconds */
 function clock(seconds) {
-  const whole = Math.floor(seconds || 0);
+  const whole = Math.round(seconds || 0); // as the page rounds
   const hours = Math.floor(whole / 3600);
   const rest = `${String(whole % 60).padStart(2, "0")}`;
   const minutes = Math.floor(whole / 60) % 60;
