@@ -289,8 +289,13 @@ def costs_by_month(connection: Connection, site_id: int, since: date, until: dat
     ]
 
 
-def remove_month(connection: Connection, site_id: int, month: date, channel: str, who: str, now: datetime) -> int:
-    """Remove what a channel cost in the month of that first day, as :func:`costs_by_month` has it; how many costs."""
+def remove_month(
+    connection: Connection, site_id: int, month: date, channel: str, shown: tuple[int, int], who: str, now: datetime
+) -> None:
+    """Remove what a channel cost in the month of that first day, as :func:`costs_by_month` has it.
+
+    ``shown``: how many costs that is to be, and their amount in hundredths. Raises CostConflict where it is not.
+    """
     lock_site(connection, site_id)
     wanted = select(costs).where(
         costs.c.site_id == site_id,
@@ -299,7 +304,8 @@ def remove_month(connection: Connection, site_id: int, month: date, channel: str
         costs.c.first < month_after(month),
     )
     gone = connection.execute(wanted).all()
+    if shown != (len(gone), sum(row.amount for row in gone)):
+        raise CostConflict(f"the costs of {channel} in {month:%Y-%m} are others than those shown")
     for start in range(0, len(gone), _AT_ONCE):
         connection.execute(_forget, {"ids": [row.id for row in gone[start : start + _AT_ONCE]]})
     note(connection, site_id, Kind.COST, who, now, [Change(row.id, _document(_cost(row)), None) for row in gone])
-    return len(gone)

@@ -56,8 +56,12 @@ def confirmed(page: str) -> dict[str, Any]:
 
 
 def costs(database: Database) -> dict[str, float]:
+    return {item["channel"]: item["amount"] for item in costs_there(database)}
+
+
+def costs_there(database: Database) -> list[dict[str, Any]]:
     with database.reading() as connection:
-        return {item["channel"]: item["amount"] for item in costs_page(connection, CostFilter())[0]}
+        return costs_page(connection, CostFilter())[0]
 
 
 def deals(database: Database) -> list[dict[str, Any]]:
@@ -80,10 +84,35 @@ async def test_a_file_is_shown_then_written_and_removed_by_month(shop: Database)
         assert "March 2026" in listed
         assert "<img" not in listed
         assert "RUB" in listed or "₽" in listed
-        await reader.send(f"{COSTS}/remove?{DAYS}", month="2026-03-01", channel="Яндекс")
+        await reader.send(f"{COSTS}/remove?{DAYS}", month="2026-03-01", channel="Яндекс", count="1", amount="20000")
         assert costs(shop) == {"<img src=x>": 1000.5}
         report = await reader.page(f"/sites/demo/reports/channels?{DAYS}&columns=money")
         assert "Per contact" in report
+
+
+def removing(page: str) -> dict[str, str]:
+    """What the page's only form that removes costs sends."""
+    return dict(re.findall(r'name="(month|channel|count|amount)" value="([^"]*)"', page))
+
+
+@pytest.mark.asyncio
+async def test_what_is_removed_is_what_was_shown(shop: Database) -> None:
+    """Whole months, whatever days are asked for; and nothing where there is more by now."""
+    of_march = b"date,channel,cost\n2026-03-01,VK,1.44\n2026-03-31,VK,600\n"
+    async with desk(shop) as reader:
+        reader.log_in(shop)
+        await reader.send(COSTS, **confirmed(await previewed(reader, of_march)))
+        shown = await reader.page(f"{COSTS}?from=2026-03-01&to=2026-03-04")
+        assert "Remove 2 entries" in shown
+        assert "601.44" in shown
+        await reader.send(COSTS, **confirmed(await previewed(reader, b"date,channel,cost\n2026-03-07,VK,5\n")))
+        for form in (removing(shown), removing(shown) | {"count": "3"}, {"month": "2026-03-01", "channel": "VK"}):
+            refused = await reader.send(f"{COSTS}/remove?{DAYS}", 200, **form)
+            assert "Nothing was removed" in refused
+            assert "Remove 3 entries" in refused
+            assert len(costs_there(shop)) == 3
+        await reader.send(f"{COSTS}/remove?{DAYS}", **removing(refused))
+        assert costs_there(shop) == []
 
 
 @pytest.mark.asyncio

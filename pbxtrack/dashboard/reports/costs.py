@@ -9,7 +9,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import structlog
@@ -24,6 +24,7 @@ from pbxtrack.dashboard.languages import marked
 from pbxtrack.dashboard.reports.frame import framed
 from pbxtrack.money.cost_file import MAX_BYTES, CostFile, read_costs
 from pbxtrack.money.costs import MAX_CHANNEL, Cost
+from pbxtrack.reports.periods import month_after
 from pbxtrack.storage.costs import CostConflict, Replaced, costs_by_month, plan_costs, remove_month, write_costs
 from pbxtrack.wrong import Wrong
 
@@ -96,10 +97,8 @@ async def show(asked: Asked) -> web.StreamResponse:
 async def _listed(asked: Asked, error: str | None = None) -> web.Response:
     assert asked.site is not None
     site_id, period = asked.site.id, asked.period
-    first = period.first.replace(day=1)
-    rows = await asked.read(
-        lambda connection: costs_by_month(connection, site_id, first, period.last + timedelta(days=1))
-    )
+    first, end = period.first.replace(day=1), month_after(period.last.replace(day=1))
+    rows = await asked.read(lambda connection: costs_by_month(connection, site_id, first, end))
     return framed(
         asked,
         "costs",
@@ -204,17 +203,23 @@ async def write(asked: Asked) -> web.StreamResponse:
 
 
 async def remove(asked: Asked) -> web.StreamResponse:
-    """Remove a channel's costs of a month."""
+    """Remove a channel's costs of a month: those that were shown, or none."""
     assert asked.site is not None
     site_id, channel = asked.site.id, str(asked.form.get("channel", ""))
     try:
         month = date.fromisoformat(str(asked.form.get("month", ""))).replace(day=1)
     except ValueError:
         return await _listed(asked, asked.text("This month cannot be read."))
-    gone = await asked.write(
-        lambda connection: remove_month(connection, site_id, month, channel, asked.person.name, asked.now)
-    )
-    log.info("costs_removed", site=asked.key, who=asked.person.name, costs=gone)
+    try:
+        count, amount = (int(str(asked.form.get(name, ""))) for name in ("count", "amount"))
+        shown = count, amount
+        await asked.write(
+            lambda connection: remove_month(connection, site_id, month, channel, shown, asked.person.name, asked.now)
+        )
+    except (ValueError, CostConflict):
+        changed = marked("Nothing was removed: the costs were changed since they were shown. Please look again.")
+        return await _listed(asked, asked.text(changed))
+    log.info("costs_removed", site=asked.key, who=asked.person.name, costs=count)
     return asked.redirect("costs", done="removed")
 
 
