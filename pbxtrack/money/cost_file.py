@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -72,8 +72,8 @@ class CostFile:
     totals: int = 0
 
 
-def read_costs(content: bytes, channel: str | None = None) -> CostFile:
-    """Read a file's bytes. ``channel``: that of lines that name none.
+def read_costs(content: bytes, channel: str | None = None, named: Callable[[str], str] = str) -> CostFile:
+    """Read a file's bytes. ``channel``: that of lines that name none; ``named``: what a channel written so is called.
 
     Divided by commas, semicolons or tabs; UTF-8, UTF-16 with its mark, or Windows-1251. Two lines of the same days and
     dimensions are wrong: one of them would replace the other.
@@ -88,7 +88,7 @@ def read_costs(content: bytes, channel: str | None = None) -> CostFile:
         found.wrong.append(WrongLine(1, Wrong("the file is neither UTF-8 nor Windows-1251")))
         return found
     try:
-        _read(text, channel, found)
+        _read(text, channel, named, found)
     except Wrong as error:
         found.wrong.append(WrongLine(1, error))
     return found
@@ -127,7 +127,7 @@ def _decoded(content: bytes) -> str:
         return content.decode("cp1251")
 
 
-def _read(text: str, channel: str | None, found: CostFile) -> None:
+def _read(text: str, channel: str | None, named: Callable[[str], str], found: CostFile) -> None:
     divider, begins = _headings(text)
     columns: dict[str, int] = {}
     seen: dict[str, int] = {}
@@ -145,7 +145,8 @@ def _read(text: str, channel: str | None, found: CostFile) -> None:
             found.totals += 1
             continue
         try:
-            cost = _cost({name: cells[at].strip() if at < len(cells) else "" for name, at in columns.items()}, channel)
+            told = {name: cells[at].strip() if at < len(cells) else "" for name, at in columns.items()}
+            cost = _cost(told, named(told.get("channel") or channel or ""))
             if (same := seen.setdefault(cost.key, line)) != line:
                 raise Wrong(
                     "has the same days, channel and campaign as line %(line)s: add them up, or tell apart", line=same
@@ -223,13 +224,13 @@ def _columns(headings: Sequence[str], found: CostFile, channel: str | None) -> d
     return columns
 
 
-def _cost(cells: Mapping[str, str], channel: str | None) -> Cost:
+def _cost(cells: Mapping[str, str], channel: str) -> Cost:
     first, last = (read_day(cells[name if "first" in cells else "date"]) for name in ("first", "last"))
     return checked(
         Cost(
             first,
             last,
-            cells.get("channel") or channel or "",
+            channel,
             read_amount(cells["amount"]),
             **{name: cells.get(name, "") for name in DETAILS},
         )

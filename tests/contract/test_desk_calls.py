@@ -308,3 +308,21 @@ async def test_the_log_in_russian(shop: Database) -> None:
         page = await reader.page(f"{LIST}?unsettled=true")
     for text in ("Звонки", "не перезвонили", "2 звонка", "Ещё фильтры"):
         assert text in page
+
+
+@pytest.mark.asyncio
+async def test_a_built_in_channel_is_found_by_the_name_that_is_shown(shop: Database) -> None:
+    change(shop, 0, channel="Direct")
+    asked = f"{LIST}?channel=Прямые+заходы&channel=Billboard&period=all"
+    async with desk(shop, now=now) as reader:
+        reader.log_in(shop)
+        assert listed(await reader.page(asked)) == [70, 4, 2, 1], "no such name in English"
+        await reader.send("/language", language="ru")
+        async with reader.client.get(asked) as response:
+            assert listed(await response.text()) == [70, 4, 2, 1, 0]
+            assert response.url.query.getall("channel") == ["Direct", "Billboard"]
+    change(shop, 0, channel="Прямые заходы")
+    async with desk(shop, now=lambda: NOW + timedelta(minutes=2)) as reader:
+        reader.log_in(shop)
+        await reader.send("/language", language="ru")
+        assert listed(await reader.page(asked)) == [70, 4, 2, 1, 0], "calls are called so"

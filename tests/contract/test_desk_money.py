@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from aiohttp import FormData
+from sqlalchemy import update
 
 from pbxtrack.access import Role
 from pbxtrack.storage.costs import CostFilter, costs_page
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.deal_views import DealFilter, deals_page
+from pbxtrack.storage.tables import channels
 from tests.contract.api_client import CALLER, STATIC, put_call
 from tests.contract.desk_client import Reader, desk
 from tests.contract.site import a_site
@@ -145,6 +147,31 @@ async def test_what_is_wrong_and_built_in_channels_are_told_in_the_reader_s_lang
         page = await previewed(reader, b"date,channel,cost\n2026-03-01,Direct,1234.5\n")
         assert "Прямые заходы" in page
         assert "1\xa0234,50" in page
+
+
+@pytest.mark.asyncio
+async def test_a_built_in_channel_may_be_written_as_it_is_shown(shop: Database) -> None:
+    content = "date,channel,cost\n2026-03-01,Прямые заходы,7\n2026-03-01,Реклама: bing,8\n2026-03-01,Радио,9\n"
+    async with desk(shop) as reader:
+        reader.log_in(shop)
+        await reader.send("/language", language="ru")
+        page = await previewed(reader, content.encode())
+        await reader.send(COSTS, **confirmed(page))
+        assert costs(shop) == {"Direct": 7, "Paid: bing": 8, "Радио": 9}
+        twice = content.encode() + b"2026-03-01,Direct,7\n"
+        assert "packed" not in await previewed(reader, twice), "the same channel twice"
+
+
+@pytest.mark.asyncio
+async def test_a_channel_of_the_site_s_own_is_what_it_is_called(shop: Database) -> None:
+    with shop.transaction() as connection:
+        connection.execute(update(channels).values(name="Прямые заходы"))
+    async with desk(shop) as reader:
+        reader.log_in(shop)
+        await reader.send("/language", language="ru")
+        page = await previewed(reader, "date,channel,cost\n2026-03-01,Прямые заходы,7\n".encode())
+        await reader.send(COSTS, **confirmed(page))
+        assert costs(shop) == {"Прямые заходы": 7}
 
 
 @pytest.mark.asyncio

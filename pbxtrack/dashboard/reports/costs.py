@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from typing import Any
 
 import structlog
@@ -128,16 +129,18 @@ async def preview(asked: Asked) -> web.StreamResponse:
     return await _preview(asked, Upload(sent.content[: MAX_BYTES + 1], _channel(asked), "replace" in asked.form))
 
 
-async def _read(upload: Upload) -> CostFile:
+async def _read(asked: Asked, upload: Upload) -> CostFile:
     """In a thread, one at a time: it may take seconds."""
+    own = frozenset(await asked.own_channels())
+    named = cache(lambda name: asked.channel_typed(name, own))  # a file names few, each in many lines
     async with _READING:
-        return await asyncio.to_thread(read_costs, upload.content, upload.channel or None)
+        return await asyncio.to_thread(read_costs, upload.content, upload.channel or None, named)
 
 
 async def _preview(asked: Asked, upload: Upload, note: str | None = None) -> web.Response:
     assert asked.site is not None
     site_id = asked.site.id
-    found = await _read(upload)
+    found = await _read(asked, upload)
     costs = [cost for _, cost in found.costs]
     counts, conflict = None, None
     if costs and not found.wrong:
@@ -178,7 +181,7 @@ async def write(asked: Asked) -> web.StreamResponse:
         upload = Upload(unpacked(str(asked.form.get("packed", ""))), _channel(asked), "replace" in asked.form)
     except ValueError:
         return await _listed(asked, asked.text("Choose a file first."))
-    found = await _read(upload)
+    found = await _read(asked, upload)
     costs = [cost for _, cost in found.costs]
     if found.wrong or not costs:
         return await _preview(asked, upload)
