@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from gettext import NullTranslations
@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from pbxtrack.access import Access, Right
 from pbxtrack.dashboard import languages, templates
-from pbxtrack.dashboard.channels import channel_name
+from pbxtrack.dashboard.channels import channel_name, channel_typed
 from pbxtrack.dashboard.languages import Format
 from pbxtrack.dashboard.periods import Chosen, choose
 from pbxtrack.reports.periods import Zone
@@ -23,7 +23,7 @@ from pbxtrack.storage.database import Database
 from pbxtrack.storage.pages import MAX_ID, read_id
 from pbxtrack.storage.people import Person
 from pbxtrack.storage.reports import Period
-from pbxtrack.storage.sites import LiveSite
+from pbxtrack.storage.sites import LiveSite, channel_names
 from pbxtrack.web.sessions import Session
 
 T = TypeVar("T")
@@ -111,6 +111,16 @@ class Asked:
     def channel(self, name: str | None) -> str:
         """A channel as it is shown; empty for None."""
         return channel_name(name, self.texts) if name else ""
+
+    async def own_channels(self) -> list[str]:
+        """The names of the site's own channels; only of pages of a site."""
+        assert self.site is not None
+        site_id = self.site.id
+        return await self.read(lambda connection: channel_names(connection, site_id))
+
+    def channel_typed(self, name: str, own: Collection[str]) -> str:
+        """The channel that somebody means who types it as it is shown; one of the site's ``own`` before any other."""
+        return name if name in own else channel_typed(name, self.texts)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Read from the database; all of one moment."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from pbxtrack.dashboard.asked import Asked, NoSuchPage
 from pbxtrack.dashboard.causes import cause
 from pbxtrack.dashboard.desk import Page
 from pbxtrack.dashboard.languages import marked
+from pbxtrack.dashboard.offered import offered
 from pbxtrack.dashboard.timeline import folded, line_name, page_name, timeline
 from pbxtrack.dashboard.why import why
 from pbxtrack.storage.annotations import (
@@ -71,7 +72,10 @@ async def write(asked: Asked) -> web.StreamResponse:
 
 async def correct(asked: Asked) -> web.StreamResponse:
     back = asked.form.get("channel") is None and asked.form.get("visit") is None
-    return await _change(asked, "taken-back" if back else "corrected", _correction)
+    own = await asked.own_channels()
+    return await _change(
+        asked, "taken-back" if back else "corrected", lambda form: _correction(form, asked.channel_typed, own)
+    )
 
 
 async def _change(asked: Asked, done: str, read: Any) -> web.StreamResponse:
@@ -116,7 +120,9 @@ def _written(form: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _correction(form: Mapping[str, Any]) -> dict[str, Any]:
+def _correction(
+    form: Mapping[str, Any], typed: Callable[[str, Collection[str]], str], own: Collection[str]
+) -> dict[str, Any]:
     if visit := _text(form, "visit"):
         return {"attribution": {"visit": visit[:MAX_CHANNEL]}}
     if form.get("channel") is None:
@@ -124,7 +130,7 @@ def _correction(form: Mapping[str, Any]) -> dict[str, Any]:
     channel = _text(form, "channel")
     if not 0 < len(channel) <= MAX_CHANNEL:
         raise InvalidForm(marked("A channel's name has 1 to %(most)s characters."), most=MAX_CHANNEL)
-    return {"attribution": {"channel": channel}}
+    return {"attribution": {"channel": typed(channel, own)}}
 
 
 def _text(form: Mapping[str, Any], name: str) -> str:
@@ -155,6 +161,8 @@ def _found(connection: Connection, asked: Asked, call_id: str) -> dict[str, Any]
     attribution = call["attribution"]
     computed = attribution["computed"] or attribution
     known = [*channel_names(connection, asked.site.id), *(one["channel"] for one in sheet.candidates)]
+    if asked.may(Right.WRITE):
+        known += offered(asked).of(connection, asked.key, asked.now)["channels"]
     return {
         "call": call,
         "sheet": sheet,
@@ -167,7 +175,7 @@ def _found(connection: Connection, asked: Asked, call_id: str) -> dict[str, Any]
         "facts": facts,
         "others": others,
         "visits": visits_began(connection, _named(call["history"])),
-        "channels": list(dict.fromkeys(known)),
+        "channels": list(dict.fromkeys(asked.channel(name) for name in known)),
         "cause": lambda number: cause(number, asked.texts),
         "page_name": page_name,
         "line_name": line_name,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from aiohttp import web
 from multidict import MultiDict
@@ -16,48 +14,27 @@ from pbxtrack.dashboard import columns, filters
 from pbxtrack.dashboard.asked import Asked
 from pbxtrack.dashboard.desk import Page
 from pbxtrack.dashboard.filters import Filters
-from pbxtrack.storage.call_search import CallFilter
-from pbxtrack.storage.call_sums import MOST, calls_sums, choices
-from pbxtrack.storage.database import Database
+from pbxtrack.dashboard.offered import Offered, offered
+from pbxtrack.storage.call_search import NO_CHANNEL, CallFilter
+from pbxtrack.storage.call_sums import MOST, calls_sums
 from pbxtrack.storage.pages import read_id
 from pbxtrack.storage.people import change_person, find_person
 from pbxtrack.storage.saved_views import MAX_NAME, MAX_QUERY, TooManyViews, list_views, remove_view, save_view
 from pbxtrack.storage.views import InvalidCursor, calls_page
 
 ROWS = 50
-_KEPT = timedelta(minutes=1)
 _MAX_CURSOR = 400  # characters
 _SHARES = (0.9, 0.5)  # how sure an attribution is asked to be: as its words have it
 
 
-class _Offered:
-    """What may be chosen at each site, kept for a minute: it takes longer to find than the calls do."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, tuple[datetime, Mapping[str, list[str]]]] = {}
-
-    def of(self, connection: Connection, key: str, now: datetime) -> Mapping[str, list[str]]:
-        since, kept = self._kept.get(key, (now, None))
-        if kept is None or not timedelta() <= now - since < _KEPT:
-            kept = choices(connection, key)
-            self._kept[key] = now, kept
-        return kept
-
-
-_OFFERED: WeakKeyDictionary[Database, _Offered] = WeakKeyDictionary()
-
-
-def _offered(asked: Asked) -> _Offered:
-    return _OFFERED.setdefault(asked.database, _Offered())
-
-
 async def show(asked: Asked) -> web.StreamResponse:
     wanted, cursor = filters.read(asked.query), asked.query.get("cursor")
-    offered = _offered(asked)
+    chosen_from = offered(asked)
     try:
-        found = await asked.read(lambda connection: _found(connection, asked, wanted, cursor, offered))
+        found = await asked.read(lambda connection: _found(connection, asked, wanted, cursor, chosen_from))
     except InvalidCursor:
         raise web.HTTPSeeOther(asked.here(cursor=None)) from None
+    await _go_where_channels_are_kept(asked, wanted, found["choices"]["channels"])
     return asked.render(
         "calls.html",
         **_common(asked, wanted),
@@ -124,7 +101,7 @@ async def forget_view(asked: Asked) -> web.StreamResponse:
 
 
 def _found(
-    connection: Connection, asked: Asked, wanted: Filters, cursor: str | None, offered: _Offered
+    connection: Connection, asked: Asked, wanted: Filters, cursor: str | None, chosen_from: Offered
 ) -> dict[str, Any]:
     which = _which(asked, wanted)
     if cursor is not None and len(cursor) > _MAX_CURSOR:
@@ -135,7 +112,7 @@ def _found(
         "items": items,
         "following": following,
         "sums": calls_sums(connection, which),
-        "choices": offered.of(connection, asked.key, asked.now),
+        "choices": chosen_from.of(connection, asked.key, asked.now),
         "views": list_views(connection, asked.person.id, asked.site.id),
     }
 
@@ -155,14 +132,24 @@ def _which(asked: Asked, wanted: Filters, ids: Iterable[str] = ()) -> CallFilter
     return wanted.which(asked.period, asked.key, asked.region, tuple(ids))
 
 
+async def _go_where_channels_are_kept(asked: Asked, wanted: Filters, known: Collection[str]) -> None:
+    """Go on to the names that calls keep, where an address has a channel as it is shown and none is called so."""
+    own: Collection[str] = ()
+    if any(one and one not in known for one in wanted.channel):
+        own = await asked.own_channels()
+    kept = [one if one in known else asked.channel_typed(one, own) for one in wanted.channel]
+    if kept != list(wanted.channel):
+        raise web.HTTPSeeOther(asked.here(channel=kept))
+
+
 def _with(offered: Mapping[str, list[str]], wanted: Filters, asked: Asked) -> dict[str, list[tuple[str, str]]]:
     """The choices, and what is chosen already though it is not among them: values, and what they are called."""
     named = {"channels": wanted.channel, "campaigns": wanted.campaign, "tags": wanted.tag}
+    every = {name: dict.fromkeys([*named[name], *values]) for name, values in offered.items()}
+    channels = [(one, asked.channel(one)) for one in every["channels"] if one != NO_CHANNEL]
     return {
-        name: [
-            (one, asked.channel(one) if name == "channels" else one) for one in dict.fromkeys([*named[name], *values])
-        ]
-        for name, values in offered.items()
+        **{name: [(one, one) for one in values] for name, values in every.items()},
+        "channels": [*channels, (NO_CHANNEL, asked.text("Unknown"))],
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -43,6 +43,7 @@ _ISO, _DOTS, _SLASHES = (
     re.compile(form, re.ASCII)
     for form in (r"(\d{4})-(\d\d)-(\d\d)", r"(\d\d?)\.(\d\d?)\.(\d{4})", r"(\d\d?)/(\d\d?)/(\d{4})")
 )
+_EXCEL = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")  # .xlsx, .xls: how archives and OLE files begin
 _MIDNIGHT = re.compile(r"[ T]0?0:00(:00)?(\.0+)?$")
 
 
@@ -72,13 +73,17 @@ class CostFile:
     totals: int = 0
 
 
-def read_costs(content: bytes, channel: str | None = None) -> CostFile:
-    """Read a file's bytes. ``channel``: that of lines that name none.
+def read_costs(content: bytes, channel: str | None = None, named: Callable[[str], str] = str) -> CostFile:
+    """Read a file's bytes. ``channel``: that of lines that name none; ``named``: what a channel written so is called.
 
     Divided by commas, semicolons or tabs; UTF-8, UTF-16 with its mark, or Windows-1251. Two lines of the same days and
     dimensions are wrong: one of them would replace the other.
     """
     found = CostFile()
+    if content.startswith(_EXCEL):
+        error = Wrong("this is an Excel file, not CSV; in Excel choose File, Save As, “CSV UTF-8”, and take that file")
+        found.wrong.append(WrongLine(1, error))
+        return found
     if len(content) > MAX_BYTES:
         found.wrong.append(WrongLine(1, Wrong("the file is larger than %(most)s MB", most=MAX_BYTES // 1_000_000)))
         return found
@@ -88,7 +93,7 @@ def read_costs(content: bytes, channel: str | None = None) -> CostFile:
         found.wrong.append(WrongLine(1, Wrong("the file is neither UTF-8 nor Windows-1251")))
         return found
     try:
-        _read(text, channel, found)
+        _read(text, channel, named, found)
     except Wrong as error:
         found.wrong.append(WrongLine(1, error))
     return found
@@ -127,7 +132,7 @@ def _decoded(content: bytes) -> str:
         return content.decode("cp1251")
 
 
-def _read(text: str, channel: str | None, found: CostFile) -> None:
+def _read(text: str, channel: str | None, named: Callable[[str], str], found: CostFile) -> None:
     divider, begins = _headings(text)
     columns: dict[str, int] = {}
     seen: dict[str, int] = {}
@@ -145,7 +150,8 @@ def _read(text: str, channel: str | None, found: CostFile) -> None:
             found.totals += 1
             continue
         try:
-            cost = _cost({name: cells[at].strip() if at < len(cells) else "" for name, at in columns.items()}, channel)
+            told = {name: cells[at].strip() if at < len(cells) else "" for name, at in columns.items()}
+            cost = _cost(told, named(told.get("channel") or channel or ""))
             if (same := seen.setdefault(cost.key, line)) != line:
                 raise Wrong(
                     "has the same days, channel and campaign as line %(line)s: add them up, or tell apart", line=same
@@ -223,13 +229,13 @@ def _columns(headings: Sequence[str], found: CostFile, channel: str | None) -> d
     return columns
 
 
-def _cost(cells: Mapping[str, str], channel: str | None) -> Cost:
+def _cost(cells: Mapping[str, str], channel: str) -> Cost:
     first, last = (read_day(cells[name if "first" in cells else "date"]) for name in ("first", "last"))
     return checked(
         Cost(
             first,
             last,
-            cells.get("channel") or channel or "",
+            channel,
             read_amount(cells["amount"]),
             **{name: cells.get(name, "") for name in DETAILS},
         )

@@ -139,6 +139,23 @@ async def test_an_attribution_is_corrected_to_a_visit_or_a_channel_and_taken_bac
 
 
 @pytest.mark.asyncio
+async def test_built_in_channels_are_offered_and_taken_in_the_reader_s_language(shop: Database) -> None:
+    call, other = put_call(shop, 0), put_call(shop, 1)
+    changed(shop, other, channel="Direct")
+    async with desk(shop) as reader:
+        reader.log_in(shop)
+        await reader.send("/language", language="ru")
+        assert '<option value="Прямые заходы">' in await reader.page(f"{CALLS}/{call}")
+        await reader.send(f"{CALLS}/{call}/attribution", channel="Прямые заходы")
+        assert kept(shop, call).corrected_channel == "Direct"
+        assert 'value="Прямые заходы" maxlength' in await reader.page(f"{CALLS}/{call}")
+        with shop.transaction() as connection:
+            connection.execute(update(tables.channels).values(name="Прямые заходы"))
+        await reader.send(f"{CALLS}/{call}/attribution", channel="Прямые заходы")
+        assert kept(shop, call).corrected_channel == "Прямые заходы"
+
+
+@pytest.mark.asyncio
 async def test_whoever_may_not_write_or_listen_sees_no_form_and_is_refused(shop: Database) -> None:
     call = put_call(shop, 0, talk=5)
     changed(shop, call, recording="pbxtrack/x.wav", note="<script>secret</script>")

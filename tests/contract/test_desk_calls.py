@@ -75,6 +75,7 @@ def chips(page: str) -> list[str]:
         ("unsettled=true", [70, 2], ["Missed calls: Not called back"]),
         ("status=missed&status=abandoned", [70, 4, 2, 0], ["Status: Missed call", "Status: Hung up while ringing"]),
         ("channel=Billboard&caller=4567", [1, 0], ["Channel: Billboard", "Caller&#39;s number ends with: 4567"]),
+        ("channel=", [], ["Channel: Unknown"]),
         ("caller=8 916 123-45-67", [1, 0], ["Caller: 8 (916) 123-45-67"]),
         ("caller=withheld", [4], ["Caller: Withheld"]),
         ("repeat=false", [70, 2, 0], ["Contact: First call"]),  # of who withheld their number nobody knows
@@ -310,3 +311,21 @@ async def test_the_log_in_russian(shop: Database) -> None:
         page = await reader.page(f"{LIST}?unsettled=true")
     for text in ("Звонки", "не перезвонили", "2 звонка", "Ещё фильтры"):
         assert text in page
+
+
+@pytest.mark.asyncio
+async def test_a_built_in_channel_is_found_by_the_name_that_is_shown(shop: Database) -> None:
+    change(shop, 0, channel="Direct")
+    asked = f"{LIST}?channel=Прямые+заходы&channel=Billboard&period=all"
+    async with desk(shop, now=now) as reader:
+        reader.log_in(shop)
+        assert listed(await reader.page(asked)) == [70, 4, 2, 1], "no such name in English"
+        await reader.send("/language", language="ru")
+        async with reader.client.get(asked) as response:
+            assert listed(await response.text()) == [70, 4, 2, 1, 0]
+            assert response.url.query.getall("channel") == ["Direct", "Billboard"]
+    change(shop, 0, channel="Прямые заходы")
+    async with desk(shop, now=lambda: NOW + timedelta(minutes=2)) as reader:
+        reader.log_in(shop)
+        await reader.send("/language", language="ru")
+        assert listed(await reader.page(asked)) == [70, 4, 2, 1, 0], "calls are called so"

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from aiohttp import FormData
+from sqlalchemy import update
 
 from pbxtrack.access import Role
 from pbxtrack.storage.costs import CostFilter, costs_page
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.deal_views import DealFilter, deals_page
+from pbxtrack.storage.tables import calls, channels
 from tests.contract.api_client import CALLER, STATIC, put_call
 from tests.contract.desk_client import Reader, desk
 from tests.contract.site import a_site
@@ -56,8 +58,12 @@ def confirmed(page: str) -> dict[str, Any]:
 
 
 def costs(database: Database) -> dict[str, float]:
+    return {item["channel"]: item["amount"] for item in costs_there(database)}
+
+
+def costs_there(database: Database) -> list[dict[str, Any]]:
     with database.reading() as connection:
-        return {item["channel"]: item["amount"] for item in costs_page(connection, CostFilter())[0]}
+        return costs_page(connection, CostFilter())[0]
 
 
 def deals(database: Database) -> list[dict[str, Any]]:
@@ -80,10 +86,35 @@ async def test_a_file_is_shown_then_written_and_removed_by_month(shop: Database)
         assert "March 2026" in listed
         assert "<img" not in listed
         assert "RUB" in listed or "₽" in listed
-        await reader.send(f"{COSTS}/remove?{DAYS}", month="2026-03-01", channel="Яндекс")
+        await reader.send(f"{COSTS}/remove?{DAYS}", month="2026-03-01", channel="Яндекс", count="1", amount="20000")
         assert costs(shop) == {"<img src=x>": 1000.5}
         report = await reader.page(f"/sites/demo/reports/channels?{DAYS}&columns=money")
         assert "Per contact" in report
+
+
+def removing(page: str) -> dict[str, str]:
+    """What the page's only form that removes costs sends."""
+    return dict(re.findall(r'name="(month|channel|count|amount)" value="([^"]*)"', page))
+
+
+@pytest.mark.asyncio
+async def test_what_is_removed_is_what_was_shown(shop: Database) -> None:
+    """Whole months, whatever days are asked for; and nothing where there is more by now."""
+    of_march = b"date,channel,cost\n2026-03-01,VK,1.44\n2026-03-31,VK,600\n"
+    async with desk(shop) as reader:
+        reader.log_in(shop)
+        await reader.send(COSTS, **confirmed(await previewed(reader, of_march)))
+        shown = await reader.page(f"{COSTS}?from=2026-03-01&to=2026-03-04")
+        assert "Remove 2 entries" in shown
+        assert "601.44" in shown
+        await reader.send(COSTS, **confirmed(await previewed(reader, b"date,channel,cost\n2026-03-07,VK,5\n")))
+        for form in (removing(shown), removing(shown) | {"count": "3"}, {"month": "2026-03-01", "channel": "VK"}):
+            refused = await reader.send(f"{COSTS}/remove?{DAYS}", 200, **form)
+            assert "Nothing was removed" in refused
+            assert "Remove 3 entries" in refused
+            assert len(costs_there(shop)) == 3
+        await reader.send(f"{COSTS}/remove?{DAYS}", **removing(refused))
+        assert costs_there(shop) == []
 
 
 @pytest.mark.asyncio
@@ -132,6 +163,49 @@ async def test_what_cannot_be_beside_other_costs_is_told_in_the_reader_s_languag
         page = await previewed(reader, part, replace="1")
         assert "с 1 марта 2026 по 31 марта 2026, попадает в период замены лишь частично" in page
     assert costs(shop) == {"VK": 100}
+
+
+@pytest.mark.asyncio
+async def test_a_built_in_channel_may_be_written_as_it_is_shown(shop: Database) -> None:
+    content = "date,channel,cost\n2026-03-01,Прямые заходы,7\n2026-03-01,Реклама: bing,8\n2026-03-01,Радио,9\n"
+    async with desk(shop) as reader:
+        reader.log_in(shop)
+        await reader.send("/language", language="ru")
+        page = await previewed(reader, content.encode())
+        await reader.send(COSTS, **confirmed(page))
+        assert costs(shop) == {"Direct": 7, "Paid: bing": 8, "Радио": 9}
+        twice = content.encode() + b"2026-03-01,Direct,7\n"
+        assert "packed" not in await previewed(reader, twice), "the same channel twice"
+
+
+@pytest.mark.asyncio
+async def test_a_channel_of_the_site_s_own_is_what_it_is_called(shop: Database) -> None:
+    with shop.transaction() as connection:
+        connection.execute(update(channels).values(name="Прямые заходы"))
+    async with desk(shop) as reader:
+        reader.log_in(shop)
+        await reader.send("/language", language="ru")
+        page = await previewed(reader, "date,channel,cost\n2026-03-01,Прямые заходы,7\n".encode())
+        await reader.send(COSTS, **confirmed(page))
+        assert costs(shop) == {"Прямые заходы": 7}
+
+
+@pytest.mark.asyncio
+async def test_a_channel_nobody_has_heard_of_is_told_and_taken(shop: Database) -> None:
+    put_call(shop, 1)
+    with shop.transaction() as connection:
+        connection.execute(update(calls).values(channel="Called"))
+    names = ("Direct", "Billboard", "Called", "Paid: yandx", "<img>")
+    file = "date,channel,cost\n" + "".join(f"2026-03-01,{name},1\n" for name in names)
+    async with desk(shop) as reader:
+        reader.log_in(shop)
+        page = await previewed(reader, file.encode())
+        (told,) = re.findall(r"costs or rules so far of:(.*)</p>", page)
+        assert re.findall(r"<bdi>(.*?)</bdi>", told) == ["&lt;img&gt;", "Paid: yandx"]
+        await reader.send(COSTS, **confirmed(page))
+        assert len(costs(shop)) == len(names)
+        assert "rules so far of" not in await previewed(reader, file.encode()), "by now there are costs"
+        assert "this is an Excel file" in await previewed(reader, b"PK\x03\x04" + b"x" * 100)
 
 
 @pytest.mark.asyncio

@@ -9,7 +9,8 @@ import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
+from functools import cache
 from typing import Any
 
 import structlog
@@ -18,13 +19,23 @@ from sqlalchemy import Connection
 
 from pbxtrack.access import Right
 from pbxtrack.dashboard.asked import Asked
+from pbxtrack.dashboard.channels import BUILT_IN
 from pbxtrack.dashboard.desk import Page
 from pbxtrack.dashboard.forms import Sent
 from pbxtrack.dashboard.languages import marked
 from pbxtrack.dashboard.reports.frame import framed
 from pbxtrack.money.cost_file import MAX_BYTES, CostFile, read_costs
 from pbxtrack.money.costs import MAX_CHANNEL, Cost
-from pbxtrack.storage.costs import CostConflict, Replaced, costs_by_month, plan_costs, remove_month, write_costs
+from pbxtrack.reports.periods import month_after
+from pbxtrack.storage.costs import (
+    CostConflict,
+    Replaced,
+    costs_by_month,
+    plan_costs,
+    remove_month,
+    unheard_of,
+    write_costs,
+)
 from pbxtrack.wrong import Wrong
 
 _MAX_BODY = MAX_BYTES * 3 // 2  # a file, or one that is sent once more in base 64
@@ -34,6 +45,7 @@ _NAMES = {
     "campaign": marked("Campaign"), "term": marked("Keyword"),
 }  # fmt: skip
 _SHOWN = 100  # lines that are wrong
+_NAMED = 20  # channels that nobody has heard of
 
 log = structlog.get_logger(__name__)
 
@@ -96,10 +108,8 @@ async def show(asked: Asked) -> web.StreamResponse:
 async def _listed(asked: Asked, error: str | None = None) -> web.Response:
     assert asked.site is not None
     site_id, period = asked.site.id, asked.period
-    first = period.first.replace(day=1)
-    rows = await asked.read(
-        lambda connection: costs_by_month(connection, site_id, first, period.last + timedelta(days=1))
-    )
+    first, end = period.first.replace(day=1), month_after(period.last.replace(day=1))
+    rows = await asked.read(lambda connection: costs_by_month(connection, site_id, first, end))
     return framed(
         asked,
         "costs",
@@ -129,17 +139,22 @@ async def preview(asked: Asked) -> web.StreamResponse:
     return await _preview(asked, Upload(sent.content[: MAX_BYTES + 1], _channel(asked), "replace" in asked.form))
 
 
-async def _read(upload: Upload) -> CostFile:
+async def _read(asked: Asked, upload: Upload) -> CostFile:
     """In a thread, one at a time: it may take seconds."""
+    own = frozenset(await asked.own_channels())
+    named = cache(lambda name: asked.channel_typed(name, own))  # a file names few, each in many lines
     async with _READING:
-        return await asyncio.to_thread(read_costs, upload.content, upload.channel or None)
+        return await asyncio.to_thread(read_costs, upload.content, upload.channel or None, named)
 
 
 async def _preview(asked: Asked, upload: Upload, note: str | None = None) -> web.Response:
     assert asked.site is not None
     site_id = asked.site.id
-    found = await _read(upload)
+    found = await _read(asked, upload)
     costs = [cost for _, cost in found.costs]
+    rows = by_channel(costs)
+    named = [row["channel"] for row in rows if row["channel"] not in BUILT_IN]
+    unknown = await asked.read(lambda connection: unheard_of(connection, site_id, named, _NAMED))
     counts, conflict = None, None
     if costs and not found.wrong:
         try:
@@ -154,7 +169,8 @@ async def _preview(asked: Asked, upload: Upload, note: str | None = None) -> web
         found=found,
         wrong=found.wrong[:_SHOWN],
         said=lambda error: _said(asked, error),
-        rows=by_channel(costs),
+        rows=rows,
+        unknown=unknown,
         total=sum(cost.amount for cost in costs),
         upload=upload,
         counts=counts,
@@ -186,7 +202,7 @@ async def write(asked: Asked) -> web.StreamResponse:
         upload = Upload(unpacked(str(asked.form.get("packed", ""))), _channel(asked), "replace" in asked.form)
     except ValueError:
         return await _listed(asked, asked.text("Choose a file first."))
-    found = await _read(upload)
+    found = await _read(asked, upload)
     costs = [cost for _, cost in found.costs]
     if found.wrong or not costs:
         return await _preview(asked, upload)
@@ -211,17 +227,23 @@ async def write(asked: Asked) -> web.StreamResponse:
 
 
 async def remove(asked: Asked) -> web.StreamResponse:
-    """Remove a channel's costs of a month."""
+    """Remove a channel's costs of a month: those that were shown, or none."""
     assert asked.site is not None
     site_id, channel = asked.site.id, str(asked.form.get("channel", ""))
     try:
         month = date.fromisoformat(str(asked.form.get("month", ""))).replace(day=1)
     except ValueError:
         return await _listed(asked, asked.text("This month cannot be read."))
-    gone = await asked.write(
-        lambda connection: remove_month(connection, site_id, month, channel, asked.person.name, asked.now)
-    )
-    log.info("costs_removed", site=asked.key, who=asked.person.name, costs=gone)
+    try:
+        count, amount = (int(str(asked.form.get(name, ""))) for name in ("count", "amount"))
+        shown = count, amount
+        await asked.write(
+            lambda connection: remove_month(connection, site_id, month, channel, shown, asked.person.name, asked.now)
+        )
+    except (ValueError, CostConflict):
+        changed = marked("Nothing was removed: the costs were changed since they were shown. Please look again.")
+        return await _listed(asked, asked.text(changed))
+    log.info("costs_removed", site=asked.key, who=asked.person.name, costs=count)
     return asked.redirect("costs", done="removed")
 
 
