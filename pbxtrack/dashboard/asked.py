@@ -90,7 +90,7 @@ class Asked:
 
     @property
     def format(self) -> Format:
-        return Format(self.language, self.timezone, self.region)
+        return Format(self.language, self.timezone, self.region, self.now)
 
     @property
     def texts(self) -> NullTranslations:

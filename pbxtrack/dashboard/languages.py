@@ -65,12 +65,16 @@ def marked(text: str) -> str:
 
 
 class Format:
-    """Times, numbers and durations as people write them who speak a language and live in a time zone."""
+    """Times, numbers and durations as people write them who speak a language and live in a time zone.
 
-    def __init__(self, language: str, zone: str, region: str) -> None:
+    ``now``: times of its year are told without the year; None: each has its year.
+    """
+
+    def __init__(self, language: str, zone: str, region: str, now: datetime | None = None) -> None:
         self._locale = _locale(language)
         self.zone = ZoneInfo(zone)
         self._region = region
+        self._year = None if now is None else now.astimezone(self.zone).year
         self._text = translations(language).gettext
 
     def number(self, value: float | None, digits: int = 0) -> str:
@@ -139,12 +143,12 @@ class Format:
             return self._text("%s h") % self.number(seconds // 3600)
         return self._text("%s days") % self.number(seconds // 86_400)
 
-    def when(self, at: datetime | str | None, *, seconds: bool = False) -> str:
-        """A day and a time: ``22 Nov, 14:05``."""
+    def when(self, at: datetime | str | None) -> str:
+        """A day and a time: ``22 Nov, 14:05``, and of another year ``22 Nov 2025, 14:05``."""
         if at is None:
             return "–"
         at = _read(at)
-        pattern = "d MMM, HH:mm:ss" if seconds else "d MMM, HH:mm"
+        pattern = "d MMM, HH:mm" if at.astimezone(self.zone).year == self._year else "d MMM y, HH:mm"
         return format_datetime(at, pattern, tzinfo=self.zone, locale=self._locale)
 
     def whole(self, at: datetime | str | None) -> str:

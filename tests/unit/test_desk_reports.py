@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -199,3 +200,12 @@ def test_money_is_told_to_what_matters() -> None:
         "–", "RUB0", "RUB12.50", "RUB99.99", "RUB150", "RUB1,000", "RUB1,234,568",
     ]  # fmt: skip
     assert Format("ru", "UTC", "RU").money(-2_500.4, "RUB") == "-2\xa0500\xa0₽"
+
+
+def test_a_time_of_another_year_has_its_year() -> None:
+    now = datetime(2025, 12, 31, 22, tzinfo=UTC)  # in Moscow it is next year already
+    assert Format("en", "UTC", "RU", now).when("2025-11-24T06:00:00Z") == "24 Nov, 06:00"
+    russian = Format("ru", "Europe/Moscow", "RU", now)
+    assert russian.when("2025-11-24T06:00:00Z") == "24 нояб. 2025, 09:00"
+    assert russian.when("2025-12-31T21:30:00Z") == "1 янв., 00:30"
+    assert EN.when("2025-11-24T06:00:00Z") == "24 Nov 2025, 06:00"
