@@ -17,6 +17,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_currency, format_decimal, format_percent
 
+from pbxtrack.calls.reasons import percents
 from pbxtrack.numbers import InvalidNumber, Number
 
 LANGUAGES: Mapping[str, str] = {"en": "English", "ru": "Русский"}
@@ -90,6 +91,10 @@ class Format:
         if share is None:
             return "–"
         return format_percent(share, format="#,##0." + "0" * digits + "%" if digits else "#,##0%", locale=self._locale)
+
+    def sure(self, share: float) -> str:
+        """How sure an attribution is, as a share that it reaches: see :func:`pbxtrack.calls.reasons.percents`."""
+        return self.percent(percents(share) / 100)
 
     def money(self, amount: float | None, currency: str, *, exact: bool = False) -> str:
         """An amount in its main unit; from a hundred on without what is less than that, unless it is ``exact``."""
