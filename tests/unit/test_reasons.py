@@ -107,7 +107,8 @@ def test_lengths_of_time_are_said_in_their_greatest_unit() -> None:
 
 
 def test_how_sure_is_told_in_percents_that_are_reached() -> None:
-    assert [reasons.percents(share) for share in (0, 0.4999, 0.5, 0.8999, 0.9, 0.9999, 1)] == [0, 49, 50, 89, 90, 99, 100]
+    shares = (0, 0.4999, 0.5, 0.8999, 0.9, 0.9999, 1)
+    assert [reasons.percents(share) for share in shares] == [0, 49, 50, 89, 90, 99, 100]
     assert [reasons.percents(whole / 100) for whole in range(101)] == [*range(101)]
     assert Format("en", "UTC", "RU").sure(0.8999) == "89%"
 
