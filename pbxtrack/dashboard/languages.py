@@ -15,7 +15,7 @@ from babel.core import UnknownLocaleError, negotiate_locale
 from babel.dates import format_date, format_datetime, format_time
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_currency, format_decimal, format_percent
+from babel.numbers import format_currency, format_decimal, format_percent, get_currency_symbol
 
 from pbxtrack.calls.reasons import percents
 from pbxtrack.numbers import InvalidNumber, Number
@@ -26,6 +26,7 @@ COOKIE = "pbxtrack_language"
 """Keeps the choice of a browser that nobody has logged in with."""
 _LOCALES = {"en": "en_GB", "ru": "ru_RU"}  # days before months, 24 hours
 _MANY = 10  # times as much is told so
+_MINUS = "−"  # as wide as a plus; catalogues of languages have a hyphen
 _MAX_HEADER = 500  # characters
 
 
@@ -90,7 +91,8 @@ class Format:
         """A share of one."""
         if share is None:
             return "–"
-        return format_percent(share, format="#,##0." + "0" * digits + "%" if digits else "#,##0%", locale=self._locale)
+        pattern = "#,##0." + "0" * digits + "%" if digits else "#,##0%"
+        return format_percent(share, format=pattern, locale=self._locale).replace("-", _MINUS)
 
     def sure(self, share: float) -> str:
         """How sure an attribution is, as a share that it reaches: see :func:`pbxtrack.calls.reasons.percents`."""
@@ -102,15 +104,16 @@ class Format:
             return "–"
         whole = amount == int(amount) or (abs(amount) >= 100 and not exact)
         pattern = self._locale.currency_formats["standard"].pattern
-        return str(
-            format_currency(
-                round(amount) if whole else amount,
-                currency,
-                format=pattern.replace(".00", "") if whole else pattern,
-                locale=self._locale,
-                currency_digits=not whole,
-            )
+        if get_currency_symbol(currency, self._locale)[-1:].isalpha():
+            pattern = pattern.replace("¤#", "¤\N{NO-BREAK SPACE}#")
+        told = format_currency(
+            round(amount) if whole else amount,
+            currency,
+            format=pattern.replace(".00", "") if whole else pattern,
+            locale=self._locale,
+            currency_digits=not whole,
         )
+        return str(told).replace("-", _MINUS)
 
     def change(self, now: float | None, before: float | None) -> str:
         """By how much it is more or less than before: ``+12 %``, ``×14``; empty where that says nothing."""
@@ -119,13 +122,13 @@ class Format:
         if now / before >= _MANY:
             return f"×{self.number(round(now / before))}"
         share = now / before - 1
-        sign = "+" if share > 0 else "−" if share < 0 else "±"
+        sign = "+" if share > 0 else _MINUS if share < 0 else "±"
         return sign + self.percent(abs(share))
 
     def points(self, now: float, before: float) -> str:
         """By how many percentage points a share is more or less than before; empty where it is the same."""
         points = round((now - before) * 100, 1)
-        sign = "+" if points > 0 else "−"
+        sign = "+" if points > 0 else _MINUS
         return sign + self._text("%s pp") % self.number(abs(points), 1) if points else ""
 
     def duration(self, seconds: float | None) -> str:
@@ -195,7 +198,7 @@ class Format:
 
 @lru_cache(maxsize=16_384)  # writing one anew takes fifty times as long, and most are small
 def _decimal(value: float, locale: Locale) -> str:
-    return str(format_decimal(value, format="#,##0.###", locale=locale))
+    return str(format_decimal(value, format="#,##0.###", locale=locale)).replace("-", _MINUS)
 
 
 @lru_cache(maxsize=4_096)
