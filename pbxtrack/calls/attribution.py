@@ -273,7 +273,7 @@ def _why(known: Resolution, weighing: Weighing, holder: Holder) -> str:
         return reasons.AGAIN_TOLD % {"channel": weighing.told}
     if weighing.again:
         if (share := weighing.shares[holder.visit.visitor]) < _SURE:
-            return reasons.AGAIN_LIKELIEST % {"share": f"{share:.0%}"}
+            return reasons.AGAIN_LIKELIEST % {"share": f"{reasons.percents(round(share, 4))}%"}
         return reasons.AGAIN
     sign = _sign(holder, known.at)
     others = reasons.others(sum(1 for share in weighing.shares.values() if share >= _NEGLIGIBLE) - 1)
@@ -302,4 +302,4 @@ def _why_nobody(known: Resolution, weighing: Weighing, nobody: float) -> str:
         return reasons.AGAIN_NOBODY
     if weighing.overflow:
         return reasons.OVERFLOW_UNKNOWN
-    return reasons.NOBODY % {"share": f"{nobody:.0%}"}
+    return reasons.NOBODY % {"share": f"{reasons.percents(round(nobody, 4))}%"}

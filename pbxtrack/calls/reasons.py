@@ -105,6 +105,14 @@ def ago(span: timedelta) -> str:
     return SECONDS.many % {"n": max(seconds, 0)}
 
 
+def percents(share: float) -> int:
+    """How sure an attribution is, in whole percents that it reaches: what is told as 90 is found from 0.9 on."""
+    whole = int(share * 100) + 1
+    while whole / 100 > share:
+        whole -= 1
+    return whole
+
+
 def others(count: int) -> str:
     """How many others may have called; nothing for none."""
     return OTHERS.of(count) if count > 0 else ""

@@ -11,6 +11,7 @@ import click
 from sqlalchemy import Connection
 
 from pbxtrack.calls.lifecycle import Status
+from pbxtrack.calls.reasons import percents
 from pbxtrack.cli.common import no_site, open_database
 from pbxtrack.cli.options import Moment, json_option, print_json
 from pbxtrack.cli.table import Column, print_table
@@ -255,4 +256,4 @@ def _span(seconds: float) -> str:
 
 
 def _sure(confidence: float) -> str:
-    return f"{confidence:.0%}"
+    return f"{percents(confidence)}%"

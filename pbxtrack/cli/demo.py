@@ -84,6 +84,7 @@ def _verdict(console: Console, plays: list[run.Played]) -> None:
 async def _stay(console: Console, lab: Lab, service: run.Service, website: str) -> None:
     console.print(f"""
 The dashboard is at {service.url}: log in as {run.NAME} with the password {service.password}
+The calls above are those of the site Demo shop; yours will be those of Oak & Linen.
 
 A shop's website is at {website}
 Open it in a browser, as from an advertisement: {website}/?utm_source=yandex&utm_medium=cpc&utm_campaign=mine

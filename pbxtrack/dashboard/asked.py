@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -65,9 +66,9 @@ class Asked:
 
     @property
     def timezone(self) -> str:
-        """By whose clocks times are told: the site's; of pages of no site, that of all their sites; else UTC."""
-        zones = {self.site.timezone} if self.site is not None else {site.timezone for site in self.sites}
-        return zones.pop() if len(zones) == 1 else "UTC"
+        """By whose clocks times are told: the site's; of pages of no site, those of most sites; else UTC."""
+        zones = Counter(site.timezone for site in ([self.site] if self.site is not None else self.sites))
+        return zones.most_common(1)[0][0] if zones else "UTC"
 
     @property
     def zone(self) -> Zone:
@@ -90,7 +91,7 @@ class Asked:
 
     @property
     def format(self) -> Format:
-        return Format(self.language, self.timezone, self.region)
+        return Format(self.language, self.timezone, self.region, self.now)
 
     @property
     def texts(self) -> NullTranslations:

@@ -20,7 +20,7 @@ from pbxtrack.storage.call_sums import MOST, calls_sums
 from pbxtrack.storage.pages import read_id
 from pbxtrack.storage.people import change_person, find_person
 from pbxtrack.storage.saved_views import MAX_NAME, MAX_QUERY, TooManyViews, list_views, remove_view, save_view
-from pbxtrack.storage.views import InvalidCursor, calls_page
+from pbxtrack.storage.views import InvalidCursor, calls_page, made_by_company
 
 ROWS = 50
 _MAX_CURSOR = 400  # characters
@@ -58,7 +58,7 @@ async def show_rows(asked: Asked) -> web.StreamResponse:
     def found(connection: Connection) -> dict[str, Any]:
         which = _which(asked, wanted)
         return {
-            "items": calls_page(connection, _which(asked, wanted, ids), limit=ROWS)[0],
+            **_listed(connection, calls_page(connection, _which(asked, wanted, ids), limit=ROWS)[0]),
             "sums": calls_sums(connection, which),
         }
 
@@ -109,12 +109,18 @@ def _found(
     items, following = calls_page(connection, which, cursor, ROWS)
     assert asked.site is not None
     return {
-        "items": items,
+        **_listed(connection, items),
         "following": following,
         "sums": calls_sums(connection, which),
         "choices": chosen_from.of(connection, asked.key, asked.now),
         "views": list_views(connection, asked.person.id, asked.site.id),
     }
+
+
+def _listed(connection: Connection, items: list[dict[str, Any]]) -> dict[str, Any]:
+    """Calls, and those by which the company called missed ones of them back."""
+    called_back = made_by_company(connection, [call["settled_by"] for call in items if call["settled_by"]])
+    return {"items": items, "called_back": called_back}
 
 
 def _common(asked: Asked, wanted: Filters) -> dict[str, Any]:

@@ -12,6 +12,7 @@ COLUMNS: Mapping[str, str] = {
     "status": marked("Status"),
     "ringing": marked("Rang for"),
     "talk": marked("Talk"),
+    "signs": marked("Note, recording"),
     "source": marked("Source"),
     "campaign": marked("Campaign"),
     "term": marked("Keyword"),
@@ -19,7 +20,6 @@ COLUMNS: Mapping[str, str] = {
     "answered_by": marked("Answered by"),
     "marks": marked("Marks"),
     "tags": marked("Tags"),
-    "signs": marked("Note, recording"),
 }
 """By name, with their heads. When a call was and whose it is are always shown, before them."""
 

@@ -145,7 +145,8 @@ async def _send(asked: Asked, ending: str) -> web.StreamResponse:
     shown = Shown(asked)
     file = make(asked, [asked.text(head) for head in _HEADS.values()])
     period = asked.period
-    name = f"{asked.key}-calls-{period.first}-{period.last}.{ending}"
+    days = f"{period.first}-{period.last}" if period.since else f"until-{period.last}"
+    name = f"{asked.key}-calls-{days}.{ending}"
     response = web.StreamResponse(
         headers={
             hdrs.CONTENT_TYPE: f"{content_type}; charset=utf-8" if ending == "csv" else content_type,

@@ -16,8 +16,9 @@ from babel.core import UnknownLocaleError, negotiate_locale
 from babel.dates import format_date, format_datetime, format_time
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_currency, format_decimal, format_percent
+from babel.numbers import format_currency, format_decimal, format_percent, get_currency_symbol
 
+from pbxtrack.calls.reasons import percents
 from pbxtrack.numbers import InvalidNumber, Number
 
 LANGUAGES: Mapping[str, str] = {"en": "English", "ru": "Русский"}
@@ -27,6 +28,7 @@ COOKIE = "pbxtrack_language"
 _LOCALES = {"en": "en_GB", "ru": "ru_RU"}  # days before months, 24 hours
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 _MANY = 10  # times as much is told so
+_MINUS = "−"  # as wide as a plus; catalogues of languages have a hyphen
 _MAX_HEADER = 500  # characters
 
 
@@ -67,12 +69,16 @@ def marked(text: str) -> str:
 
 
 class Format:
-    """Times, numbers and durations as people write them who speak a language and live in a time zone."""
+    """Times, numbers and durations as people write them who speak a language and live in a time zone.
 
-    def __init__(self, language: str, zone: str, region: str) -> None:
+    ``now``: times of its year are told without the year; None: each has its year.
+    """
+
+    def __init__(self, language: str, zone: str, region: str, now: datetime | None = None) -> None:
         self._locale = _locale(language)
         self.zone = ZoneInfo(zone)
         self._region = region
+        self._year = None if now is None else now.astimezone(self.zone).year
         self._text = translations(language).gettext
 
     def number(self, value: float | None, digits: int = 0) -> str:
@@ -87,7 +93,12 @@ class Format:
         """A share of one."""
         if share is None:
             return "–"
-        return format_percent(share, format="#,##0." + "0" * digits + "%" if digits else "#,##0%", locale=self._locale)
+        pattern = "#,##0." + "0" * digits + "%" if digits else "#,##0%"
+        return format_percent(share, format=pattern, locale=self._locale).replace("-", _MINUS)
+
+    def sure(self, share: float) -> str:
+        """How sure an attribution is, as a share that it reaches: see :func:`pbxtrack.calls.reasons.percents`."""
+        return self.percent(percents(share) / 100)
 
     def money(self, amount: float | None, currency: str, *, exact: bool = False) -> str:
         """An amount in its main unit; from a hundred on without what is less than that, unless it is ``exact``."""
@@ -95,15 +106,16 @@ class Format:
             return "–"
         whole = amount == int(amount) or (abs(amount) >= 100 and not exact)
         pattern = self._locale.currency_formats["standard"].pattern
-        return str(
-            format_currency(
-                round(amount) if whole else amount,
-                currency,
-                format=pattern.replace(".00", "") if whole else pattern,
-                locale=self._locale,
-                currency_digits=not whole,
-            )
+        if get_currency_symbol(currency, self._locale)[-1:].isalpha():
+            pattern = pattern.replace("¤#", "¤\N{NO-BREAK SPACE}#")
+        told = format_currency(
+            round(amount) if whole else amount,
+            currency,
+            format=pattern.replace(".00", "") if whole else pattern,
+            locale=self._locale,
+            currency_digits=not whole,
         )
+        return str(told).replace("-", _MINUS)
 
     def change(self, now: float | None, before: float | None) -> str:
         """By how much it is more or less than before: ``+12 %``, ``×14``; empty where that says nothing."""
@@ -112,13 +124,13 @@ class Format:
         if now / before >= _MANY:
             return f"×{self.number(round(now / before))}"
         share = now / before - 1
-        sign = "+" if share > 0 else "−" if share < 0 else "±"
+        sign = "+" if share > 0 else _MINUS if share < 0 else "±"
         return sign + self.percent(abs(share))
 
     def points(self, now: float, before: float) -> str:
         """By how many percentage points a share is more or less than before; empty where it is the same."""
         points = round((now - before) * 100, 1)
-        sign = "+" if points > 0 else "−"
+        sign = "+" if points > 0 else _MINUS
         return sign + self.unit(marked("%s pp"), abs(points), 1) if points else ""
 
     def unit(self, text: str, value: float, digits: int = 0) -> str:
@@ -145,12 +157,12 @@ class Format:
             return self.unit(marked("%s h"), seconds // 3600)
         return self.unit(marked("%s days"), seconds // 86_400)
 
-    def when(self, at: datetime | str | None, *, seconds: bool = False) -> str:
-        """A day and a time: ``22 Nov, 14:05``."""
+    def when(self, at: datetime | str | None) -> str:
+        """A day and a time: ``22 Nov, 14:05``, and of another year ``22 Nov 2025, 14:05``."""
         if at is None:
             return "–"
         at = _read(at)
-        pattern = "d MMM, HH:mm:ss" if seconds else "d MMM, HH:mm"
+        pattern = "d MMM, HH:mm" if at.astimezone(self.zone).year == self._year else "d MMM y, HH:mm"
         return format_datetime(at, pattern, tzinfo=self.zone, locale=self._locale)
 
     def whole(self, at: datetime | str | None) -> str:
@@ -192,7 +204,7 @@ class Format:
 
 @lru_cache(maxsize=16_384)  # writing one anew takes fifty times as long, and most are small
 def _decimal(value: float, locale: Locale) -> str:
-    return str(format_decimal(value, format="#,##0.###", locale=locale))
+    return str(format_decimal(value, format="#,##0.###", locale=locale)).replace("-", _MINUS)
 
 
 @lru_cache(maxsize=4_096)

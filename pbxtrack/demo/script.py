@@ -53,7 +53,7 @@ VISITORS: Sequence[Visitor] = (DIRECT_AD, GOOGLE_AD, VK_AD, SEARCH, ASSISTANT, T
 BILLBOARD, AVITO = "+74951230001", "84951230002"
 
 CALLS: Sequence[ScriptedCall] = (
-    ScriptedCall("billboard", "+79161110001", BILLBOARD, "Billboard M4", "static", talk=3.0),
+    ScriptedCall("billboard", "+79161110001", BILLBOARD, "Billboard M4", "static", talk=4.0),
     ScriptedCall(
         "billboard-line-ends", "+79161110002", "4951230001", "Billboard M4", "static", hung_up_by="line", hangup="line"
     ),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -102,6 +102,13 @@ def calls_of(connection: Connection, call_ids: Sequence[str]) -> list[dict[str, 
     these = or_(calls.c.id.in_(call_ids), calls.c.settled_by.in_(call_ids))
     rows = connection.execute(_select_calls.where(*came_in(None, None), these).order_by(calls.c.started_at, calls.c.id))
     return [_call(row) for row in rows]
+
+
+def made_by_company(connection: Connection, call_ids: Iterable[str]) -> frozenset[str]:
+    """Of these calls those that the company made."""
+    ids = sorted(set(call_ids))
+    of_company = select(calls.c.id).where(calls.c.id.in_(ids), calls.c.outbound.is_not(None))
+    return frozenset(connection.scalars(of_company)) if ids else frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,9 +111,12 @@ async def test_a_call_nobody_called_back_stands_out_in_words(shop: Database) -> 
     async with desk(shop, now=now) as reader:
         reader.log_in(shop)
         page = await reader.page(LIST)
+        with shop.transaction() as connection:  # it was the company that called then
+            connection.execute(update(calls).where(calls.c.linkedid == "1772355600.1").values(outbound=CALLER))
+        assert ">called back<" in await reader.page(LIST)
     rows = {int(n): row for n, row in re.findall(r'<tr data-call="[^"]*\.(\d+)"(.*?)</tr>', page, re.S)}
     assert [n for n, row in rows.items() if 'class="waiting"' in row and "not called back" in row] == [70, 2]
-    assert "called back" in rows[0]  # spoken with a minute later
+    assert ">called again<" in rows[0]  # and was spoken with, a minute later
     assert f'href="{LIST}/pbx1-1772355600.1"' in rows[1]
     assert ">on target<" in rows[1]
     assert ">repeat<" in rows[1]

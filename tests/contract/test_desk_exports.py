@@ -46,6 +46,14 @@ def rows_of_csv(data: bytes) -> list[list[str]]:
 
 
 @pytest.mark.asyncio
+async def test_a_file_of_all_time_is_named_by_its_end(shop: Database) -> None:
+    async with desk(shop, now=lambda: T0) as reader:
+        reader.log_in(shop)
+        async with reader.client.head("/sites/demo/calls.csv?period=all") as response:
+            assert 'filename="demo-calls-until-2026-03-01.csv"' in response.headers["Content-Disposition"]
+
+
+@pytest.mark.asyncio
 async def test_both_files_hold_the_calls_that_the_log_shows(shop: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export.portion, "__defaults__", (None, 5))  # several portions
     async with desk(shop) as reader:

@@ -153,7 +153,7 @@ def test_what_is_said_of_a_known_caller_is_as_sure_as_it_is() -> None:
         known(holder("present", MINUTE), holder("first", 2 * DAY), holder("second", 3 * DAY), calls=calls)
     )
     assert (found.method, visitor(found)) == (Method.CALLER, "first")
-    assert found.why == "The same caller called before, and is the likeliest to have come from this visit (59%)."
+    assert found.why == "The same caller called before, and is the likeliest to have come from this visit (58%)."
     sure = [earlier(DAY, CALLER, ("first", 0.97))]
     found = attribute(known(holder("present", MINUTE), holder("first", 2 * DAY), calls=sure))
     assert found.why == "The same caller called before and belongs to the visit in which this number was shown to them."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from pbxtrack.dashboard.languages import Format
 from pbxtrack.dashboard.reports.accuracy import verdict
 from pbxtrack.dashboard.reports.columns import CALLS, MISSED, OF_CALLS, OF_MONEY, SHARE, summed, there, with_means
 from pbxtrack.dashboard.reports.curves import STATES, called_by
+from pbxtrack.dashboard.reports.deals import written_amount
 from pbxtrack.dashboard.reports.hours import Hour, busiest, shade, week, worst
 from pbxtrack.dashboard.reports.kinds import GROUPED, MODELS, TITLES
 from pbxtrack.dashboard.reports.table import MOST, Compared, cells, chosen, compared, lines, wanted
@@ -208,6 +210,21 @@ def test_pictures_escape_what_they_tell() -> None:
 def test_money_is_told_to_what_matters() -> None:
     amounts = (None, 0, 12.5, 99.99, 150, 1_000.5, 1_234_567.89)
     assert [EN.money(amount, "RUB") for amount in amounts] == [
-        "–", "RUB0", "RUB12.50", "RUB99.99", "RUB150", "RUB1,000", "RUB1,234,568",
+        "–", "RUB\xa00", "RUB\xa012.50", "RUB\xa099.99", "RUB\xa0150", "RUB\xa01,000", "RUB\xa01,234,568",
     ]  # fmt: skip
-    assert Format("ru", "UTC", "RU").money(-2_500.4, "RUB") == "-2\xa0500\xa0₽"
+    assert Format("ru", "UTC", "RU").money(-2_500.4, "RUB") == "−2\xa0500\xa0₽"
+    assert EN.money(12.5, "EUR") == "€12.50"
+    assert EN.percent(-0.5) == "−50%"
+
+
+def test_a_time_of_another_year_has_its_year() -> None:
+    now = datetime(2025, 12, 31, 22, tzinfo=UTC)  # in Moscow it is next year already
+    assert Format("en", "UTC", "RU", now).when("2025-11-24T06:00:00Z") == "24 Nov, 06:00"
+    russian = Format("ru", "Europe/Moscow", "RU", now)
+    assert russian.when("2025-11-24T06:00:00Z") == "24 нояб. 2025, 09:00"
+    assert russian.when("2025-12-31T21:30:00Z") == "1 янв., 00:30"
+    assert EN.when("2025-11-24T06:00:00Z") == "24 Nov 2025, 06:00"
+
+
+def test_an_amount_is_written_as_it_is_typed() -> None:
+    assert [written_amount(amount) for amount in (61600.0, 0.0, 12.5, -3.25)] == ["61600", "0", "12.50", "-3.25"]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from markupsafe import escape
@@ -15,6 +16,7 @@ from pbxtrack.calls.attribution import attribute
 from pbxtrack.calls.evidence import Resolution
 from pbxtrack.calls.reasons import TEMPLATES, Said, read
 from pbxtrack.dashboard.languages import Format, translations
+from pbxtrack.dashboard.templates import environment
 from pbxtrack.dashboard.why import why
 from pbxtrack.pool.model import NumberKind, NumberOwner
 from tests.unit.test_attribution import CALLER, DAY, HOUR, MINUTE, NOW, NUMBER, SITE, earlier, holder, known
@@ -102,6 +104,21 @@ def test_lengths_of_time_are_said_in_their_greatest_unit() -> None:
     sentence = f"The number was held for this visit; {reasons.LAST_SIGN % {'ago': '21 seconds'}}."
     told = why(sentence, translations("ru"), russian)
     assert "за 21 секунду до звонка" in told
+
+
+def test_how_sure_is_told_in_percents_that_are_reached() -> None:
+    shares = (0, 0.4999, 0.5, 0.8999, 0.9, 0.9999, 1)
+    assert [reasons.percents(share) for share in shares] == [0, 49, 50, 89, 90, 99, 100]
+    assert [reasons.percents(whole / 100) for whole in range(101)] == [*range(101)]
+    assert Format("en", "UTC", "RU").sure(0.8999) == "89%"
+
+
+@pytest.mark.parametrize("seconds", [0.4, 5.7, 59.9, 119.9])
+def test_the_table_of_candidates_tells_the_same_time_as_the_reason(seconds: float) -> None:
+    last: Any = environment("en").get_template("call_parts.html").module
+    told = last.last(Format("en", "UTC", "RU"), {"kind": "tap", "seconds": seconds})
+    number = reasons.ago(timedelta(seconds=seconds)).split()[0]
+    assert told.startswith(f"tapped the number {number} ")
 
 
 @pytest.mark.parametrize(

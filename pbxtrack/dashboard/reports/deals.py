@@ -82,6 +82,11 @@ def _moment(day: str, zone: Zone, now: datetime) -> datetime:
         raise WrongField("day") from None
 
 
+def written_amount(amount: float) -> str:
+    """An amount as it is typed: without what is less than its main unit, where there is nothing of it."""
+    return f"{amount:.0f}" if amount == int(amount) else f"{amount:.2f}"
+
+
 async def show(asked: Asked) -> web.StreamResponse:
     return await _listed(asked)
 
@@ -102,6 +107,7 @@ async def _listed(asked: Asked, wrong: str | None = None) -> web.Response:
         items=items,
         following=following,
         statuses=STATUSES,
+        written_amount=written_amount,
         only=status,
         currency=asked.site.currency,
         wrong=None if wrong is None else asked.text(_WRONG.get(wrong, _WRONG[""])),

@@ -116,7 +116,7 @@ function player(box, audio) {
     const button = document.createElement("button");
     button.type = "button";
     button.className = "plain";
-    button.textContent = `${speed}×`;
+    button.textContent = `${speed.toLocaleString(document.documentElement.lang)}×`;
     button.setAttribute("aria-pressed", String(speed === 1));
     button.addEventListener("click", () => {
       audio.playbackRate = speed;

@@ -146,3 +146,21 @@ def test_filters_are_chosen_kept_by_a_name_and_taken_away(open_desk: Open) -> No
         page.wait_for_url("**/calls?period=all&unsettled=true")
         page.locator("#calls tbody tr").nth(1).locator("td").nth(2).click()
         page.wait_for_url(re.compile(rf"{CALLS}/.+"))
+
+
+def test_on_a_phone_a_call_is_seen_whole_and_filters_are_behind_a_button(open_desk: Open) -> None:
+    with open_desk(viewport={"width": 390, "height": 844}) as tab:
+        page = tab.page
+        tab.go(f"{CALLS}?period=all&unsettled=true")
+        log = page.locator(".calls .scroll")
+        assert log.evaluate("box => box.scrollWidth <= box.clientWidth")
+        row = page.get_by_role("row").nth(1)  # after the heads
+        expect(row.get_by_role("rowheader")).to_be_visible()
+        expect(row.get_by_role("cell", name="not called back")).to_be_in_viewport(ratio=1)
+        expect(page.get_by_role("columnheader", name="Status")).to_have_count(1)
+        status = page.locator("summary", has_text="Status")
+        expect(status).to_be_hidden()
+        page.locator("summary", has_text=re.compile("^Filters$")).click()
+        status.click()
+        page.get_by_label("Busy").check()
+        assert tab.faults() == []
