@@ -53,6 +53,7 @@ class Deals(NamedTuple):
 class Money:
     """What a row cost, and the deals that it brought; None: the site has no costs, or no deals, in the period.
 
+    Nobody can tell the deals of a row that holds only costs: what those brought stands in other rows of its channel.
     ``cost`` and ``revenue`` in hundredths of the currency, ``deals`` and ``won`` in parts.
     """
 
@@ -118,10 +119,10 @@ def together(
 
     def of(row: Row) -> Money:
         cost = costs.get(row, 0) if costs else None
-        if not deals:
+        if not deals or row.channel is not None:
             return Money(cost)
-        brought = deals.get(row.values, Deals()) if row.channel is None else Deals()
-        return Money(cost, brought.deals, brought.won, revenue.get(row.values, 0) if row.channel is None else 0)
+        brought = deals.get(row.values, Deals())
+        return Money(cost, brought.deals, brought.won, revenue.get(row.values, 0))
 
     return {row: of(row) for row in dict.fromkeys([*map(Row, rows), *map(Row, deals), *costs])}
 

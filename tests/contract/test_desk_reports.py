@@ -13,10 +13,14 @@ import pytest
 from pbxtrack.access import Role
 from pbxtrack.dashboard.reports.kinds import TITLES
 from pbxtrack.dashboard.reports.table import FEW
+from pbxtrack.money.costs import Cost
 from pbxtrack.pool.model import LeaseRequest
 from pbxtrack.storage.annotations import annotate_call
+from pbxtrack.storage.costs import write_costs
 from pbxtrack.storage.database import Database
+from pbxtrack.storage.deals import write_deals
 from pbxtrack.storage.leases import SqlLeases
+from pbxtrack.storage.sites import live_sites
 from tests.contract.api_client import STATIC, T0, TESTS, put_call
 from tests.contract.desk_client import Reader, desk
 from tests.contract.leasing import one
@@ -171,3 +175,28 @@ async def test_what_is_not_known_is_said(shop: Database) -> None:
         assert "whether these attributions are right cannot be said" in await reader.page(f"{REPORTS}/accuracy?{DAYS}")
         assert "No calls to numbers of a pool" in await reader.page("/sites/empty/reports/accuracy")
         assert "have taught nothing yet" in await reader.page(f"{REPORTS}/curves")
+
+
+@pytest.mark.asyncio
+async def test_costs_that_tell_no_campaign_are_no_campaign_s_loss(shop: Database) -> None:
+    day = T0.date()
+    with shop.transaction() as connection:
+        (site,) = live_sites(connection, ["demo"])
+        spent = [Cost(day, day, "Direct", 100_00), Cost(day, day, "Paid: yandex", 10_00, campaign="spring")]
+        write_costs(connection, site.id, spent, "tests", T0)
+        sold = {"caller": "+79160000000", "amount": 50_00, "status": "won", "won_at": T0 + timedelta(minutes=5)}
+        write_deals(connection, site.id, [sold], "tests", T0, "RU")
+    async with desk(shop) as reader:
+        reader.log_in(shop)
+        heads, *rows = await table(reader, f"{REPORTS}/campaigns?{DAYS}&columns=money")
+        by_name = {(row[2], row[3]): dict(zip(heads, row, strict=True)) for row in rows}
+        assert by_name["spring", ""]["ROI"] == "4"
+        assert [by_name["", "Direct"][name] for name in ("Cost", "Revenue", "ROI")] == ["100", "", ""]
+        _, *calls = await table(reader, f"{REPORTS}/campaigns?{DAYS}")
+        assert len(calls) == len(rows) - 1, "where only calls are told, there are only rows with calls"
+        await reader.send("/language", language="ru")
+        page = await reader.page(f"{REPORTS}/campaigns?{DAYS}&columns=money")
+        assert 'Расходы канала</span> <bdi class="clip">Прямые заходы</bdi>' in page
+        assert "стоят отдельно" in page
+        assert "sort=channel" not in page, "no column for the channel of few rows"
+        assert "Расходы канала" not in await reader.page(f"{REPORTS}/campaigns?{DAYS}&compare=1")

@@ -175,6 +175,9 @@ def test_costs_find_the_campaign_that_they_are_of(database: Database) -> None:
         (None, "vk", "cpc", "new"): (0, 64),
         ("VK", None, None, "unheard of"): (0, 128),
     }
+    world.deal(20, 99_00)
+    spent = {row["channel"]: [row[name] for name in ("deals", "revenue", "roi")] for row in world.rows(CAMPAIGNS)}
+    assert spent["Ads"] == spent["Radio"] == [None, None, None], "nobody knows which deals its costs brought"
     keywords = money(world.rows(KEYWORDS), "channel", "source", "campaign", "term")
     assert keywords[None, "yandex", "brand", "sofa"][:2] == (1, 2)
     assert keywords["Ads", None, "brand", None][:2] == (0, 1)

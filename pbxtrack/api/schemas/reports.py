@@ -90,7 +90,10 @@ class _Money(BaseModel):
 
 class _Campaigned(_OfSite, _Money):
     channel: Annotated[
-        str | None, Field(description="Of a row that holds only costs, of a channel, which do not tell the rest.")
+        str | None,
+        Field(
+            description="Of a row that holds only costs, of a channel, which do not tell the rest. Its deals are null."
+        ),
     ]
 
 

@@ -74,6 +74,8 @@ UNSETTLED = Column("unsettled", marked("Not called back"), good=False, opens="un
 TALK = Column("talk_seconds", marked("Talk time"), Kind.CLOCK)
 TALK_EACH = Column("talk_each", marked("Talk per call"), Kind.CLOCK)
 ANSWER = Column("answer_seconds", marked("Time to answer"), Kind.SPELT, good=False)
+COST = Column("cost", marked("Cost"), Kind.MONEY, good=None)
+REVENUE = Column("revenue", marked("Revenue"), Kind.MONEY)
 
 OF_CALLS = (CALLS, SHARE, UNIQUE, TARGET, ANSWERED, MISSED, UNSETTLED, TALK, ANSWER)
 OF_TOUCHES = (CALLS, SHARE, UNIQUE, TARGET, ANSWERED, MISSED, UNSETTLED, TALK)
@@ -82,8 +84,8 @@ OF_MONEY = (
     CALLS,
     UNIQUE,
     TARGET,
-    Column("cost", marked("Cost"), Kind.MONEY, good=None),
-    Column("revenue", marked("Revenue"), Kind.MONEY),
+    COST,
+    REVENUE,
     Column("roi", marked("ROI"), Kind.RATIO),
     Column("cost_per_contact", marked("Per contact"), Kind.MONEY, good=False),
     Column("cost_per_target", marked("Per target"), Kind.MONEY, good=False),

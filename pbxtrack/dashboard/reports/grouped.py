@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 from sqlalchemy import Connection
@@ -13,9 +13,9 @@ from sqlalchemy import Connection
 from pbxtrack.calls.models import Model
 from pbxtrack.dashboard.asked import Asked
 from pbxtrack.dashboard.desk import Page
-from pbxtrack.dashboard.reports.columns import OF_MONEY, Column, Kind, Row, summed, there, with_means
+from pbxtrack.dashboard.reports.columns import COST, OF_MONEY, REVENUE, Column, Kind, Row, summed, there, with_means
 from pbxtrack.dashboard.reports.frame import as_csv, framed, is_csv
-from pbxtrack.dashboard.reports.kinds import ALWAYS, GROUPED, MODELS, OWN_VISITS, Grouped
+from pbxtrack.dashboard.reports.kinds import ALWAYS, GROUPED, MODELS, ONLY_COSTS, OWN_VISITS, Grouped
 from pbxtrack.dashboard.reports.table import FEW, MOST, Cell, Compared, Wanted, cells, chosen, compared, lines, wanted
 from pbxtrack.storage.reports import Period, answers, totals
 
@@ -35,16 +35,27 @@ class _Found:
         """Whether there are costs or deals to tell of."""
         return any(row.get(name) is not None for row in self.rows for name in ("cost", "deals"))
 
+    def shown(self, columns: Sequence[Column]) -> _Found:
+        """Only the rows that have calls, where the columns tell of nothing else."""
+        if not {COST, REVENUE}.isdisjoint(columns):
+            return self
+        with_calls = [[row for row in rows if row["calls"]] for rows in (self.rows, self.before or [])]
+        return replace(self, rows=with_calls[0], before=None if self.before is None else with_calls[1])
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row as it is shown: its names (None where there is none), its figures, its part of all calls."""
+    """A row as it is shown: its names (None where there is none), its figures, its part of all calls.
+
+    ``costs_of``: the channel of one that holds only costs.
+    """
 
     names: Sequence[str | None]
     cells: Sequence[Cell]
     share: float | None
     href: str | None = None
     new: bool = False
+    costs_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +108,8 @@ def _read(connection: Connection, asked: Asked, report: Grouped, model: Model) -
 def _dimensions(asked: Asked, report: Grouped, found: _Found) -> list[tuple[str, str]]:
     """The names of a row's dimensions and their heads. A row of costs that tell no more has a channel besides."""
     named = list(zip(report.question.dimensions, map(asked.text, report.heads), strict=True))
-    if "channel" not in report.question.dimensions and any(row.get("channel") for row in found.rows):
+    rows = [*found.rows, *(found.before or [])]
+    if "channel" not in report.question.dimensions and any(row.get("channel") for row in rows):
         named.append(("channel", asked.text("Channel")))
     return named
 
@@ -118,32 +130,33 @@ def _chosen(
 
 
 def _page(asked: Asked, report: Grouped, model: Model, found: _Found) -> web.Response:
-    columns, named = _columns(asked, report, found), _dimensions(asked, report, found)
-    dimensions = [name for name, _ in named]
-    want, rows = _chosen(asked, found, columns, dimensions)
+    columns, cut, money = _columns(asked, report, found), len(found.rows) >= MOST, found.money
+    found = found.shown(columns)
+    named = _dimensions(asked, report, found)
+    want, rows = _chosen(asked, found, columns, [name for name, _ in named])
     shown = rows if want.everything else rows[:FEW]
     by_model = report.question.by_model
+    own = named[: len(report.question.dimensions)]
+    told = [MODELS[model][1], ALWAYS, *([OWN_VISITS] if report.opens and model != Model.LAST else [])]
     return framed(
         asked,
         report.question.name,
         "grouped.html",
         report=report,
         columns=columns,
-        heads=_heads(asked, named, columns, want),
-        lines=_lines(asked, report, columns, dimensions, shown, rows, found.rows),
+        heads=_heads(asked, own, columns, want),
+        lines=_lines(asked, report, columns, shown, rows, found.rows),
         total=_total(asked, columns, want, rows, found.total),
         want=want,
         count=len(rows),
         few=FEW,
-        cut=len(found.rows) >= MOST,
+        cut=cut,
         comparing=found.before is not None,
-        money=found.money,
+        money=money,
         showing_money=Kind.MONEY in [column.kind for column in columns],
         model=model if by_model else None,
         models=MODELS,
-        told=[MODELS[model][1], ALWAYS, *([OWN_VISITS] if report.opens and model != Model.LAST else [])]
-        if by_model
-        else [],
+        told=[*(told if by_model else []), *([ONLY_COSTS] if len(named) > len(own) else [])],
     )
 
 
@@ -166,7 +179,6 @@ def _lines(
     asked: Asked,
     report: Grouped,
     columns: Sequence[Column],
-    dimensions: Sequence[str],
     shown: Sequence[Compared],
     rows: Sequence[Compared],
     every: Sequence[Row],
@@ -181,11 +193,12 @@ def _lines(
         href = asked.address("calls", **{opens: value}) if opens and value and named[value] == 1 else None
         made.append(
             Line(
-                [_shown(asked, name, one.row.get(name)) for name in dimensions],
+                [_shown(asked, name, one.row.get(name)) for name in report.question.dimensions],
                 cells(asked.format, columns, one, one.row.get("currency", ""), href),
                 one.row["calls"] / most if most else None,
                 href,
                 new=one.before is not None and not one.before["calls"],
+                costs_of="" if "channel" in report.question.dimensions else asked.channel(one.row.get("channel")),
             )
         )
     return made
@@ -208,7 +221,9 @@ def _total(
 
 
 def _file(asked: Asked, report: Grouped, found: _Found) -> web.Response:
-    columns, named = _columns(asked, report, found), _dimensions(asked, report, found)
+    columns = _columns(asked, report, found)
+    found = found.shown(columns)
+    named = _dimensions(asked, report, found)
     dimensions = [name for name, _ in named]
     _, rows = _chosen(asked, found, columns, dimensions)
     heads = [head for _, head in named]

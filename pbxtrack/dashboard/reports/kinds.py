@@ -112,3 +112,7 @@ MODELS: Mapping[Model, tuple[str, str]] = {
 
 ALWAYS = marked("A channel's own number and what people corrected count for that channel, whatever the model.")
 OWN_VISITS = marked("The calls that a figure opens are listed by the visit they were made from, and may be others.")
+ONLY_COSTS = marked(
+    "Costs that do not tell the rest stand by themselves: what they brought is in other rows, and in the report of "
+    "channels."
+)
