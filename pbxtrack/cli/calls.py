@@ -29,7 +29,7 @@ _SHOWN = 60  # characters of what was changed
 @click.option("--since", type=Moment(), help="From this time on: 2026-11-22, 2026-11-22T15:04Z, 2h (ago).")
 @click.option("--until", type=Moment(), help="Before this time.")
 @click.option("--site", "sites", multiple=True, help="Of this site (its key).")
-@click.option("--channel", "channels", multiple=True, help="Of this advertising channel.")
+@click.option("--channel", "channels", multiple=True, help="Of this advertising channel; '' for of none.")
 @click.option("--campaign", "campaigns", multiple=True, help="Of this campaign.")
 @click.option("--status", "statuses", multiple=True, type=click.Choice([status.value for status in Status]))
 @click.option("--caller", help="From this number; `withheld` for callers who hid theirs.")

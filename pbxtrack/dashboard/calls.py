@@ -15,7 +15,7 @@ from pbxtrack.dashboard.asked import Asked
 from pbxtrack.dashboard.desk import Page
 from pbxtrack.dashboard.filters import Filters
 from pbxtrack.dashboard.offered import Offered, offered
-from pbxtrack.storage.call_search import CallFilter
+from pbxtrack.storage.call_search import NO_CHANNEL, CallFilter
 from pbxtrack.storage.call_sums import MOST, calls_sums
 from pbxtrack.storage.people import change_person, find_person
 from pbxtrack.storage.saved_views import MAX_NAME, MAX_QUERY, TooManyViews, list_views, remove_view, save_view
@@ -134,7 +134,7 @@ def _which(asked: Asked, wanted: Filters, ids: Iterable[str] = ()) -> CallFilter
 async def _go_where_channels_are_kept(asked: Asked, wanted: Filters, known: Collection[str]) -> None:
     """Go on to the names that calls keep, where an address has a channel as it is shown and none is called so."""
     own: Collection[str] = ()
-    if any(one not in known for one in wanted.channel):
+    if any(one and one not in known for one in wanted.channel):
         own = await asked.own_channels()
     kept = [one if one in known else asked.channel_typed(one, own) for one in wanted.channel]
     if kept != list(wanted.channel):
@@ -144,11 +144,11 @@ async def _go_where_channels_are_kept(asked: Asked, wanted: Filters, known: Coll
 def _with(offered: Mapping[str, list[str]], wanted: Filters, asked: Asked) -> dict[str, list[tuple[str, str]]]:
     """The choices, and what is chosen already though it is not among them: values, and what they are called."""
     named = {"channels": wanted.channel, "campaigns": wanted.campaign, "tags": wanted.tag}
+    every = {name: dict.fromkeys([*named[name], *values]) for name, values in offered.items()}
+    channels = [(one, asked.channel(one)) for one in every["channels"] if one != NO_CHANNEL]
     return {
-        name: [
-            (one, asked.channel(one) if name == "channels" else one) for one in dict.fromkeys([*named[name], *values])
-        ]
-        for name, values in offered.items()
+        **{name: [(one, one) for one in values] for name, values in every.items()},
+        "channels": [*channels, (NO_CHANNEL, asked.text("Unknown"))],
     }
 
 

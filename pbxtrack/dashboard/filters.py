@@ -13,7 +13,7 @@ from pbxtrack.calls.lifecycle import Status
 from pbxtrack.dashboard.languages import Format, marked
 from pbxtrack.dashboard.periods import Chosen
 from pbxtrack.numbers import MAX_LENGTH, InvalidNumber, Number, read_caller
-from pbxtrack.storage.call_search import CallFilter
+from pbxtrack.storage.call_search import NO_CHANNEL, CallFilter
 from pbxtrack.storage.views import storable
 
 WITHHELD = "withheld"
@@ -46,7 +46,10 @@ CHOICES: Mapping[str, tuple[str, Mapping[bool, str]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """What is asked for; the fields are named as in the address and the API. ``caller`` may be its last digits."""
+    """What is asked for; the fields are named as in the address and the API. ``caller`` may be its last digits.
+
+    A channel may be ``NO_CHANNEL``, as an address with an empty one asks.
+    """
 
     channel: tuple[str, ...] = ()
     campaign: tuple[str, ...] = ()
@@ -117,7 +120,7 @@ def read(query: MultiMapping[str]) -> Filters:
     answers = {name: {"true": True, "false": False}.get(query.get(name, "")) for name in CHOICES}
     statuses = set(Status)
     return Filters(
-        channel=_several(query, "channel"),
+        channel=_several(query, "channel", NO_CHANNEL),
         campaign=_several(query, "campaign"),
         status=tuple(one for one in _several(query, "status") if one in statuses),
         tag=_several(query, "tag"),
@@ -134,7 +137,7 @@ def chips(
 ) -> Sequence[Chip]:
     """What is asked for, one by one, in words; ``channel``: how a channel is shown."""
     found = [
-        *(Chip(text("Channel"), channel(one), of.without("channel", one)) for one in of.channel),
+        *(Chip(text("Channel"), channel(one) or text("Unknown"), of.without("channel", one)) for one in of.channel),
         *(Chip(text("Campaign"), one, of.without("campaign", one)) for one in of.campaign),
         *(Chip(text("Status"), text(STATUS_NAMES[one]), of.without("status", one)) for one in of.status),
         *(Chip(text("Tag"), one, of.without("tag", one)) for one in of.tag),
@@ -166,9 +169,10 @@ def hour_name(hour: int) -> str:
     return f"{hour}:00–{hour}:59"
 
 
-def _several(query: MultiMapping[str], name: str) -> tuple[str, ...]:
-    words = (_word(value) for value in query.getall(name, []))
-    return tuple(dict.fromkeys(word for word in words if word))[:_MAX_VALUES]
+def _several(query: MultiMapping[str], name: str, *besides: str) -> tuple[str, ...]:
+    """The words that are asked for, and what else may be."""
+    words = (value if value in besides else _word(value) for value in query.getall(name, []))
+    return tuple(dict.fromkeys(word for word in words if word is not None))[:_MAX_VALUES]
 
 
 def _word(text: str | None) -> str | None:

@@ -35,12 +35,15 @@ from sqlalchemy.types import TypeEngine
 
 from pbxtrack.storage import traits
 from pbxtrack.storage.conditions import INDEXED_DIGITS, ends_with, has_tag, in_hour, last_digits
-from pbxtrack.storage.runs import Conditions, Runs, added_up
+from pbxtrack.storage.runs import Conditions, Runs, Values, added_up
 from pbxtrack.storage.tables import UtcTime, call_tags, calls, sites
 from pbxtrack.storage.told import campaign_told, channel_told, is_corrected, is_recorded, is_target, is_unsettled
 
 _LATEST = 2_000  # calls that are looked at first, whatever is asked for
 _NO_SITE = 0  # of calls that are no site's, in indexes
+NO_CHANNEL = ""
+"""Among the channels of a filter: calls of which nobody knows what brought them."""
+
 _DAY = timedelta(days=1)
 _FIGURES = (
     case((is_target, 1), else_=0).label("target"),
@@ -58,10 +61,10 @@ class CallFilter:
     """Which calls; every condition that is given must hold.
 
     ``since`` is included, ``until`` is not. Of ``sites`` (keys), ``channels``, ``campaigns``, ``statuses``, ``tags``
-    and ``ids`` any one must fit; none: all. ``caller`` and ``dialled`` are normalised numbers; ``caller_ends`` digits
-    that the caller's ends with; ``withheld`` asks for calls whose caller is not known. ``hour``: of the day (0–23), by
-    the clocks of the call's site. ``min_confidence`` is a probability. What people corrected counts. ``unsettled``
-    calls were missed, and nobody has spoken with their known caller since.
+    and ``ids`` any one must fit; none: all. One of the channels may be ``NO_CHANNEL``. ``caller`` and ``dialled`` are
+    normalised numbers; ``caller_ends`` digits that the caller's ends with; ``withheld`` asks for calls whose caller is
+    not known. ``hour``: of the day (0–23), by the clocks of the call's site. ``min_confidence`` is a probability. What
+    people corrected counts. ``unsettled`` calls were missed, and nobody has spoken with their known caller since.
     """
 
     since: datetime | None = None
@@ -117,6 +120,12 @@ def search(connection: Connection, which: CallFilter, limit: int, after: After |
 def add_up(connection: Connection, which: CallFilter, at_most: int) -> Sums:
     """What ``at_most`` of the calls that fit add up to, whichever they are."""
     return _Search(connection, which).sums(at_most)
+
+
+def first_call(connection: Connection, site_id: int) -> datetime | None:
+    """When the first call to a site began; None where there is none."""
+    of_site = select(calls.c.started_at).where(calls.c.site_id == site_id, *came_in(None, None))
+    return connection.scalar(of_site.order_by(calls.c.started_at).limit(1))
 
 
 def conditions_of(connection: Connection, which: CallFilter) -> Conditions:
@@ -186,8 +195,10 @@ class _Search:
 
     def _conditions(self, which: CallFilter) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = []
+        if which.channels:
+            named = _one_of(channel_told, [channel for channel in which.channels if channel != NO_CHANNEL])
+            conditions.append(or_(named, channel_told.is_(None)) if NO_CHANNEL in which.channels else named)
         for told, values in (
-            (channel_told, which.channels),
             (campaign_told, which.campaigns),
             (calls.c.status, which.statuses),
         ):
@@ -235,9 +246,11 @@ class _Search:
             return self._by_hour
         if which.campaigns:
             return lambda: self._by_traits("ix_calls_campaign", traits.CAMPAIGN, which.campaigns)
-        if which.channels:
+        if which.channels and NO_CHANNEL not in which.channels:
             return lambda: self._by_traits("ix_calls_channel", traits.CHANNEL, which.channels)
-        if self._bits() != (0, 0) or which.statuses or which.min_confidence is not None:
+        if {*which.channels} == {NO_CHANNEL}:
+            return lambda: self._by_traits("ix_calls_channel", traits.CHANNEL)
+        if self._bits() != (0, 0) or which.channels or which.statuses or which.min_confidence is not None:
             return lambda: self._by_traits("ix_calls_traits")
         return self._by_site if len(which.sites) > 1 else None
 
@@ -305,7 +318,7 @@ class _Search:
     def _by_traits(
         self, index: str, told: traits.Expression | None = None, values: Sequence[str | None] = (None,)
     ) -> Runs:
-        """By traits, of one of the values of what is told, if that is given."""
+        """By traits, of one of the values of what is told, if that is given; of those of no value, if none are."""
         rows = [
             {"site": site, "told": value, "traits": one}
             for site, value in product(self._places, dict.fromkeys(values))
@@ -313,14 +326,20 @@ class _Search:
             if self._may_fit(one)
         ]
         names: dict[str, TypeEngine[Any]] = {"site": BigInteger(), "told": String(), "traits": BigInteger()}
-        if told is None:
+        if nothing_told := values == (None,):
             del names["told"]
+
+        def is_told(of: Values) -> Conditions:
+            if told is None:
+                return []
+            return [told.is_(None) if nothing_told else told == of["told"]]
+
         return Runs(
             names,
             [[row[name] for name in names] for row in rows],
             lambda of: [
                 of["site"] == traits.SITE,
-                *([told == of["told"]] if told is not None else []),
+                *is_told(of),
                 of["traits"] == traits.TRAITS,
             ],
             index,
@@ -328,9 +347,9 @@ class _Search:
 
     def _known_traits(self, site: int, told: traits.Expression | None, value: str | None) -> list[int]:
         """Which there are, of a part of the index: each by a step from the one before."""
-        part = f"outbound IS NULL AND ({traits.SITE.text}) = :site" + (
-            f" AND ({told.text}) = :value" if told is not None else ""
-        )
+        part = f"outbound IS NULL AND ({traits.SITE.text}) = :site"
+        if told is not None:
+            part += f" AND ({told.text}) " + ("IS NULL" if value is None else "= :value")
         least = f"SELECT ({traits.TRAITS.text}) FROM calls WHERE {part} {{}} ORDER BY ({traits.TRAITS.text}) LIMIT 1"  # noqa: S608 (expressions of ours)
         steps = sql(
             f"WITH RECURSIVE known (traits) AS (SELECT ({least.format('')}) UNION ALL"  # noqa: S608 (expressions of ours)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, insert, select, update
 
 from pbxtrack.storage import call_search, tables
-from pbxtrack.storage.call_search import CallFilter, add_up, search
+from pbxtrack.storage.call_search import NO_CHANNEL, CallFilter, add_up, search
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.export import portion
 from pbxtrack.storage.told import is_target, is_unsettled
@@ -78,7 +78,7 @@ filters = st.builds(
     since=times,
     until=times,
     sites=some_of(*SITES, "nowhere"),
-    channels=some_of(*CHANNELS, "nothing"),
+    channels=some_of(*CHANNELS, NO_CHANNEL, "nothing"),
     campaigns=some_of(*CAMPAIGNS, "nothing"),
     statuses=some_of(*STATUSES),
     tags=some_of(*TAGS, "nothing"),
@@ -129,6 +129,15 @@ def test_runs_find_what_looking_at_each_call_finds(calls: Database, which: CallF
             assert search(connection, which, limit, (at, last)) == following
 
 
+def test_calls_of_no_channel_are_found(calls: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call_search, "_LATEST", 0)
+    with calls.reading() as connection:
+        rows = connection.execute(select(tables.calls).where(tables.calls.c.outbound.is_(None))).all()
+        for channels in ([NO_CHANNEL], [NO_CHANNEL, "Ads"], ["Ads"]):
+            expected = {row.id for row in rows if (row.corrected_channel or row.channel or NO_CHANNEL) in channels}
+            assert set(search(connection, CallFilter(channels=channels), EVERY)) == expected != set()
+
+
 def exported(connection: Connection, which: CallFilter, limit: int) -> list[str]:
     """The ids of an export's rows, portion by portion."""
     ids: list[str] = []
@@ -145,6 +154,7 @@ def exported(connection: Connection, which: CallFilter, limit: int) -> list[str]
     [
         (CallFilter(sites=["shop"], statuses=["failed"]), "ix_calls_traits"),
         (CallFilter(sites=["shop"], channels=["Ads"], unique=True), "ix_calls_channel"),
+        (CallFilter(sites=["shop"], channels=[NO_CHANNEL], target=True), "ix_calls_channel"),
         (CallFilter(sites=["shop"], campaigns=["sale"]), "ix_calls_campaign"),
         (CallFilter(sites=["shop"], tags=["lead"]), "call_tags"),
         (CallFilter(sites=["shop"], hour=3), "ix_calls_site_started"),
@@ -157,8 +167,11 @@ def test_runs_are_parts_of_an_index(sqlite_database: Database, which: CallFilter
         site = a_site(connection, key="shop")
         chance = random.Random(6)
         rows = [a_call(chance, number, site) | {"tags": ["lead"], "outbound": None} for number in range(3)]
-        rows = [row | {"channel": "Ads", "corrected_channel": None, "campaign": "sale"} for row in rows]
-        connection.execute(insert(tables.calls), [row | {"status": "failed", "is_unique": True} for row in rows])
+        channel = None if NO_CHANNEL in which.channels else "Ads"
+        rows = [row | {"channel": channel, "corrected_channel": None, "campaign": "sale"} for row in rows]
+        connection.execute(
+            insert(tables.calls), [row | {"status": "failed", "is_unique": True, "target": True} for row in rows]
+        )
     with sqlite_database.reading() as connection:
         driver: Any = connection.connection.driver_connection
         asked: list[str] = []

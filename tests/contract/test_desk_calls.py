@@ -75,6 +75,7 @@ def chips(page: str) -> list[str]:
         ("unsettled=true", [70, 2], ["Missed calls: Not called back"]),
         ("status=missed&status=abandoned", [70, 4, 2, 0], ["Status: Missed call", "Status: Hung up while ringing"]),
         ("channel=Billboard&caller=4567", [1, 0], ["Channel: Billboard", "Caller&#39;s number ends with: 4567"]),
+        ("channel=", [], ["Channel: Unknown"]),
         ("caller=8 916 123-45-67", [1, 0], ["Caller: 8 (916) 123-45-67"]),
         ("caller=withheld", [4], ["Caller: Withheld"]),
         ("from=2026-03-01&to=2026-03-01&hour=13", [70], ["Hour: 13:00–13:59"]),

@@ -9,6 +9,7 @@ from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import update
 
 from pbxtrack.access import Role
 from pbxtrack.dashboard.reports.kinds import TITLES
@@ -21,6 +22,7 @@ from pbxtrack.storage.database import Database
 from pbxtrack.storage.deals import write_deals
 from pbxtrack.storage.leases import SqlLeases
 from pbxtrack.storage.sites import live_sites
+from pbxtrack.storage.tables import calls
 from tests.contract.api_client import STATIC, T0, TESTS, put_call
 from tests.contract.desk_client import Reader, desk
 from tests.contract.leasing import one
@@ -192,11 +194,23 @@ async def test_costs_that_tell_no_campaign_are_no_campaign_s_loss(shop: Database
         by_name = {(row[2], row[3]): dict(zip(heads, row, strict=True)) for row in rows}
         assert by_name["spring", ""]["ROI"] == "4"
         assert [by_name["", "Direct"][name] for name in ("Cost", "Revenue", "ROI")] == ["100", "", ""]
-        _, *calls = await table(reader, f"{REPORTS}/campaigns?{DAYS}")
-        assert len(calls) == len(rows) - 1, "where only calls are told, there are only rows with calls"
+        _, *with_calls = await table(reader, f"{REPORTS}/campaigns?{DAYS}")
+        assert len(with_calls) == len(rows) - 1, "where only calls are told, there are only rows with calls"
         await reader.send("/language", language="ru")
         page = await reader.page(f"{REPORTS}/campaigns?{DAYS}&columns=money")
         assert 'Расходы канала</span> <bdi class="clip">Прямые заходы</bdi>' in page
         assert "стоят отдельно" in page
         assert "sort=channel" not in page, "no column for the channel of few rows"
         assert "Расходы канала" not in await reader.page(f"{REPORTS}/campaigns?{DAYS}&compare=1")
+
+
+@pytest.mark.asyncio
+async def test_what_nobody_knows_opens_its_calls(shop: Database) -> None:
+    with shop.transaction() as connection:
+        connection.execute(update(calls).where(calls.c.linkedid == "1772355600.2").values(channel=None, visit_id=None))
+    async with desk(shop) as reader:
+        reader.log_in(shop)
+        page = await reader.page(f"{REPORTS}/channels?{DAYS}")
+        (there,) = re.findall(r'<th scope="row"><a href="([^"]*channel=)"><span class="faint">Unknown', page)
+        listed = await reader.page(there.replace("&amp;", "&"))
+        assert re.findall(r'<tr data-call="pbx1-1772355600\.(\d+)"', listed) == ["2"]

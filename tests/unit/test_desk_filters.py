@@ -48,11 +48,18 @@ def test_an_address_is_read_whole_and_written_again() -> None:
     "query",
     [
         "status=lost", "hour=24", "hour=-1", "hour=٣", "min_confidence=1.5", "min_confidence=nan", "target=yes",
-        "recording=", "caller=", "caller=  ", "channel=", "tag=" + "x" * 301, "campaign=a\x00b", "colour=red",
+        "recording=", "caller=", "caller=  ", "campaign=", "tag=" + "x" * 301, "campaign=a\x00b", "colour=red",
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_not_asked_for(query: str) -> None:
     assert asked(query) == Filters()
+
+
+def test_calls_of_no_channel_are_asked_for_by_an_empty_one() -> None:
+    wanted = asked("channel=&channel=Radio")
+    assert (wanted.channel, wanted.query) == (("", "Radio"), {"channel": ("", "Radio")})
+    chip, _ = chips(wanted, str, Format("en", "UTC", "RU"), "RU")
+    assert (chip.value, chip.rest) == ("Unknown", asked("channel=Radio"))
 
 
 def test_no_address_asks_for_more_than_twenty_of_a_kind() -> None:

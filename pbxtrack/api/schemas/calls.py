@@ -21,7 +21,11 @@ class CallQuery(BaseModel):
     since: Annotated[Time | None, Field(description="Calls from this time on.")] = None
     until: Annotated[Time | None, Field(description="Calls before this time.")] = None
     site: Annotated[Any20, Field(description="The site's key.")] = []
-    channel: Any20 = []
+    channel: Annotated[
+        list[Annotated[str, Field(max_length=300, pattern=NO_NUL)]],
+        Field(max_length=20, description="Empty: calls of which nobody knows what brought them."),
+        BeforeValidator(as_list),
+    ] = []
     campaign: Any20 = []
     status: Annotated[list[Status], Field(max_length=20), BeforeValidator(as_list)] = []
     tag: Any20 = []

@@ -17,6 +17,7 @@ from pbxtrack.dashboard.reports.columns import COST, OF_MONEY, REVENUE, Column, 
 from pbxtrack.dashboard.reports.frame import as_csv, framed, is_csv
 from pbxtrack.dashboard.reports.kinds import ALWAYS, GROUPED, MODELS, ONLY_COSTS, OWN_VISITS, Grouped
 from pbxtrack.dashboard.reports.table import FEW, MOST, Cell, Compared, Wanted, cells, chosen, compared, lines, wanted
+from pbxtrack.storage.call_search import NO_CHANNEL
 from pbxtrack.storage.reports import Period, answers, totals
 
 _MANY = 500  # rows that take so long to write that other requests shall not wait for it
@@ -190,7 +191,8 @@ def _lines(
     for one in shown:
         value = one.row.get(opens) if opens else None
         # The call log finds all calls of a campaign: those of a row only where no other has a campaign of that name.
-        href = asked.address("calls", **{opens: value}) if opens and value and named[value] == 1 else None
+        asks = opens and (value or opens == "channel") and named[value] == 1
+        href = asked.address("calls", **{opens: value or NO_CHANNEL}) if opens and asks else None
         made.append(
             Line(
                 [_shown(asked, name, one.row.get(name)) for name in report.question.dimensions],
