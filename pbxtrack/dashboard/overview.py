@@ -14,16 +14,19 @@ from pbxtrack.dashboard.asked import Asked
 from pbxtrack.dashboard.charts import Bar, bars, scale
 from pbxtrack.dashboard.desk import Page
 from pbxtrack.dashboard.periods import Chosen
+from pbxtrack.dashboard.reports.kinds import ALWAYS, MODELS, OWN_VISITS
 from pbxtrack.dashboard.steps import asked_by, begins, spread, step_label, step_name
 from pbxtrack.reports.questions import CHANNELS, By
-from pbxtrack.storage.call_search import CallFilter
+from pbxtrack.storage.call_search import CallFilter, first_call
 from pbxtrack.storage.reports import Period, answers, totals, trend
+from pbxtrack.storage.sites import LiveSite
 from pbxtrack.storage.views import calls_page
 
 _ROWS = 8
 _MISSED = 6
 _WAITING = timedelta(days=7)  # later nobody waits any more, and whoever looks at last year sees who waits today
 _MOST_LABELS = 8
+_MODEL = Model.LAST_NON_DIRECT
 
 
 async def show(asked: Asked) -> web.StreamResponse:
@@ -35,21 +38,33 @@ async def show(asked: Asked) -> web.StreamResponse:
 
 def _found(connection: Connection, asked: Asked, chosen: Chosen, by: By) -> dict[str, Any]:
     period = asked.calls
-    (total,) = totals(connection, period, compare=chosen.comparable)
+    comparable = chosen.comparable and _is_known(connection, asked.site, period.before().since)
+    (total,) = totals(connection, period, compare=comparable)
     steps = _steps(trend(connection, period, by), chosen, by)
     before: list[tuple[datetime, dict[str, Any]]] = []
-    if chosen.comparable and by is not By.WEEK:
+    more = False
+    if comparable and by is not By.WEEK:
         earlier = _before(chosen)
         before = _steps(trend(connection, Period(earlier.since, earlier.until, [asked.key]), by), earlier, by)
-    channels = answers(connection, CHANNELS, period, Model.LAST_NON_DIRECT, _ROWS + 1)
+    channels = [row for row in answers(connection, CHANNELS, period, _MODEL, _ROWS + 2) if row["calls"]]
+    if len(channels) > _ROWS + 1:  # the others are several
+        channels, more = channels[:_ROWS], True
     missed = CallFilter(since=asked.now - _WAITING, sites=[asked.key], unsettled=True)
     return {
         "total": total,
-        "channels": channels[:_ROWS],
-        "more": len(channels) > _ROWS,
+        "channels": channels,
+        "more": more,
+        "told": [MODELS[_MODEL][1], ALWAYS, OWN_VISITS],
         "missed": calls_page(connection, missed, limit=_MISSED)[0],
         **_chart(asked, steps, before, by),
     }
+
+
+def _is_known(connection: Connection, site: LiveSite | None, since: datetime | None) -> bool:
+    """Whether the site had calls by then: what it lacks of a time would be taken for growth since."""
+    assert site is not None
+    first = first_call(connection, site.id)
+    return since is not None and first is not None and first <= since
 
 
 def _before(chosen: Chosen) -> Chosen:
