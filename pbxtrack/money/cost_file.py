@@ -43,6 +43,7 @@ _ISO, _DOTS, _SLASHES = (
     re.compile(form, re.ASCII)
     for form in (r"(\d{4})-(\d\d)-(\d\d)", r"(\d\d?)\.(\d\d?)\.(\d{4})", r"(\d\d?)/(\d\d?)/(\d{4})")
 )
+_EXCEL = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")  # .xlsx, .xls: how archives and OLE files begin
 _MIDNIGHT = re.compile(r"[ T]0?0:00(:00)?(\.0+)?$")
 
 
@@ -79,6 +80,10 @@ def read_costs(content: bytes, channel: str | None = None, named: Callable[[str]
     dimensions are wrong: one of them would replace the other.
     """
     found = CostFile()
+    if content.startswith(_EXCEL):
+        error = Wrong("this is an Excel file, not CSV; in Excel choose File, Save As, “CSV UTF-8”, and take that file")
+        found.wrong.append(WrongLine(1, error))
+        return found
     if len(content) > MAX_BYTES:
         found.wrong.append(WrongLine(1, Wrong("the file is larger than %(most)s MB", most=MAX_BYTES // 1_000_000)))
         return found

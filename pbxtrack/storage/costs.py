@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     Row,
+    String,
     bindparam,
     cast,
     delete,
@@ -26,12 +27,14 @@ from pbxtrack.errors import PbxtrackError
 from pbxtrack.money.amounts import told
 from pbxtrack.money.costs import DETAILS, Cost, checked
 from pbxtrack.reports.periods import month_after
+from pbxtrack.storage import traits
 from pbxtrack.storage.gathered import Gathered
 from pbxtrack.storage.money_audit import Change, Kind, history, note
 from pbxtrack.storage.money_rows import lock_site, locked_row
 from pbxtrack.storage.pages import InvalidCursor, cursor_of, read_cursor
-from pbxtrack.storage.prepared import Among
-from pbxtrack.storage.tables import costs, sites
+from pbxtrack.storage.prepared import Among, Prepared
+from pbxtrack.storage.sites import channel_names
+from pbxtrack.storage.tables import calls, costs, sites
 
 MAX_PAGE = 1_000
 
@@ -42,6 +45,18 @@ _insert = Gathered(costs.insert().values({name: bindparam(name) for name in _WRI
 _set_amount = Gathered(update(costs).where(costs.c.id == bindparam("row_id")).values(amount=bindparam("to")))
 _of_keys = select(costs).where(costs.c.site_id == bindparam("site"), Among(costs.c.key, "keys"))
 _forget = delete(costs).where(Among(costs.c.id, "ids"))
+_any_cost = Prepared(
+    select(costs.c.id).where(costs.c.site_id == bindparam("site"), costs.c.channel == bindparam("channel")).limit(1)
+)
+_any_call = Prepared(
+    select(calls.c.id)
+    .where(
+        calls.c.outbound.is_(None),
+        bindparam("site") == traits.SITE,
+        bindparam("channel", type_=String()) == traits.CHANNEL,
+    )
+    .limit(1)
+)
 _told = select(costs, sites.c.key.label("site"), sites.c.currency).join_from(costs, sites)
 
 
@@ -287,6 +302,20 @@ def costs_by_month(connection: Connection, site_id: int, since: date, until: dat
         }
         for of_year, of_month, channel, count, sum_, last in connection.execute(statement)
     ]
+
+
+def unheard_of(connection: Connection, site_id: int, names: Iterable[str], most: int) -> list[str]:
+    """The first ``most`` of these channels of which a site has no rule, no costs and no calls."""
+    own = set(channel_names(connection, site_id))
+    found = []
+    for name in names:
+        asked = {"site": site_id, "channel": name}
+        if name in own or any(query.one_or_none(connection, asked) for query in (_any_cost, _any_call)):
+            continue
+        found.append(name)
+        if len(found) == most:
+            break
+    return found
 
 
 def remove_month(

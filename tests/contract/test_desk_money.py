@@ -13,7 +13,7 @@ from pbxtrack.access import Role
 from pbxtrack.storage.costs import CostFilter, costs_page
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.deal_views import DealFilter, deals_page
-from pbxtrack.storage.tables import channels
+from pbxtrack.storage.tables import calls, channels
 from tests.contract.api_client import CALLER, STATIC, put_call
 from tests.contract.desk_client import Reader, desk
 from tests.contract.site import a_site
@@ -172,6 +172,24 @@ async def test_a_channel_of_the_site_s_own_is_what_it_is_called(shop: Database) 
         page = await previewed(reader, "date,channel,cost\n2026-03-01,Прямые заходы,7\n".encode())
         await reader.send(COSTS, **confirmed(page))
         assert costs(shop) == {"Прямые заходы": 7}
+
+
+@pytest.mark.asyncio
+async def test_a_channel_nobody_has_heard_of_is_told_and_taken(shop: Database) -> None:
+    put_call(shop, 1)
+    with shop.transaction() as connection:
+        connection.execute(update(calls).values(channel="Called"))
+    names = ("Direct", "Billboard", "Called", "Paid: yandx", "<img>")
+    file = "date,channel,cost\n" + "".join(f"2026-03-01,{name},1\n" for name in names)
+    async with desk(shop) as reader:
+        reader.log_in(shop)
+        page = await previewed(reader, file.encode())
+        (told,) = re.findall(r"costs or rules so far of:(.*)</p>", page)
+        assert re.findall(r"<bdi>(.*?)</bdi>", told) == ["&lt;img&gt;", "Paid: yandx"]
+        await reader.send(COSTS, **confirmed(page))
+        assert len(costs(shop)) == len(names)
+        assert "rules so far of" not in await previewed(reader, file.encode()), "by now there are costs"
+        assert "this is an Excel file" in await previewed(reader, b"PK\x03\x04" + b"x" * 100)
 
 
 @pytest.mark.asyncio

@@ -137,6 +137,8 @@ def test_what_is_wrong_is_told_with_its_line() -> None:
         (b"date,channel\n", "no column of the cost"), (b"date,channel,cost,spend\n", "'cost' and 'spend' say the same"),
         (SIMPLE.encode() + b'"' + b"x" * 200_000, "after line 2 the file is no CSV"),
         (b"x" * (MAX_BYTES + 1), "larger than 10 MB"), (b"\xff\xfex", "neither"),
+        (b"PK\x03\x04\x14\x00\x06", "an Excel file"),
+        (bytes.fromhex("d0cf11e0a1b11ae1") + b"x" * MAX_BYTES, "CSV UTF-8"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_none_is_told_in_a_sentence(content: bytes, what: str) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 
 from pbxtrack.access import Right
 from pbxtrack.dashboard.asked import Asked
+from pbxtrack.dashboard.channels import BUILT_IN
 from pbxtrack.dashboard.desk import Page
 from pbxtrack.dashboard.forms import Sent
 from pbxtrack.dashboard.languages import marked
@@ -26,7 +27,15 @@ from pbxtrack.dashboard.reports.frame import framed
 from pbxtrack.money.cost_file import MAX_BYTES, CostFile, read_costs
 from pbxtrack.money.costs import MAX_CHANNEL, Cost
 from pbxtrack.reports.periods import month_after
-from pbxtrack.storage.costs import CostConflict, Replaced, costs_by_month, plan_costs, remove_month, write_costs
+from pbxtrack.storage.costs import (
+    CostConflict,
+    Replaced,
+    costs_by_month,
+    plan_costs,
+    remove_month,
+    unheard_of,
+    write_costs,
+)
 from pbxtrack.wrong import Wrong
 
 _MAX_BODY = MAX_BYTES * 3 // 2  # a file, or one that is sent once more in base 64
@@ -36,6 +45,7 @@ _NAMES = {
     "campaign": marked("Campaign"), "term": marked("Keyword"),
 }  # fmt: skip
 _SHOWN = 100  # lines that are wrong
+_NAMED = 20  # channels that nobody has heard of
 
 log = structlog.get_logger(__name__)
 
@@ -142,6 +152,9 @@ async def _preview(asked: Asked, upload: Upload, note: str | None = None) -> web
     site_id = asked.site.id
     found = await _read(asked, upload)
     costs = [cost for _, cost in found.costs]
+    rows = by_channel(costs)
+    named = [row["channel"] for row in rows if row["channel"] not in BUILT_IN]
+    unknown = await asked.read(lambda connection: unheard_of(connection, site_id, named, _NAMED))
     counts, conflict = None, None
     if costs and not found.wrong:
         try:
@@ -156,7 +169,8 @@ async def _preview(asked: Asked, upload: Upload, note: str | None = None) -> web
         found=found,
         wrong=found.wrong[:_SHOWN],
         said=lambda error: _said(asked, error),
-        rows=by_channel(costs),
+        rows=rows,
+        unknown=unknown,
         total=sum(cost.amount for cost in costs),
         upload=upload,
         counts=counts,
