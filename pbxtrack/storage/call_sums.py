@@ -12,7 +12,7 @@ from pbxtrack.storage.call_search import CallFilter, add_up
 from pbxtrack.storage.reports import Period, answers
 from pbxtrack.storage.tables import calls, sites
 
-MOST = 10_000
+MOST = 5_000
 """Calls that are counted."""
 
 _CHOICES = 200
