@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    FromClause,
     Select,
     String,
     and_,
@@ -251,31 +250,26 @@ def divided_calls(names: tuple[str, ...], by: Model | None) -> Prepared:
     )
 
 
-def whole_of(question: Question, model: Model, source: FromClause, sums: Sequence[ColumnElement[Any]]) -> Select[Any]:
-    """Sums by a question's dimensions of what is credited as a call is, one for each row of ``source``, with calls.
-
-    Of calls that are credited whole, and of what has no call.
-    """
+def whole_of(question: Question, model: Model, which: ColumnElement[bool]) -> Select[Any]:
+    """Of those of the calls that are credited whole the id and the values of a question's dimensions."""
     dimensions = [_of_visit(name, _own) for name in question.dimensions]
-    joined = source.outerjoin(_own, _own.c.id == _own_id)
-    return select(*dimensions, *sums).select_from(joined).where(_is_whole(model)).group_by(*dimensions)
+    joined = calls.outerjoin(_own, _own.c.id == _own_id)
+    return select(calls.c.id, *dimensions).select_from(joined).where(which, _is_whole(model))
 
 
-def divided_of(
-    question: Question, but: Model, source: FromClause, columns: Sequence[ColumnElement[Any]]
-) -> Select[Any]:
-    """A row for each visit of what is credited as a call is: the columns, the dimensions, and for :func:`in_order`.
+def divided_of(question: Question, but: Model, which: ColumnElement[bool]) -> Select[Any]:
+    """Of the others a row for each of their visits: the id, the dimensions, and what :func:`in_order` goes by.
 
     ``but`` those credited whole by that model.
     """
     dimensions = [_of_visit(name, _visit) for name in question.dimensions]
-    joined = source.outerjoin(_own, _own.c.id == _own_id).outerjoin(_visit, _credited)
+    joined = calls.outerjoin(_own, _own.c.id == _own_id).outerjoin(_visit, _credited)
     visited = (
         type_coerce(_visit.c.started_at, String).label("visited_at"),
         _visit.c.id.label("visit_id"),
         _visit.c.medium.label("brought_by"),
     )
-    return select(*columns, *dimensions, *visited).select_from(joined).where(not_(_is_whole(but)))
+    return select(calls.c.id, *dimensions, *visited).select_from(joined).where(which, not_(_is_whole(but)))
 
 
 def in_order(visited: Sequence[Sequence[Any]]) -> tuple[list[Sequence[Any]], int | None]:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -168,7 +169,7 @@ def _whole(connection: Connection, site_id: int, parts: Parts) -> Iterator[ByNum
 
 def _read(connection: Connection, statement: Select[Any], asked: Mapping[str, Any]) -> ByNumber:
     return {
-        number: Dialled(count, strange, days, {caller for some in orjson.loads(f"[{lists or ''}]") for caller in some})
+        number: Dialled(count, strange, days, set(chain.from_iterable(orjson.loads(f"[{lists or ''}]"))))
         for number, count, strange, days, lists in connection.execute(statement, asked)
     }
 

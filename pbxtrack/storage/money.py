@@ -16,7 +16,7 @@ from pbxtrack.reports.periods import Span, Zone
 from pbxtrack.reports.questions import CAMPAIGNS, CHANNELS, KEYWORDS, Question
 from pbxtrack.storage.credit import divided_of, in_order, whole_of
 from pbxtrack.storage.deal_views import credited_call
-from pbxtrack.storage.prepared import Prepared
+from pbxtrack.storage.prepared import Among, Prepared
 from pbxtrack.storage.tables import UtcTime, calls, channels, contacts, costs, deals
 
 _first, _end = (bindparam(name, type_=Date) for name in ("first", "end"))
@@ -32,13 +32,13 @@ _counted = (
 )
 _won = case((deals.c.status == "won", 1), else_=0)
 _revenue = case((deals.c.status == "won", deals.c.amount), else_=0)
-_deal = (
-    select(deals.c.id, _won.label("won"), _revenue.label("revenue"), credited_call.label("call_id"))
+_deals_of = Prepared(
+    select(_won.label("won"), _revenue.label("revenue"), credited_call.label("call_id"))
     .outerjoin_from(deals, contacts, contacts.c.id == deals.c.contact_id)
-    .where(*_counted)
-    .subquery("deal")
+    .where(*_counted),
+    many=True,
 )
-_as_calls = _deal.outerjoin(calls, calls.c.id == _deal.c.call_id)
+_credited = Among(calls.c.id, "ids")
 _all_deals = select(
     func.count(), func.coalesce(func.sum(_won), 0), cast(func.coalesce(func.sum(_revenue), 0), BigInteger)
 ).where(*_counted)
@@ -84,26 +84,34 @@ def _deals(
     connection: Connection, question: Question, model: Model, site_id: int, span: Span
 ) -> Mapping[Values, Deals]:
     """Deals by the values of a report's dimensions, divided as the calls are that they are credited as."""
-    asked = {"site": site_id, **span._asdict()}
+    by_call: defaultdict[str | None, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for won, revenue, call_id in _deals_of.all(connection, {"site": site_id, **span._asdict()}):
+        sums = by_call[call_id]
+        for at, amount in enumerate((1, won, revenue)):
+            sums[at] += int(amount)
     found: defaultdict[Values, list[int]] = defaultdict(lambda: [0, 0, 0])
 
     def add(values: Any, amounts: Any, parts: int) -> None:
         sums = found[tuple(values)]
         for at, amount in enumerate(amounts):
-            sums[at] += int(amount) * parts
+            sums[at] += amount * parts
 
-    width = len(question.dimensions)
-    for row in _whole_deals(question, model).all(connection, asked):
-        add(row[:width], row[width:], WHOLE)
+    asked = {"ids": [call_id for call_id in by_call if call_id is not None]}
+    untold = dict(by_call)  # of calls that nobody knows
+    for call_id, *values in _whole_deals(question, model).all(connection, asked):
+        add(values, untold.pop(call_id), WHOLE)
     if model is not Model.LAST:
-        by_deal: defaultdict[int, list[Any]] = defaultdict(list)
+        visits_of: defaultdict[str, list[Any]] = defaultdict(list)
         for row in _divided_deals(question, model).all(connection, asked):
-            by_deal[row[0]].append(row)
-        for visited in by_deal.values():
+            visits_of[row[0]].append(row)
+        width = len(question.dimensions)
+        for call_id, visited in visits_of.items():
+            amounts = untold.pop(call_id)
             ordered, brought = in_order(visited)
             for place, parts in credit(len(ordered), brought, model):
-                _, won, revenue, *rest = ordered[place]
-                add(rest[:width], (1, won, revenue), parts)
+                add(ordered[place][1 : 1 + width], amounts, parts)
+    for amounts in untold.values():
+        add([None] * len(question.dimensions), amounts, WHOLE)
     return {values: Deals(*sums) for values, sums in found.items()}
 
 
@@ -127,12 +135,9 @@ def _cut_costs(names: tuple[str, ...]) -> Prepared:
 
 @cache
 def _whole_deals(question: Question, model: Model) -> Prepared:
-    sums = [func.count(_deal.c.id).label("deals")]
-    sums += [cast(func.sum(_deal.c[name]), BigInteger).label(name) for name in ("won", "revenue")]
-    return Prepared(whole_of(question, model, _as_calls, sums), many=True)
+    return Prepared(whole_of(question, model, _credited), many=True)
 
 
 @cache
 def _divided_deals(question: Question, but: Model) -> Prepared:
-    columns = [_deal.c.id.label("deal_id"), _deal.c.won, _deal.c.revenue]
-    return Prepared(divided_of(question, but, _as_calls, columns), many=True)
+    return Prepared(divided_of(question, but, _credited), many=True)
