@@ -127,7 +127,10 @@ async def measure(url: str) -> dict[str, Any]:
             for name, path in _pages().items():
                 pages[name] = round(statistics.median([await _seconds(browser, path) for _ in range(_TIMES)]), 4)
             days = max(1, round(_EXPORTED / total * _DAYS))
-            exports = {ending: round(await _export(browser, ending, days)) for ending in ("csv", "xlsx")}
+            exports = {
+                ending: round(max([await _export(browser, ending, days) for _ in range(2)]))  # once from the disk
+                for ending in ("csv", "xlsx")
+            }
     return {"plain_group_by": round(group_by, 3), "pages": pages, "exports": exports}
 
 
