@@ -66,3 +66,11 @@ class Received:
     fingerprint: str
     to: Sequence[Resolved]
     body: str | None = None
+
+
+_TELLING = (Recipient.MADE, Recipient.POOL, Recipient.STATIC, Recipient.MAILBOX, Recipient.UNRESOLVED)
+
+
+def telling(to: Sequence[Resolved]) -> Resolved:
+    """Of a message's recipients at a site the one that tells most of where it came from."""
+    return min(to, key=lambda resolved: (_TELLING.index(resolved.kind), -resolved.confidence))
