@@ -46,13 +46,21 @@ class Standing(StrEnum):
     SENT = "sent"  # the very same has been sent
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """``replaced``: the file, on this machine, in whose place the message's new one is."""
+
+    standing: Standing
+    replaced: str = ""
+
+
 class Store(Protocol):
     """Everything raises StorageUnavailable where the database does not answer; what it says is done is durable."""
 
     async def resolve(self, address: str) -> Resolved | None:
         """Whose an address is now; None: it is not ours."""
 
-    async def record(self, received: Received, spooled: Spooled) -> Standing:
+    async def record(self, received: Received, spooled: Spooled) -> Recorded:
         """Record a message, once for its fingerprint and site; and that it waits, claimed by us."""
 
     async def claim(self, most: int) -> Sequence[Waiting]:

@@ -120,13 +120,15 @@ class Relay:
         try:
             await self._files.keep(file, block, incoming.content)
             # If this fails, it may have been done all the same: the file stays until it is known to be unwanted.
-            standing = await self._store.record(facts, spooled)
+            recorded = await self._store.record(facts, spooled)
         except (OSError, StorageUnavailable) as error:
             log.warning("mail_not_kept", site=told.site, reason=str(error))
             return self._ended("failed", told, facts, _NOT_KEPT)
-        if standing is not Standing.OURS:
+        if recorded.replaced:
+            self._files.drop(recorded.replaced)
+        if recorded.standing is not Standing.OURS:
             self._files.drop(file)
-            if standing is Standing.SENT:
+            if recorded.standing is Standing.SENT:
                 return self._ended("known", told, facts, f"250 2.0.0 Ok: known as {file}")
             return self._ended("failed", told, facts, _BUSY)
         return await self._offer(spooled, told, facts, block + incoming.content, alone=alone)

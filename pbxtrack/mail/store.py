@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from pbxtrack.duty import is_gone
 from pbxtrack.emails.model import Received, Resolved
-from pbxtrack.emails.ports import Spooled, Standing, Waiting
+from pbxtrack.emails.ports import Recorded, Spooled, Waiting
 from pbxtrack.storage import emails
 from pbxtrack.storage.addresses import resolve_recipients
 from pbxtrack.storage.clock import now
@@ -37,7 +37,7 @@ class SqlStore:
 
         return await self._database.read(look)
 
-    async def record(self, received: Received, spooled: Spooled) -> Standing:
+    async def record(self, received: Received, spooled: Spooled) -> Recorded:
         """Record a message, and that it waits, claimed by us."""
         return await self._write(lambda c: emails.record(c, received, spooled, self._place, self._me, is_gone))
 

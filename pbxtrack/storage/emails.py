@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, updat
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pbxtrack.emails.model import Received, Resolved, telling
-from pbxtrack.emails.ports import Spooled, Standing, Waiting
+from pbxtrack.emails.ports import Recorded, Spooled, Standing, Waiting
 from pbxtrack.ids import new_id
 from pbxtrack.storage.clock import now
 from pbxtrack.storage.tables import emails, spool
@@ -23,7 +23,7 @@ _LOOKED_AT = 500  # files at once
 
 def record(
     connection: Connection, received: Received, spooled: Spooled, place: str, me: str, is_gone: Callable[[str], bool]
-) -> Standing:
+) -> Recorded:
     """Record a message that came to one site, and that its file waits at ``place``, claimed by the process ``me``.
 
     The very same message may come again, since an answer was lost: it is recorded once, and sent again only if it was
@@ -34,17 +34,18 @@ def record(
     email_id = _keep(connection, received, told)
     row = _row(spooled, place, time) | {"email_id": email_id, "site_id": told.site_id}
     claim = {"holder": me, "held_until": time + HELD}
-    if connection.execute(_insert(connection, spool).values(**row, **claim).on_conflict_do_nothing()).rowcount:
-        return Standing.OURS
+    insert = _insert(connection, spool).values(**row, **claim).on_conflict_do_nothing()
+    if connection.execute(insert.returning(spool.c.key)).first():
+        return Recorded(Standing.OURS)
     this = spool.c.key == spooled.key
     known = connection.execute(select(spool).where(this).with_for_update()).one()
     if known.sent:
-        return Standing.SENT
+        return Recorded(Standing.SENT)
     if known.done_at is None and known.held_until > time and known.holder and not is_gone(known.holder):
-        return Standing.BUSY
+        return Recorded(Standing.BUSY)
     again = {name: row[name] for name in ("place", "file", "next_at", "done_at")}
     connection.execute(update(spool).where(this).values(**again, **claim))
-    return Standing.OURS
+    return Recorded(Standing.OURS, known.file if known.place == place else "")
 
 
 def claim(connection: Connection, place: str, me: str, most: int, is_gone: Callable[[str], bool]) -> Sequence[Waiting]:
@@ -145,7 +146,7 @@ def _keep(connection: Connection, received: Received, told: Resolved) -> str:
         "body": received.body,
     }
     insert = _insert(connection, emails).values(values).on_conflict_do_nothing()
-    if connection.execute(insert).rowcount:
+    if connection.execute(insert.returning(emails.c.id)).first():
         return str(values["id"])
     same = emails.c.site_id == told.site_id, emails.c.fingerprint == received.fingerprint
     return str(connection.scalar(select(emails.c.id).where(*same)))
