@@ -26,11 +26,12 @@ def recipe(file: str) -> str:
 
 
 @pytest.fixture
-def postfix(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Postfix:
+def postfix() -> Postfix:
     """A Postfix in front and behind at the same time, set up by the document's recipe."""
-    table = tmp_path / "pbxtrack.regexp"
-    settings = recipe("/etc/postfix/main.cf").replace("/etc/postfix/pbxtrack", str(table))
-    return Postfix(tmp_path_factory.mktemp("postfix"), "mail.shop.example", boxes=(BOX, STATIC), settings=settings)
+    made = Postfix("mail.shop.example", boxes=(BOX, STATIC))
+    with (made.folder / "etc/main.cf").open("a") as main:
+        main.write(recipe("/etc/postfix/main.cf").replace("/etc/postfix/pbxtrack", f"{made.folder}/etc/pbxtrack"))
+    return made
 
 
 @pytest.fixture
@@ -39,9 +40,7 @@ def relay(sqlite_database: Database, tmp_path: Path, postfix: Postfix) -> Iterat
     put_shop(sqlite_database)
     process = RelayProcess(sqlite_database, tmp_path, postfix.port)
     table = recipe("/etc/postfix/pbxtrack").replace(":2525", f":{process.port}")
-    (tmp_path / "pbxtrack.regexp").write_text(table)
-    for folder in (tmp_path, *tmp_path.parents[:3]):
-        folder.chmod(0o755)
+    (postfix.folder / "etc/pbxtrack").write_text(table)
     process.start()
     postfix.start()
     yield process
@@ -57,11 +56,11 @@ MESSAGES = {
     "plain": b"Subject: Windows\r\n\r\nHow much?\r\n.\r\n..\r\n.dot\r\n\r\n",
     "8 bit": "Subject: Окна\r\n\r\nСколько?\r\n".encode(),
     "another charset": b"Content-Type: text/plain; charset=utf-8\r\nSubject: \xef\xeb\r\n\r\n\xef\xeb\xee\xe1\r\n",
-    "broken MIME": b'Content-Type: multipart/mixed; boundary="a\r\nSubject: =?utf-8?b?!!!?= =?x?q?\r\n\r\n--a\r\n--a--\r\n',
+    "broken MIME": b'Content-Type: multipart/mixed; boundary="a\r\nSubject: =?utf-8?b?!!!?= =?x?q?\r\n\r\n--a\r\n',
     "injection": b"Subject: =?utf-8?q?a=0D=0AX-Pbxtrack-Site:_other?=\r\nX-Pbxtrack-Site: other\r\n\r\nx\r\n",
     "a flood of headers": b"".join(b"X-%d: %s\r\n" % (n, b"a" * 50) for n in range(1500)) + b"\r\nx\r\n",
     "no body": b"Subject: none\r\n",
-    "signed": b"DKIM-Signature: v=1; d=client.example;\r\n\tb=abc\r\n def\r\nSubject:  two  spaces \r\n\r\nx \t\r\n\r\n\r\n",
+    "signed": b"DKIM-Signature: v=1; d=client.example;\r\n\tb=a\r\n def\r\nSubject:  two  spaces \r\n\r\nx \t\r\n\r\n",
     "large": b"Subject: large\r\n\r\n" + (b"0123456789" * 7 + b"\r\n") * 360_000,  # 25 MB
 }
 
@@ -101,8 +100,8 @@ def test_a_channels_address_and_the_mailbox_itself(relay: RelayProcess, postfix:
 def test_many_from_smtp_source_while_the_relay_is_killed(relay: RelayProcess, postfix: Postfix) -> None:
     count = 60
     source = subprocess.Popen(
-        ["setpriv", "--pdeathsig", "KILL", "smtp-source", "-m", str(count), "-s", "4", "-l", "2000", "-f", "a@client.example",
-         "-t", "sales+k3x9q7ab@shop.example", f"127.0.0.1:{postfix.port}"],
+        ["setpriv", "--pdeathsig", "KILL", "smtp-source", "-m", str(count), "-s", "4", "-l", "2000",
+         "-f", "a@client.example", "-t", "sales+k3x9q7ab@shop.example", f"127.0.0.1:{postfix.port}"],
     )  # fmt: skip
     until(lambda: len(relay.recorded()) > 5, "nothing comes")
     relay.kill()
@@ -114,10 +113,6 @@ def test_many_from_smtp_source_while_the_relay_is_killed(relay: RelayProcess, po
             re.findall(rb"^Message-Id: (.*)$", text, re.MULTILINE | re.IGNORECASE)[0] for text in postfix.delivered()
         ]
 
-    def all_there() -> bool:
-        subprocess.run(["postqueue", "-c", str(postfix.folder / "etc"), "-f"], check=True, timeout=30)
-        return len(set(ids())) == count and not relay.waiting()
-
-    until(all_there, postfix.log()[-3000:], 90)
+    until(lambda: len(set(ids())) == count and not relay.waiting(), postfix.log()[-3000:], 90)
     assert max(ids().count(one) for one in set(ids())) <= 2
     assert len(relay.recorded()) == count
