@@ -66,7 +66,7 @@ class Relay:
         now: Callable[[], datetime],
         keep_body: bool = False,
     ) -> None:
-        self.outcomes: Counter[str] = Counter()  # of OUTCOMES
+        self.outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
         self._store, self._files, self._upstream = store, files, upstream
         self._hostname, self._deadline, self._now, self._keep_body = hostname, deadline, now, keep_body
         self._under_way: set[asyncio.Task[str]] = set()

@@ -64,7 +64,7 @@ class MailServer:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.address, self.hostname, self.limits, self.tls = address, hostname, limits, tls
-        self.recipients: Counter[str] = Counter()  # by answer: of RECIPIENTS
+        self.recipients = Counter(dict.fromkeys(RECIPIENTS, 0))  # by answer
         self.refused_sessions = 0
         self.in_flight = 0  # bytes of messages that are coming in
         self.stopping = False

@@ -254,7 +254,7 @@ class MailSession(SMTP):
             self._set_post_data_state()
             if not reply:
                 await self.push(
-                    "552 5.3.4 The message is too large" if framing.too_large else "421 4.3.1 Too much at once"
+                    "552 5.3.4 The message is too large" if framing.too_large else "421 4.3.1 Too much, or too slowly"
                 )
                 assert self.transport is not None
                 self.transport.close()
@@ -283,7 +283,7 @@ class MailSession(SMTP):
             if framing.size > 2 * self._server.limits.max_bytes or self._server.overloaded:
                 return False
             if not chunk or loop.time() > until:
-                raise ConnectionResetError
+                return False
             self._reset_timeout(min(self._server.limits.idle, max(until - loop.time(), 1.0)))
 
     async def _answer(self, framing: Framing) -> str:

@@ -19,6 +19,9 @@ from pbxtrack.mail.notice import notice
 from pbxtrack.mail.relay import offer
 from pbxtrack.mail.upstream import Outcome, Upstream, Verdict
 
+OUTCOMES = ("relayed", "refused", "expired", "postponed")
+"""What became of a message that was tried again."""
+
 _EVERY = 1.0  # s between looks
 _AT_ONCE = 10  # messages
 _DEADLINE = 120.0  # s for one
@@ -45,7 +48,7 @@ class Worker:
         now: Callable[[], datetime],
     ) -> None:
         """``patience``: for how long a message is tried."""
-        self.outcomes: Counter[str] = Counter()  # relayed, refused, expired, postponed
+        self.outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
         self.waiting: int | None = None  # messages, in the database; None: not known
         self._store, self._files, self._upstream = store, files, upstream
         self._hostname, self._patience, self._now = hostname, patience, now

@@ -215,7 +215,7 @@ async def test_what_waits_too_long_is_given_up(tmp_path: Path, sink: Sink) -> No
         for _ in range(3):
             rig.pass_time(timedelta(hours=2))
             await rig.worker.once()
-        assert rig.worker.outcomes == {"postponed": 3}
+        assert rig.worker.outcomes["postponed"] == 3
         rig.pass_time(timedelta(days=5))
         await rig.worker.once()
         sink.reply = "250 2.0.0 Ok"
