@@ -39,6 +39,7 @@ from pbxtrack.health import Check, Finding, Readiness
 from pbxtrack.learner import Learner
 from pbxtrack.ledger.follow import Position
 from pbxtrack.ledger.reconciler import Reconciler
+from pbxtrack.mail.service import MailService
 from pbxtrack.metrics import AmiCounts, Exposition, Leases, Snapshot
 from pbxtrack.numbers import mask, read_caller
 from pbxtrack.pool import service as leasing
@@ -58,7 +59,7 @@ from pbxtrack.storage.spool import Spool, spool_folder, strangers, unusable
 from pbxtrack.tuning import tune
 from pbxtrack.words import Words, quoted
 
-SERVICES = ("api", "agi", "ami", "worker")
+SERVICES = ("api", "agi", "ami", "mail", "worker")
 _AMI_REASONS = {
     Phase.CONNECTING: Words("connecting"),
     Phase.LOST: Words("no connection"),
@@ -105,6 +106,7 @@ class Application:
         )
         self._arrivals: set[asyncio.Task[None]] = set()
         self.agi = AgiProcess(self._agi_setup(), settings.agi.listen, self._arrived)
+        self.mail = self._mail()
         self.listeners: dict[str, AmiListener] = {}  # of the nodes that this process listens to
         self.reconcilers = {
             ami.node: self._reconciler(ami.node, ami.cel_file) for ami in settings.ami if ami.cel_file is not None
@@ -124,6 +126,8 @@ class Application:
         if "agi" in self.services:
             await self.agi.start()
             log.info("listening", service="agi", address=str(self.settings.agi.listen))
+        if self.mail:
+            await self.mail.start()
         if "api" in self.services:
             await self._start_api()
         self._begin_duties()
@@ -143,6 +147,8 @@ class Application:
 
     async def _drain(self) -> None:
         await self.agi.stop()
+        if self.mail:
+            await self.mail.stop()
         if self._api:
             await self._api.cleanup()
         await self._sizer.close()
@@ -188,6 +194,8 @@ class Application:
             checks.append(
                 Check("agi", ok=self.agi.ready, reason="" if self.agi.ready else Words("calls are not answered"))
             )
+        if self.mail:
+            checks.append(self._check_mail(self.mail))
         if "ami" in self.services:
             checks += [self._check_ami(ami.node) for ami in self.settings.ami]
             # No reason to send websites elsewhere: but it is told.
@@ -204,6 +212,7 @@ class Application:
             ami={node: snapshot.of_listener(self.listeners.get(node), self._counted[node], now) for node in nodes},
             cel={node: snapshot.of_reconciler(self.reconcilers[node]) for node in nodes if node in self.reconcilers},
             agi=snapshot.of_agi(self.agi) if "agi" in self.services else None,
+            mail=snapshot.of_mail(self.mail) if self.mail else None,
             facts=snapshot.of_recorder(self.recorder, in_memory),
             leases=Leases(**self._leases),
         )
@@ -215,6 +224,13 @@ class Application:
         if self._stands_by(f"cel {node}"):
             return Check(f"records {node}", ok=True, reason=Words("another process follows them; this one stands by"))
         return Check(f"records {node}", ok=True, reason=reconciler.reason)
+
+    def _check_mail(self, mail: MailService) -> Check:
+        # While the upstream is away messages wait on disk, and more are taken: that is told, and no reason to stop.
+        if not mail.ready:
+            return Check("mail", ok=False, reason=Words("nobody answers mail clients"))
+        waits = Words("the upstream cannot be reached; messages wait") if mail.upstream.reason else ""
+        return Check("mail", ok=True, reason=waits)
 
     def _check_ami(self, node: str) -> Check:
         if self._stands_by(f"ami {node}"):
@@ -361,6 +377,12 @@ class Application:
             return await self.database.write(work)
 
         return Reconciler(file, node, reconcile=reconcile_with_log, since=since)
+
+    def _mail(self) -> MailService | None:
+        if "mail" not in self.services or (self.settings.mail.upstream is None and self.services != ["mail"]):
+            return None  # most do without: who asks for this service alone is told what it lacks
+        folder = self.settings.data_dir / "mail" / self._spool_folder.name
+        return MailService(self.settings.mail, self.database, folder)
 
     def _agi_setup(self) -> Setup:
         settings = self.settings

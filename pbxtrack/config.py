@@ -188,7 +188,7 @@ def _places(keys: list[str], values: Mapping[str, Any]) -> list[KeyPath]:
 def _put(values: Any, path: KeyPath, text: str) -> None:
     for key in path[:-1]:
         values = values[key] if isinstance(key, int) else values.setdefault(key, {})
-    is_list = path == ("api", "trusted_proxies")
+    is_list = path in (("api", "trusted_proxies"), ("mail", "trusted_fronts"))
     values[path[-1]] = [item.strip() for item in text.split(",")] if is_list else text
 
 

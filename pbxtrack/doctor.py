@@ -25,8 +25,10 @@ from pbxtrack.errors import PbxtrackError
 from pbxtrack.health import Finding
 from pbxtrack.ledger.cel import read_row
 from pbxtrack.ledger.files import text as text_of
+from pbxtrack.mail.service import own_hostname
+from pbxtrack.mail.upstream import Upstream
 from pbxtrack.numbers import shorten
-from pbxtrack.settings import Address, AmiSettings, Settings
+from pbxtrack.settings import Address, AmiSettings, MailSettings, Settings
 from pbxtrack.storage import migrate
 from pbxtrack.storage.database import Database, parse_url, require_file
 from pbxtrack.storage.sites import line_directory
@@ -61,6 +63,8 @@ async def _looks(settings: Settings) -> AsyncIterator[Finding]:
     yield _spool(settings)
     yield await _api(settings.api.listen)
     yield await _agi(settings.agi.listen)
+    if settings.mail.upstream is not None:
+        yield await _upstream(settings.mail, settings.mail.upstream)
     for ami in settings.ami:
         async for finding in _asterisk(ami, settings.agi.listen, lines):
             yield finding
@@ -198,6 +202,16 @@ async def _agi(listen: Address) -> Finding:
     if b"PBXTRACK_PONG" not in answer:
         return Finding("FastAGI", False, Words("something else listens at %(address)s", address=listen), mend)
     return Finding("FastAGI", True, Words("answers at %(address)s", address=listen))
+
+
+async def _upstream(mail: MailSettings, address: Address) -> Finding:
+    upstream = Upstream(
+        address, hostname=mail.hostname or own_hostname(), patience=_PATIENCE, starttls=mail.upstream_starttls
+    )
+    mend = Words("see mail.upstream in the settings, and whether that server runs; until then messages wait on disk")
+    if reason := await upstream.look():
+        return Finding(Words("mail upstream"), False, quoted(reason), mend)
+    return Finding(Words("mail upstream"), True, Words("answers at %(address)s", address=address))
 
 
 def _because(found: Words, error: Exception) -> Words:

@@ -39,7 +39,7 @@ def _place() -> str:
     return f"{socket.gethostname()[:60]}/{namespace.stat().st_ino if namespace.exists() else ''}"
 
 
-def _is_gone(process: str) -> bool:
+def is_gone(process: str) -> bool:
     """Whether a process was here and is no more; of one elsewhere nothing is known."""
     place, _, pid = process.rpartition("/")[0].rpartition("/")
     return place == _place() and Path("/proc/self").exists() and not Path(f"/proc/{pid}").exists()
@@ -116,7 +116,7 @@ class Duty:
         holder = await self._ask(lambda connection: duties.claim(connection, self.name, self._me))
         if holder is None:
             return None
-        if holder != self._me and _is_gone(holder):  # killed: there is no need to wait until it is missed
+        if holder != self._me and is_gone(holder):  # killed: there is no need to wait until it is missed
             await self._ask(partial(duties.release, duty=self.name, me=holder))
             return await self._ask(lambda connection: duties.claim(connection, self.name, self._me)) == self._me
         return holder == self._me

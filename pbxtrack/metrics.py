@@ -90,6 +90,22 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """The mail relay. ``waiting``: messages in the spools of all machines, None while that is not known.
+
+    ``recipients`` by answer, ``messages`` by what became of them at once, ``retried`` by what became of them later.
+    """
+
+    listening: bool = False
+    upstream: bool = True
+    sessions: int = 0
+    waiting: int | None = None
+    recipients: Mapping[str, int] = field(default_factory=dict)
+    messages: Mapping[str, int] = field(default_factory=dict)
+    retried: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Leases:
     """New leases: with a number of the pool, without; and requests that the database was away for."""
 
@@ -100,12 +116,13 @@ class Leases:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """All that is told, at one moment. ``ami`` and ``cel`` by node; ``agi`` is None where another process answers."""
+    """All that is told, at one moment. ``ami``, ``cel`` by node; ``agi``, ``mail`` None where others answer."""
 
     version: str
     ami: Mapping[str, Ami] = field(default_factory=dict)
     cel: Mapping[str, Cel] = field(default_factory=dict)
     agi: Agi | None = None
+    mail: Mail | None = None
     facts: Facts = field(default_factory=Facts)
     leases: Leases = field(default_factory=Leases)
 
@@ -143,6 +160,7 @@ def families(snapshot: Snapshot) -> Iterator[Metric]:
     yield from _of_facts(snapshot.facts)
     yield from _of_agi(snapshot.agi)
     yield from _of_leases(snapshot.leases)
+    yield from _of_mail(snapshot.mail)
 
 
 _AMI_GAUGES: Sequence[tuple[str, str, Callable[[Ami], float | None]]] = (
@@ -308,6 +326,39 @@ def _of_leases(leases: Leases) -> Iterator[Metric]:
         [],
         [([], leases.refused)],
     )
+
+
+def _of_mail(mail: Mail | None) -> Iterator[Metric]:
+    yield _gauge(
+        "mail_listening",
+        "1 if this process answers mail clients, else 0.",
+        [],
+        [([], mail.listening)] if mail else [],
+    )
+    yield _gauge(
+        "mail_upstream_reachable",
+        "1 if the upstream could be reached when it was last tried, else 0: messages wait on disk.",
+        [],
+        [([], mail.upstream)] if mail else [],
+    )
+    yield _gauge(
+        "mail_sessions",
+        "SMTP sessions that are open.",
+        [],
+        [([], mail.sessions)] if mail else [],
+    )
+    yield _gauge(
+        "mail_waiting",
+        "Messages that wait to be sent on, on all machines.",
+        [],
+        [([], mail.waiting)] if mail and mail.waiting is not None else [],
+    )
+    for name, text, counts in (
+        ("recipients", "Recipients, by whether they were accepted.", mail.recipients if mail else {}),
+        ("messages", "Messages to a site, by what became of them at once.", mail.messages if mail else {}),
+        ("retries", "Messages that were tried again, by what became of them.", mail.retried if mail else {}),
+    ):
+        yield _counter(f"mail_{name}_total", text, ["outcome"], [([outcome], n) for outcome, n in counts.items()])
 
 
 def _gauge(name: str, text: str, labels: Sequence[str], rows: _Rows) -> Metric:

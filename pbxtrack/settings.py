@@ -138,10 +138,28 @@ class AmiSettings(_Section):
 
 
 class MailSettings(_Section):
-    """The SMTP relay. ``upstream`` takes the messages on; without one there is no e-mail tracking."""
+    """The SMTP relay. ``upstream`` takes the messages on; without one there is no e-mail tracking.
+
+    ``hostname`` is what it calls itself; none: the machine's name. ``idle_timeout`` is for clients that say nothing,
+    ``deadline`` for the upstream while a client waits; both in seconds. ``trusted_fronts`` (addresses, networks) may
+    say who the client is, by XCLIENT; with ``proxy_protocol`` by PROXY, and then nobody else may connect.
+    """
 
     listen: Listen = Address("127.0.0.1", 2525)
     upstream: Listen | None = None
+    upstream_starttls: bool = False
+    hostname: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")] | None = None
+    max_megabytes: int = Field(default=50, ge=1, le=1000)
+    max_recipients: int = Field(default=100, ge=1, le=10_000)
+    max_sessions: int = Field(default=200, ge=1, le=10_000)
+    idle_timeout: float = Field(default=60.0, ge=1, le=600, allow_inf_nan=False)
+    deadline: float = Field(default=20.0, ge=1, le=120, allow_inf_nan=False)
+    retry_days: float = Field(default=5.0, gt=0, le=30, allow_inf_nan=False)
+    keep_body: bool = False
+    certificate: Path | None = None
+    certificate_key: Path | None = None
+    trusted_fronts: list[Annotated[str, Field(min_length=1), BeforeValidator(_network)]] = []
+    proxy_protocol: bool = False
 
 
 class NumbersSettings(_Section):

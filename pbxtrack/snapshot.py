@@ -11,7 +11,8 @@ from pbxtrack.agi.process import AgiProcess
 from pbxtrack.ami.link import Phase
 from pbxtrack.ami.listener import AmiListener
 from pbxtrack.ledger.reconciler import Reconciler
-from pbxtrack.metrics import Agi, Ami, AmiCounts, Cel, Facts
+from pbxtrack.mail.service import MailService
+from pbxtrack.metrics import Agi, Ami, AmiCounts, Cel, Facts, Mail
 from pbxtrack.storage.recorder import Recorder
 
 
@@ -55,4 +56,18 @@ def of_recorder(recorder: Recorder, in_memory: int) -> Facts:
         spooled=recorder.spooled,
         rejected=recorder.rejected,
         spooling=recorder.away,
+    )
+
+
+def of_mail(service: MailService) -> Mail:
+    """The mail relay."""
+    server, relay, worker = service.server, service.relay, service.worker
+    return Mail(
+        listening=service.ready,
+        upstream=not service.upstream.reason,
+        sessions=server.sessions if server else 0,
+        waiting=worker.waiting if worker else None,
+        recipients=server.recipients if server else {},
+        messages=relay.outcomes if relay else {},
+        retried=worker.outcomes if worker else {},
     )

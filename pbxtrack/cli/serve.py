@@ -18,7 +18,7 @@ from pbxtrack.doctor import examine
 @click.argument("services", nargs=-1, type=click.Choice(bootstrap.SERVICES))
 def serve(services: tuple[str, ...]) -> None:
     """Run the services named, or all of them: api (HTTP), agi (FastAGI), ami (listens to Asterisk),
-    worker (learns from the calls how likely visitors are to call).
+    mail (relays mail, where mail.upstream is set), worker (learns from the calls how likely visitors are to call).
 
     SIGTERM and Ctrl-C drain: what is under way is finished, what was heard is written down.
     """

@@ -666,3 +666,70 @@ saved_views = Table(
     Column("query", Text, nullable=False),
     UniqueConstraint("person_id", "site_id", "name"),
 )
+
+# Messages that came to a site's addresses, as facts; one of several recipients at a site is one.
+emails = Table(
+    "emails",
+    metadata,
+    _key(primary_key=True),
+    Column("site_id", ForeignKey("sites.id"), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("recipient", String(320), nullable=False),  # of several the one that tells most
+    Column("sender", String(320), nullable=False),  # the envelope's; empty: a bounce's
+    Column("author", String(320), nullable=False),  # the address in From; empty where there is none
+    Column("author_name", String(200), nullable=False),
+    Column("subject", String(400), nullable=False),
+    Column("message_id", String(400), nullable=False),
+    Column("in_reply_to", String(400), nullable=False),
+    Column("size", Integer, nullable=False),  # bytes
+    Column("nature", String(16), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    _key("lease_id"),
+    _key("visit_id"),
+    Column("kind", String(16), nullable=False),  # of the recipient
+    Column("channel", String(300)),
+    Column("source", String(256)),
+    Column("medium", String(256)),
+    Column("campaign", String(256)),
+    Column("term", String(256)),
+    Column("content", String(256)),
+    Column("confidence", Float, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("body", Text),  # its text, where it is to be kept
+    Column("relayed_at", UtcTime),
+    Column("refused", Text),  # the upstream's words, if it will never take the message
+    UniqueConstraint("site_id", "fingerprint"),
+    Index("ix_emails_at", "at", "id"),
+    Index("ix_emails_site_at", "site_id", "at"),
+)
+
+# Messages on their way to the upstream: each a file on the machine whose spool has the name ``place``.
+spool = Table(
+    "spool",
+    metadata,
+    Column("key", String(64), primary_key=True),  # of content, sender and recipient
+    _key("place", nullable=False),
+    _key("file", nullable=False),
+    _key("email_id"),  # none: a notice of ours
+    Column("site_id", ForeignKey("sites.id")),
+    Column("sender", String(320), nullable=False),
+    Column("recipient", String(320), nullable=False),
+    Column("address", String(320), nullable=False),  # that the sender wrote to
+    Column("utf8", Boolean, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("next_at", UtcTime, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("holder", String(200)),  # the process that sends it at this moment, until
+    Column("held_until", UtcTime, nullable=False),
+    Column("reply", Text),  # what the upstream said last
+    Column("done_at", UtcTime),  # sent, or never to be
+    Column("sent", Boolean, nullable=False),
+    Index("ix_spool_done", "done_at"),
+)
+Index(
+    "ix_spool_waiting",
+    spool.c.place,
+    spool.c.next_at,
+    postgresql_where=spool.c.done_at.is_(None),
+    sqlite_where=spool.c.done_at.is_(None),
+)

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from pbxtrack.bootstrap import Application
 from pbxtrack.errors import StorageUnavailable
 from pbxtrack.pool.model import LeaseRequest
-from pbxtrack.settings import Address, AgiSettings, AmiSettings, ApiSettings, DatabaseSettings, Settings
+from pbxtrack.settings import Address, AgiSettings, AmiSettings, ApiSettings, DatabaseSettings, MailSettings, Settings
 from pbxtrack.storage.database import Database
 from pbxtrack.testing.fake_asterisk import FakeAsterisk
 from tests.contract.api_client import running
@@ -41,6 +41,7 @@ def settings_for(database: Database, folder: Path, fake: FakeAsterisk) -> Settin
         api=ApiSettings(listen=ANY_PORT),
         agi=AgiSettings(listen=ANY_PORT),
         ami=[AmiSettings(node=NODE, port=fake.port, secret=SecretStr("secret"), cel_file=cel_file)],
+        mail=MailSettings(listen=ANY_PORT, upstream=Address("127.0.0.1", 1)),
     )
 
 
@@ -115,11 +116,13 @@ async def test_anybody_may_ask_and_gets_prometheuss_text(database: Database) -> 
 async def test_what_is_documented_is_exported_and_the_other_way_round(database: Database, tmp_path: Path) -> None:
     with database.transaction() as connection:
         a_site(connection, static=["+74951230001"])
-    async with FakeAsterisk() as fake, serving(settings_for(database, tmp_path, fake), "api", "agi", "ami") as running:
+    services = "api", "agi", "ami", "mail"
+    async with FakeAsterisk() as fake, serving(settings_for(database, tmp_path, fake), *services) as running:
         await until(lambda: running.listeners and running.snapshot().ami[NODE].connected)
         await fake.send(fallback(1, "timeout"))
         await until(lambda: running.snapshot().ami[NODE].lag)
         await until(lambda: running.reconcilers[NODE].following)
+        await until(lambda: (mail := running.snapshot().mail) and mail.waiting is not None)
         page = await ask(running)
     assert exported(page) == documented()
     found = values(page)

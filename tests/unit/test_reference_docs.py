@@ -99,7 +99,13 @@ def test_a_setting_is_described_with_its_default_and_its_variable(name: str, tmp
         assert default == said(DEFAULTS[name])
     assert unit
     assert meaning
-    samples = {"mail.upstream": "mail.example:25", "api.trusted_proxies": "10.0.0.0/8", "ami.secret": "word"}
+    samples = {
+        "mail.upstream": "mail.example:25",
+        "mail.hostname": "relay.example",
+        "mail.trusted_fronts": "10.0.0.0/8",
+        "api.trusted_proxies": "10.0.0.0/8",
+        "ami.secret": "word",
+    }
     value = samples.get(name, str(DEFAULTS[name]))
     settings = load(Path("/dev/null"), {"STATE_DIRECTORY": str(tmp_path), code(variable): value})
     section, _, key = name.partition(".")

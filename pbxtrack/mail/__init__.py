@@ -1,0 +1,1 @@
+"""The relay: mail to substitute addresses in, the same mail to the real mailbox out."""
