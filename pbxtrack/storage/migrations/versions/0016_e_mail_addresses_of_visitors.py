@@ -56,15 +56,13 @@ def downgrade() -> None:
     for name, _ in _INDEXES:
         op.drop_index(name, table_name="leases")
     with op.batch_alter_table("leases") as leases:
-        leases.drop_constraint("fk_leases_address_id_addresses", type_="foreignkey")
         for column in ("email", "address_id", "address_seq"):
             leases.drop_column(column)
     op.drop_index("ix_addresses_rested", table_name="addresses")
     op.execute("DELETE FROM addresses WHERE kind = 'pool'")
     with op.batch_alter_table("addresses") as addresses:
         for name in ("kind", "pool", "channel"):
-            addresses.drop_constraint(f"ck_addresses_{name}", type_="check")
-        addresses.drop_constraint("fk_addresses_pool_id_pools", type_="foreignkey")
+            addresses.drop_constraint(op.f(f"ck_addresses_{name}"), type_="check")
         for column in ("kind", "pool_id", "free_at", "rests_until", "guaranteed_until", "seq"):
             addresses.drop_column(column)
         addresses.alter_column("channel_id", existing_type=_BIG, nullable=False)
