@@ -34,6 +34,7 @@ line = "PJSIP/sales"
 timezone = "Europe/Moscow"
 hold = "2h"
 overflow_number = "+74950000000"
+email = "sales@shop.example"
 
   [[site.pool]]
   name = "moscow"

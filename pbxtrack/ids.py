@@ -13,6 +13,7 @@ TIME_PART = 10
 _TIME_SHIFTS = range(45, -1, -5)  # 48 bits of milliseconds
 _RANDOM_SHIFTS = range(75, -1, -5)  # 80 bits
 _RANDOM_CHARACTERS = len(_RANDOM_SHIFTS)
+_TOKEN_CHARACTERS = 10  # 50 random bits: of a hundred million tokens one in some ten million would be there already
 _OF_BYTE = (_ALPHABET * 8).encode()  # a character for each of a byte's 256 values, all as likely: five of its bits
 _AT_ONCE = 64  # ids whose random characters are made together: asking the system costs more than the rest
 
@@ -26,6 +27,11 @@ def new_id(now: datetime) -> str:
     renew the lease): the random part comes from the operating system.
     """
     return _time(int(now.timestamp() * 1000)) + _random()
+
+
+def new_token() -> str:
+    """Ten characters that nobody guesses: random, from the operating system, in the alphabet of the ids."""
+    return _random()[:_TOKEN_CHARACTERS]
 
 
 def earliest_id(at: datetime) -> str:

@@ -141,7 +141,7 @@ def _lease(grant: LeaseGrant, region: str) -> dict[str, Any]:
         "number": grant.number,
         "display": Number(grant.number).display(region) if grant.number else None,
         "region": grant.visit.region,
-        "email": grant.site.email,
+        "email": grant.email,
         "expires_at": rfc3339(grant.lease.ends_at),
         "guaranteed_until": rfc3339(grant.lease.guaranteed_until),
         "renew_after": int(HEARTBEAT.total_seconds()),

@@ -51,7 +51,9 @@ async def carry_out(request: web.Request, work: Work, key: str, *, force: bool) 
         changed = await request.app[SERVICES].database.write(lambda connection: work(connection, consent))
     if changed.plan.changes and not changed.applied:
         held = list(changed.plan.held)
-        detail = f"Visitors hold {len(held)} of the numbers; wait until their hold ends, or say force=true."
+        detail = (
+            f"Visitors hold {len(held)} of the numbers or addresses; wait until their hold ends, or say force=true."
+        )
         raise Problem("number-held", detail, numbers=held[:_SHOWN])
     if changed.applied:
         log.info("site_changed", site=key, changes=changed.summary, who=request[ACCESS].name)

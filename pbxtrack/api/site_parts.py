@@ -166,7 +166,14 @@ def _values(body: BaseModel) -> dict[str, Any]:
 
 
 ROUTES = (
-    *_Parts("pool", PoolBody, PoolChanges, PoolAnswer, PoolsPage, "Its numbers are leased to visitors.").routes(),
+    *_Parts(
+        "pool",
+        PoolBody,
+        PoolChanges,
+        PoolAnswer,
+        PoolsPage,
+        "Its numbers, and e-mail addresses, are leased to visitors.",
+    ).routes(),
     *_Parts(
         "channel",
         ChannelBody,

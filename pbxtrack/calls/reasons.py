@@ -1,6 +1,6 @@
-"""Why a call is attributed as it is, in sentences for people: the templates, and how a filled one is read back.
+"""Why a call or an e-mail is attributed as it is, in sentences for people: the templates, and how one is read back.
 
-Calls keep the English sentence. Whoever shows it in another language reads it back (:func:`read`) and fills the
+They keep the English sentence. Whoever shows it in another language reads it back (:func:`read`) and fills the
 translated template. A template that changes is no longer read: keep the old one in ``TEMPLATES``, calls have it.
 """
 
@@ -67,6 +67,19 @@ CORRECTED = template("Corrected by %(by)s: %(channel)s brought the call.")
 CORRECTED_UNKNOWN = template("Corrected by %(by)s: %(channel)s brought the call, not somebody unknown.")
 CORRECTED_FROM = template("Corrected by %(by)s: %(channel)s brought the call, not %(instead)s.")
 
+ADDRESS_STATIC = template("The address belongs to the channel %(channel)s.")
+ADDRESS_MADE = template("The address was made for this visit and shown to nobody else.")
+ADDRESS_MADE_OLD = template(
+    "The address was made for this visit and shown to nobody else, but last %(ago)s before the e-mail came."
+)
+ADDRESS_HELD = template("The address was held for this visit when the e-mail came.")
+ADDRESS_HELD_LAST = template(
+    "Nobody held the address when the e-mail came; this visit held it last, until %(ago)s before."
+)
+ADDRESS_NEVER_SHOWN = template("Nobody had been shown this address before the e-mail came.")
+ADDRESS_MAILBOX = template("The e-mail was written to the mailbox itself.")
+ADDRESS_UNKNOWN = template("The address looks like those that are made for visits, but was made for none.")
+
 TAPPED = template("the number was tapped or copied %(ago)s before the call")
 CLOSED = template("the page was closed %(ago)s before the call")
 OPEN = template("the page was open during the call")
@@ -81,6 +94,8 @@ SECONDS = Counted("%(n)s second", "%(n)s seconds")
 TEMPLATES = (
     NOT_OURS, STATIC, HELD, HELD_LAST, LIKELIEST, OVERFLOW, AGAIN, AGAIN_LIKELIEST, AGAIN_TOLD, AGAIN_NOBODY,
     NEVER_SHOWN, OVERFLOW_UNKNOWN, NOBODY, NOT_YET, OUTBOUND, CORRECTED_UNKNOWN, CORRECTED_FROM, CORRECTED,
+    ADDRESS_STATIC, ADDRESS_MADE, ADDRESS_MADE_OLD, ADDRESS_HELD, ADDRESS_HELD_LAST, ADDRESS_NEVER_SHOWN,
+    ADDRESS_MAILBOX, ADDRESS_UNKNOWN,
 )  # fmt: skip
 """Whole sentences; one that another might be taken for comes first."""
 _SIGNS = (TAPPED, CLOSED, OPEN, LAST_SIGN)

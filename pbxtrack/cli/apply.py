@@ -68,10 +68,16 @@ def _refusal(plan: sites.Plan, file: str) -> str | None:
     if plan.held:
         shown = ", ".join(plan.held[:_SHOWN]) + (", …" if len(plan.held) > _SHOWN else "")
         return (
-            f"visitors are shown {count(len(plan.held), 'number')} that would go or move now: {shown}; "
+            f"visitors are shown {_count(plan.held)} that would go or move now: {shown}; "
             "nothing was applied: wait until their hold ends, or use --force"
         )
     return None
+
+
+def _count(held: Sequence[str]) -> str:
+    emails = sum("@" in one for one in held)
+    counted = ((len(held) - emails, "number"), (emails, "e-mail address"))
+    return " and ".join(count(some, noun) for some, noun in counted if some)
 
 
 def _print(changes: Sequence[Change], only_planned: bool) -> None:

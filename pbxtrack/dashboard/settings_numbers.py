@@ -18,7 +18,7 @@ from pbxtrack.storage.site_changes import the_site
 from pbxtrack.storage.site_use import PoolUse, pools_in_use
 
 _LIST = "settings/numbers"
-_FIELDS = frozenset({"name", "numbers", "regions"})
+_FIELDS = frozenset({"name", "numbers", "emails", "regions"})
 
 
 async def show(asked: Asked) -> web.StreamResponse:
@@ -57,6 +57,7 @@ async def save(asked: Asked) -> web.StreamResponse:
     values: Data = {
         "name": str(form.get("name", "")).strip(),
         "numbers": lines_of(form, "numbers"),
+        "emails": lines_of(form, "emails"),
         "regions": lines_of(form, "regions"),
     }
 

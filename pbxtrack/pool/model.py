@@ -92,14 +92,23 @@ class Hold(NamedTuple):
     ends_at: datetime
 
 
+class PoolAddress(NamedTuple):
+    """An e-mail address of a site's pool, held for a visitor. ``seq``: the how-manieth lease of it that is."""
+
+    id: int
+    address: str
+    seq: int
+
+
 class Lease(NamedTuple):
-    """A number held for a visit.
+    """A number held for a visit, and with it an e-mail address where the site has a mailbox.
 
     ``number`` is None when the pool was used up and the visitor was shown the site's overflow number. ``ends_at`` is
     the end of the hold; ``seen_at`` the page's last sign of life; ``guaranteed_until`` the moment from which the
     number may be taken for somebody else if the pool runs short. ``taps``: when the visitor tapped or copied the
     number, the last MAX_TAPS times; ``left_at``: when they closed the page, if nothing was heard since. ``called``: a
-    call was tied to it, of a caller who would be known again.
+    call was tied to it, of a caller who would be known again. ``email``: an address made for this lease alone;
+    ``address``: one of the site's pools, shown instead as long as it is the visitor's.
     """
 
     id: str
@@ -116,6 +125,8 @@ class Lease(NamedTuple):
     taps: tuple[datetime, ...] = ()
     left_at: datetime | None = None
     called: bool = False
+    email: str | None = None
+    address: PoolAddress | None = None
 
     @property
     def overflow(self) -> bool:
@@ -178,6 +189,13 @@ class LeaseGrant(NamedTuple):
     number: str | None
     renewed: bool = False
     pool: int | None = None
+
+    @property
+    def email(self) -> str | None:
+        """The e-mail address to show; the mailbox itself where nothing can be made of it. None: the site has none."""
+        if not self.site.email:
+            return None
+        return self.lease.address.address if self.lease.address else self.lease.email or self.site.email
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,9 @@ MAX_EVENTS = 200
 MAX_EVENT_PAGE = 2_048
 """Characters kept of the address of a page seen during a visit; the first page is kept whole."""
 
+MAX_LOCAL_PART, MAX_ADDRESS = 64, 254
+"""Characters of an e-mail address before its @, and in all."""
+
 MIN_HOLD, MAX_HOLD = timedelta(minutes=1), timedelta(days=30)
 MIN_GUARANTEED = timedelta(seconds=1)
 
@@ -95,12 +98,24 @@ def renewed(
         taps,
         left_at,
         lease.called,
+        lease.email,
+        lease.address,
     )
 
 
 def rests_until(lease: Lease) -> datetime:
     """Until when the lease's number is rather not given to others: its visitor may well call yet."""
     return lease.ends_at + REST if lease.taps and not lease.called else lease.ends_at
+
+
+def made_address(mailbox: str, separator: str, token: str) -> str | None:
+    """The address of a mailbox that a token is in, ``sales+token@shop.example``, in lower case; None: it is too long.
+
+    Whoever mails to it may write it in any case, so that it is compared without.
+    """
+    local, _, domain = mailbox.lower().rpartition("@")
+    made = f"{local}{separator}{token}"
+    return f"{made}@{domain}" if len(made) <= MAX_LOCAL_PART and len(made) + len(domain) < MAX_ADDRESS else None
 
 
 def fair_share(numbers: int) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from pbxtrack.pool.model import Hold, Lease, SiteSettings, Visit, VisitEvent
+from pbxtrack.pool.model import Hold, Lease, PoolAddress, SiteSettings, Visit, VisitEvent
 
 
 class FreeNumber(NamedTuple):
@@ -21,15 +21,22 @@ class FreeNumber(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PoolInfo:
-    """A pool of a site, how many numbers it has, and whose they are: visitors' of these regions; none: anyone's."""
+    """A pool of a site, how many numbers it has, and whose they are: visitors' of these regions; none: anyone's.
+
+    ``addresses``: how many e-mail addresses.
+    """
 
     id: int
     regions: Sequence[str]
     size: int = 0
+    addresses: int = 0
 
 
 class Known(NamedTuple):
-    """A visit and its visitor's latest lease. ``pool``: its number's, if nobody had it since and it is the site's."""
+    """A visit and its visitor's latest lease. ``pool``: its number's, if nobody had it since and it is the site's.
+
+    The lease has no ``address`` where somebody had that since, or it is none of the site's pools any more.
+    """
 
     visit: Visit
     lease: Lease | None
@@ -84,6 +91,15 @@ class LeaseStore(Protocol):
         ``deserted``: rather numbers whose visitors have been gone for longest, from the end of their leases'
         guaranteed times on, those that rest included; leases that are live end now.
         """
+
+    def take_addresses(self, pool_id: int, count: int, hold: Hold, *, deserted: bool) -> Sequence[PoolAddress]:
+        """Take up to so many e-mail addresses out of a pool, in the order of numbers.
+
+        Whoever had a deserted one has it no more; their leases go on.
+        """
+
+    def add_addresses(self, leases: Sequence[Lease]) -> None:
+        """Keep the addresses that were taken for leases that are saved already."""
 
     def save(self, changes: Changes) -> None:
         """Keep all of it."""

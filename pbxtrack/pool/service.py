@@ -2,19 +2,21 @@
 
 Requests that wait for one transaction are done together: what they read and write is gathered over all of them, since
 a statement costs more than what it does. Everything is locked in one order (visitors, then the numbers they have, then
-free numbers, of which locked ones are passed over), so that two transactions never wait for each other.
+their e-mail addresses, then free ones, of which locked ones are passed over), so that two transactions never wait for
+each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import zip_longest
+from typing import TypeVar
 
 from pbxtrack.errors import PbxtrackError
-from pbxtrack.ids import new_id
+from pbxtrack.ids import new_id, new_token
 from pbxtrack.pool import policy
 from pbxtrack.pool.model import (
     EventKind,
@@ -30,6 +32,8 @@ from pbxtrack.pool.model import (
 from pbxtrack.pool.ports import Changes, FreeNumber, LeaseStore, PoolInfo
 from pbxtrack.sources.touch import Touch, channel_of, read_touch
 
+Taken = TypeVar("Taken")
+
 
 class UnknownSite(PbxtrackError):
     """No site has this key."""
@@ -43,7 +47,8 @@ def acquire(store: LeaseStore, requests: Sequence[LeaseRequest], now: datetime) 
     """Give each visitor a number to be shown, and hold it for them.
 
     The same visitor on the same visit gets the number they have; on a later visit, too, if nobody had it meanwhile.
-    When no number can be had, the grant is an overflow: the site's overflow number, or none.
+    When no number can be had, the grant is an overflow: the site's overflow number, or none. Where the site has a
+    mailbox, each lease has an e-mail address of its own: one that is made for it, or one of a pool, had as numbers are.
     """
     if len(requests) == 1:
         return _Turn(store, now).acquire(requests)
@@ -141,6 +146,7 @@ class _Turn:
                 self._changes = Changes()
             self._hand_out(needy)
         self._store.save(self._changes)
+        self._hand_out_addresses(asked.values())
         answers: list[LeaseGrant | UnknownSite] = []
         for index, request in enumerate(requests):
             grant = asked[index].grant if index in asked else None
@@ -228,13 +234,31 @@ class _Turn:
     def _take(self, pools: Sequence[PoolInfo], region: str, count: int, hold: Hold) -> list[FreeNumber]:
         """Free numbers that suit the region, else those of visitors who are gone, else of other regions."""
         own, foreign = by_region(pools, region)
-        taken: list[FreeNumber] = []
-        for suitable in (own, foreign):
-            for deserted in (False, True):
-                for pool in suitable:
-                    if len(taken) < count:
-                        taken += self._store.take(pool.id, count - len(taken), hold, deserted=deserted)
-        return taken
+        take = partial(_take, self._store.take, hold=hold)
+        numbers = take(own, count)
+        return numbers + take(foreign, count - len(numbers))
+
+    def _hand_out_addresses(self, asked: Iterable[_Asked]) -> None:
+        """Addresses of pools for new leases that did not go on with one.
+
+        Last of all, when every address that its visitor has or came back to is held. One of another region's pool is
+        given to nobody: a made one does as well.
+        """
+        groups: dict[tuple[int, str], list[tuple[_Asked, LeaseGrant]]] = {}
+        for one in asked:
+            if one.site.email and one.grant and not one.grant.renewed and not one.grant.lease.address:
+                groups.setdefault((one.site.id, one.visit.region), []).append((one, one.grant))
+        given: list[Lease] = []
+        for (site_id, region), group in groups.items():
+            pools, _ = by_region((pool for pool in self._store.pools(site_id) if pool.addresses), region)
+            hold = policy.hold(group[0][0].site, self._now)
+            taken = _take(self._store.take_addresses, pools, len(group), hold=hold)
+            for (one, grant), address in zip(group, taken, strict=False):
+                lease = grant.lease._replace(address=address)
+                one.grant = grant._replace(lease=lease)
+                given.append(lease)
+        if given:
+            self._store.add_addresses(given)
 
     def _overflow(self, one: _Asked, hold: Hold) -> None:
         last = one.last
@@ -248,6 +272,11 @@ class _Turn:
 
     def _grant(self, one: _Asked, number: FreeNumber | None, hold: Hold) -> Lease:
         now, guaranteed_until, ends_at = hold
+        email = address = None
+        if one.site.email:
+            email = policy.made_address(one.site.email, one.site.email_separator, new_token())
+            if one.last and one.last.address:
+                address = one.last.address._replace(seq=one.last.address.seq + 1)
         lease = Lease(
             id=new_id(now),
             site_id=one.site.id,
@@ -260,10 +289,22 @@ class _Turn:
             seen_at=now,
             guaranteed_until=guaranteed_until,
             ends_at=ends_at,
+            email=email,
+            address=address,
         )
         shown = lease.number or one.site.overflow_number
         one.grant = LeaseGrant(lease, one.site, one.visit, shown, pool=number.pool if number else None)
         return lease
+
+
+def _take(take: Callable[..., Sequence[Taken]], pools: Sequence[PoolInfo], count: int, *, hold: Hold) -> list[Taken]:
+    """So many free ones of these pools, else of visitors who are gone."""
+    taken: list[Taken] = []
+    for deserted in (False, True):
+        for pool in pools:
+            if len(taken) < count:
+                taken += take(pool.id, count - len(taken), hold, deserted=deserted)
+    return taken
 
 
 def _tell(changes: Changes, before: Lease, lease: Lease) -> None:

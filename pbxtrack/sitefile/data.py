@@ -62,10 +62,12 @@ def read_site(
     site = reader.site(Table(document, (), dict(data), SITE_KEYS))
     reader.check_addresses([site])
     mailboxes = {other.email.lower(): other.key for other in others if other.email}
-    for index, channel in enumerate(site.channels):
-        for address in channel.emails:
+    parts = [("pool", index, pool.emails) for index, pool in enumerate(site.pools)]
+    parts += [("channel", index, channel.emails) for index, channel in enumerate(site.channels)]
+    for kind, index, emails in parts:
+        for address in emails:
             if address in mailboxes:
-                path: KeyPath = ("channel", index, "emails")
+                path: KeyPath = (kind, index, "emails")
                 raise WrongSite(path, document.taken(address, (OTHER, mailboxes[address])))
     return site
 

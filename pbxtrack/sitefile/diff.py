@@ -78,17 +78,16 @@ def _site(old: Site | None, new: Site) -> Iterator[Change]:
     yield from _parts(
         "channel", new.key, old.channels if old else (), new.channels, ("match", "line"), _describe_channel
     )
-    before = {address: channel.name for channel in (old.channels if old else ()) for address in channel.emails}
-    after = {address: channel.name for channel in new.channels for address in channel.emails}
-    kept = {channel.name for channel in new.channels}, {channel.name for channel in (old.channels if old else ())}
-    for address, channel in after.items():
-        if address not in before and channel in kept[1]:
-            yield Change("+", "address", new.key, address, f"channel {channel}")
-        elif address in before and before[address] != channel:
-            yield Change("~", "address", new.key, address, f"channel {before[address]} → channel {channel}")
-    for address, channel in before.items():
-        if address not in after and channel in kept[0]:
-            yield Change("-", "address", new.key, address, f"channel {channel}")
+    before, after = dict(old.addresses() if old else ()), dict(new.addresses())
+    there, stay = {old.key: old} if old else {}, {new.key: new}
+    for address, place in after.items():
+        if address not in before and _in(place, there):
+            yield Change("+", "address", new.key, address, _place(place))
+        elif address in before and before[address] != place:
+            yield Change("~", "address", new.key, address, f"{_place(before[address])} → {_place(place)}")
+    for address, place in before.items():
+        if address not in after and _in(place, stay):
+            yield Change("-", "address", new.key, address, _place(place))
 
 
 def _parts(
@@ -165,8 +164,9 @@ def _place(place: Place, site: str | None = None) -> str:
 
 
 def _describe_pool(pool: Pool) -> str:
+    emails = f", {', '.join(pool.emails)}" if pool.emails else ""
     regions = f", regions {', '.join(pool.regions)}" if pool.regions else ""
-    return _count(len(pool.numbers), "number") + regions
+    return _count(len(pool.numbers), "number") + emails + regions
 
 
 def _describe_channel(channel: Channel) -> str:

@@ -48,7 +48,7 @@ def _site(site: Site) -> Iterator[str]:
 def _pool(pool: Pool) -> Iterator[str]:
     yield from _pairs("  ", name=pool.name)
     yield f"  numbers = {_list(_folded(pool.numbers), '  ')}"
-    yield from _pairs("  ", regions=pool.regions)
+    yield from _pairs("  ", emails=pool.emails, regions=pool.regions)
 
 
 def _channel(channel: Channel) -> Iterator[str]:

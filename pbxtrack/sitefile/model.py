@@ -18,11 +18,12 @@ MAX_RANGE = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Numbers leased to visitors; E.164, ascending."""
+    """Numbers (E.164, ascending) and e-mail addresses leased to visitors."""
 
     name: str
     numbers: Sequence[str] = ()
     regions: Sequence[str] = ()
+    emails: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +74,19 @@ class Site:
         if self.overflow_number:
             yield self.overflow_number, Place(self.key, NumberKind.OVERFLOW)
 
+    def addresses(self) -> Iterator[tuple[str, Place]]:
+        """Each e-mail address beside the mailbox, and what it is for."""
+        for pool in self.pools:
+            place = Place(self.key, NumberKind.POOL, pool.name)
+            yield from ((address, place) for address in pool.emails)
+        for channel in self.channels:
+            place = Place(self.key, NumberKind.STATIC, channel.name)
+            yield from ((address, place) for address in channel.emails)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a number is for: a site's pool or channel (``name``), or its overflow number."""
+    """What a number or an address is for: a site's pool or channel (``name``), or its overflow number."""
 
     site: str
     kind: NumberKind
@@ -86,6 +96,11 @@ class Place:
 def places(sites: Iterable[Site]) -> dict[str, Place]:
     """What each number of the sites is for."""
     return {number: place for site in sites for number, place in site.numbers()}
+
+
+def address_places(sites: Iterable[Site]) -> dict[str, Place]:
+    """What each e-mail address of the sites is for."""
+    return {address: place for site in sites for address, place in site.addresses()}
 
 
 def ascending(numbers: Iterable[str]) -> tuple[str, ...]:

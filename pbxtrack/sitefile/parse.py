@@ -85,6 +85,11 @@ class Reader:
         )
         if overflow:
             self._once(overflow, (*table.path, "overflow_number"))
+        for index, pool in enumerate(site.pools):
+            if pool.emails and not email:
+                raise table.error(
+                    Wrong("need a mailbox that their mail goes to: the key email"), "pool", index, "emails"
+                )
         leased = {number for pool in site.pools for number in pool.numbers}
         for index, number in enumerate(site.replace):
             if number in leased:  # the page would show everybody a number that is one visitor's
@@ -97,10 +102,10 @@ class Reader:
         numbers = [number for number, _ in site.numbers()]
         self._count += len(numbers)
         self._seen |= dict.fromkeys((site.key, *numbers), path)
-        self._seen |= dict.fromkeys((address for channel in site.channels for address in channel.emails), path)
+        self._seen |= dict.fromkeys((address for address, _ in site.addresses()), path)
 
     def check_addresses(self, sites: Iterable[Site]) -> None:
-        """A mail to a static address goes on to the mailbox: if that were a static address, it would go round."""
+        """A mail to a pool's or static address goes on to the mailbox: if that were one, it would go round."""
         for index, site in enumerate(sites):
             if site.email and (there := self._seen.get(site.email.lower())) is not None:
                 raise self._document.error(("site", index, "email"), self._document.taken(site.email, there))
@@ -109,10 +114,10 @@ class Reader:
         pools: list[Pool] = []
         for table in site.tables("pool", _POOL):
             name = _unique_name(table, [pool.name for pool in pools], 64)
-            if "numbers" not in table:
+            if "numbers" not in table and "emails" not in table:
                 raise table.error(Wrong("the key %(key)s is missing", key="numbers"))
             regions = _distinct(table, "regions", values.label, 16)
-            pools.append(Pool(name, self._own_numbers(table), regions))
+            pools.append(Pool(name, self._own_numbers(table), regions, self._own_emails(table)))
         return pools
 
     def _channels(self, site: Table) -> list[Channel]:

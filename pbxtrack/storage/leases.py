@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Integer, and_, bindparam, case, func, select, update
+from sqlalchemy import Connection, Integer, Table, and_, bindparam, case, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pbxtrack.ids import new_id
-from pbxtrack.pool.model import Hold, Lease, SiteSettings, Visit, VisitEvent
+from pbxtrack.pool.model import Hold, Lease, PoolAddress, SiteSettings, Visit, VisitEvent
 from pbxtrack.pool.policy import MAX_EVENTS, rests_until
 from pbxtrack.pool.ports import Changes, FreeNumber, Known, PoolInfo
 from pbxtrack.sources.touch import ChannelRule
@@ -19,7 +19,7 @@ from pbxtrack.storage.gathered import Gathered
 from pbxtrack.storage.known import KnownSites
 from pbxtrack.storage.prepared import Among, Prepared
 from pbxtrack.storage.rows import LEASE_COLUMNS, SITE_COLUMNS, VISIT_COLUMNS, lease_of, site_of, taps_of, visit_of
-from pbxtrack.storage.tables import channels, leases, numbers, pools, sites, visit_events, visitors, visits
+from pbxtrack.storage.tables import addresses, channels, leases, numbers, pools, sites, visit_events, visitors, visits
 
 _site_by_key = Prepared(select(*SITE_COLUMNS).where(sites.c.key == bindparam("key"), sites.c.removed_at.is_(None)))
 _site_by_id = Prepared(select(*SITE_COLUMNS).where(sites.c.id == bindparam("id"), sites.c.removed_at.is_(None)))
@@ -29,7 +29,15 @@ _rules = Prepared(
     .order_by(channels.c.position, channels.c.id)
 )
 _pools = Prepared(
-    select(pools.c.id, pools.c.regions, func.count(numbers.c.id).label("size"))
+    select(
+        pools.c.id,
+        pools.c.regions,
+        func.count(numbers.c.id).label("size"),
+        select(func.count())
+        .where(addresses.c.pool_id == pools.c.id, addresses.c.removed_at.is_(None))
+        .scalar_subquery()
+        .label("addresses"),
+    )
     .outerjoin(numbers, and_(numbers.c.pool_id == pools.c.id, numbers.c.removed_at.is_(None)))
     .where(pools.c.site_id == bindparam("site_id"), pools.c.removed_at.is_(None))
     .group_by(pools.c.id)
@@ -47,18 +55,37 @@ _pool = case(
         numbers.c.pool_id,
     )
 ).label("pool")
+# And its pool's address, if that is theirs to have on.
+_own_address = and_(
+    addresses.c.id == leases.c.address_id,
+    addresses.c.seq == leases.c.address_seq,
+    addresses.c.site_id == leases.c.site_id,
+    addresses.c.pool_id.is_not(None),
+    addresses.c.removed_at.is_(None),
+)
+_KNOWN = (
+    *VISIT_COLUMNS,
+    *LEASE_COLUMNS,
+    _pool,
+    leases.c.email,
+    leases.c.address_id,
+    leases.c.address_seq,
+    addresses.c.address,
+)
 _known_visitors = Prepared(
-    select(*VISIT_COLUMNS, *LEASE_COLUMNS, _pool)
+    select(*_KNOWN)
     .join_from(visitors, visits, visits.c.id == visitors.c.visit_id)
     .outerjoin(leases, leases.c.id == visitors.c.lease_id)
     .outerjoin(numbers, numbers.c.id == leases.c.number_id)
+    .outerjoin(addresses, _own_address)
     .where(Among(visitors.c.site_id, "site_ids"), Among(visitors.c.id, "visitors")),
     many=True,
 )
 _known_leases = Prepared(
-    select(*VISIT_COLUMNS, *LEASE_COLUMNS, _pool)
+    select(*_KNOWN)
     .join_from(leases, visits, visits.c.id == leases.c.visit_id)
     .outerjoin(numbers, numbers.c.id == leases.c.number_id)
+    .outerjoin(addresses, _own_address)
     .where(Among(leases.c.id, "leases")),
     many=True,
 )
@@ -80,28 +107,46 @@ _lock_numbers = Prepared(
 )
 
 
-def _next(until: Any) -> Prepared:
+_lock_addresses = Prepared(
+    select(addresses.c.id).where(Among(addresses.c.id, "addresses")).order_by(addresses.c.id).with_for_update()
+)
+
+
+def _next(table: Table, name: str, until: str) -> Prepared:
+    """Those of a pool whose time has come."""
+    time = table.c[until]
     return Prepared(
-        select(numbers.c.id, numbers.c.e164, numbers.c.seq, (numbers.c.free_at > bindparam("now")).label("live"))
-        .where(numbers.c.pool_id == bindparam("pool"), numbers.c.removed_at.is_(None), until <= bindparam("now"))
-        .order_by(until, numbers.c.id)
+        select(table.c.id, table.c[name], table.c.seq, (table.c.free_at > bindparam("now")).label("live"))
+        .where(table.c.pool_id == bindparam("pool"), table.c.removed_at.is_(None), time <= bindparam("now"))
+        .order_by(time, table.c.id)
         .limit(bindparam("count", type_=Integer))
         .with_for_update(skip_locked=True),
         many=True,
     )
 
 
-_rested, _deserted = _next(numbers.c.rests_until), _next(numbers.c.guaranteed_until)
-
-hold_number = Gathered(
-    update(numbers)
-    .where(numbers.c.id == bindparam("number"))
-    .values(
-        seq=bindparam("to"),
-        free_at=bindparam("until"),
-        rests_until=bindparam("rests"),
-        guaranteed_until=bindparam("guaranteed"),
+def _hold(table: Table) -> Gathered:
+    return Gathered(
+        update(table)
+        .where(table.c.id == bindparam("which"))
+        .values(
+            seq=bindparam("to"),
+            free_at=bindparam("until"),
+            rests_until=bindparam("rests"),
+            guaranteed_until=bindparam("guaranteed"),
+        )
     )
+
+
+_rested, _deserted = (_next(numbers, "e164", until) for until in ("rests_until", "guaranteed_until"))
+_rested_address, _deserted_address = (
+    _next(addresses, "address", until) for until in ("rests_until", "guaranteed_until")
+)
+hold_number, _hold_address = _hold(numbers), _hold(addresses)
+_add_address = Gathered(
+    update(leases)
+    .where(leases.c.id == bindparam("lease"))
+    .values(address_id=bindparam("address"), address_seq=bindparam("of_address"))
 )
 _end_lease = Gathered(
     update(leases)
@@ -174,7 +219,9 @@ class SqlLeases:
         found: Sequence[PoolInfo] | None = self._known.get(("pools", site_id))
         if found is None:
             rows = _pools.all(self._connection, {"site_id": site_id})
-            found = self._known[("pools", site_id)] = [PoolInfo(row.id, row.regions, row.size) for row in rows]
+            found = self._known[("pools", site_id)] = [
+                PoolInfo(row.id, row.regions, row.size, row.addresses) for row in rows
+            ]
         return found
 
     def visitors(self, wanted: Collection[tuple[int, str]]) -> Mapping[tuple[int, str], Known]:
@@ -183,13 +230,21 @@ class SqlLeases:
             names = [f"{site_id} {visitor}" for site_id, visitor in wanted]
             self._connection.exec_driver_sql(_LOCK_VISITORS, {"names": names})
             self._lock_numbers(row.lease_id for row in _leases_of.all(self._connection, which))
-        found = (_known(row) for row in _known_visitors.all(self._connection, which))
+        found = (_known(row) for row in self._read(_known_visitors, which))
         return {(known.visit.site_id, known.visit.visitor): known for known in found}
 
     def leases(self, ids: Collection[str]) -> Mapping[str, Known]:
         if self._postgresql:
             self._lock_numbers(ids)
-        return {row.id: _known(row) for row in _known_leases.all(self._connection, {"leases": ids})}
+        return {row.id: _known(row) for row in self._read(_known_leases, {"leases": ids})}
+
+    def _read(self, query: Prepared, which: Mapping[str, Any]) -> Sequence[Any]:
+        """What is known of leases, of which pools' addresses are locked; most have none."""
+        rows = query.all(self._connection, which)
+        if self._postgresql and (held := {row.address_id for row in rows if row.address_id is not None}):
+            _lock_addresses.all(self._connection, {"addresses": held})
+            rows = query.all(self._connection, which)  # somebody may have taken one before it was locked
+        return rows
 
     def _lock_numbers(self, lease_ids: Iterable[str | None]) -> None:
         if ids := [lease_id for lease_id in lease_ids if lease_id]:
@@ -201,20 +256,22 @@ class SqlLeases:
         _end_lease.run(
             self._connection, [{"number": row.id, "of": row.seq, "now": hold.since} for row in rows if row.live]
         )
-        hold_number.run(
-            self._connection,
-            [
-                {
-                    "number": row.id,
-                    "to": row.seq + 1,
-                    "until": hold.ends_at,
-                    "rests": hold.ends_at,
-                    "guaranteed": hold.guaranteed_until,
-                }
-                for row in rows
-            ],
-        )
+        hold_number.run(self._connection, [_taken(row, hold) for row in rows])
         return [FreeNumber(row.id, row.e164, row.seq + 1, pool_id) for row in rows]
+
+    def take_addresses(self, pool_id: int, count: int, hold: Hold, *, deserted: bool) -> Sequence[PoolAddress]:
+        query = _deserted_address if deserted else _rested_address
+        rows = query.all(self._connection, {"pool": pool_id, "now": hold.since, "count": count})
+        _hold_address.run(self._connection, [_taken(row, hold) for row in rows])
+        return [PoolAddress(row.id, row.address, row.seq + 1) for row in rows]
+
+    def add_addresses(self, leases: Sequence[Lease]) -> None:
+        rows = [
+            {"lease": lease.id, "address": lease.address.id, "of_address": lease.address.seq}
+            for lease in leases
+            if lease.address
+        ]
+        _add_address.run(self._connection, rows)
 
     def save(self, changes: Changes) -> None:
         connection = self._connection
@@ -225,15 +282,17 @@ class SqlLeases:
         hold_number.run(
             connection,
             [
-                {
-                    "number": lease.number_id,
-                    "to": lease.seq,
-                    "until": lease.ends_at,
-                    "rests": rests_until(lease),
-                    "guaranteed": lease.guaranteed_until,
-                }
+                _held(lease, lease.number_id, lease.seq)
                 for lease in (*changes.kept, *changes.renewed)
                 if lease.number_id is not None
+            ],
+        )
+        _hold_address.run(
+            connection,
+            [
+                _held(lease, lease.address.id, lease.address.seq)
+                for lease in (*changes.kept, *changes.renewed, *changes.leases)
+                if lease.address
             ],
         )
         _renew_lease.run(
@@ -307,8 +366,31 @@ def _event_id(event: VisitEvent, place: int) -> str:
     return f"{made[:10]}{place:04}{made[14:]}"
 
 
+def _taken(row: Any, hold: Hold) -> dict[str, Any]:
+    """Of a number or an address that is somebody else's from now on."""
+    return {
+        "which": row.id,
+        "to": row.seq + 1,
+        "until": hold.ends_at,
+        "rests": hold.ends_at,
+        "guaranteed": hold.guaranteed_until,
+    }
+
+
+def _held(lease: Lease, which: int, seq: int) -> dict[str, Any]:
+    """Of the lease's number or address."""
+    return {
+        "which": which,
+        "to": seq,
+        "until": lease.ends_at,
+        "rests": rests_until(lease),
+        "guaranteed": lease.guaranteed_until,
+    }
+
+
 def _known(row: Any) -> Known:
-    return Known(visit_of(row), lease_of(row) if row.id else None, row.pool)
+    address = PoolAddress(row.address_id, row.address, row.address_seq) if row.address else None
+    return Known(visit_of(row), lease_of(row, row.email, address) if row.id else None, row.pool)
 
 
 def visit_values(visit: Visit, client_ids: Mapping[str, str]) -> dict[str, Any]:
@@ -351,4 +433,7 @@ def lease_values(lease: Lease) -> dict[str, Any]:
         "taps": taps_of(lease),
         "left_at": lease.left_at,
         "called": lease.called,
+        "email": lease.email,
+        "address_id": lease.address.id if lease.address else None,
+        "address_seq": lease.address.seq if lease.address else None,
     }

@@ -13,7 +13,7 @@ from pbxtrack.calls.curves import EDGES, LENGTHS, PRIOR, Curves
 from pbxtrack.calls.events import microseconds
 from pbxtrack.calls.evidence import Correction, Tie
 from pbxtrack.calls.ports import Held
-from pbxtrack.pool.model import Lease, SiteSettings, Visit
+from pbxtrack.pool.model import Lease, PoolAddress, SiteSettings, Visit
 from pbxtrack.sources.touch import Touch
 from pbxtrack.storage.tables import leases, numbers, sites, visits
 
@@ -115,8 +115,8 @@ def held_of(row: Any) -> tuple[Held, ...]:
     return _HELD.validate_python(row.held or ())
 
 
-def lease_of(row: Any) -> Lease:
-    """The lease of a row with LEASE_COLUMNS."""
+def lease_of(row: Any, email: str | None = None, address: PoolAddress | None = None) -> Lease:
+    """The lease of a row with LEASE_COLUMNS, which do not tell its e-mail addresses."""
     return Lease(
         id=row.id,
         site_id=row.site_id,
@@ -132,6 +132,8 @@ def lease_of(row: Any) -> Lease:
         taps=tuple(EPOCH + timedelta(microseconds=tap) for tap in row.taps) if row.taps else (),
         left_at=row.left_at,
         called=bool(row.called),
+        email=email,
+        address=address,
     )
 
 

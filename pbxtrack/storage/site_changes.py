@@ -44,9 +44,10 @@ class Changed:
 
     @property
     def takes(self) -> bool:
-        """Whether something goes, or numbers come to be something else."""
+        """Whether something goes, or numbers or addresses come to be something else."""
         return bool(self.plan.held) or any(
-            change.sign == "-" or (change.kind == "number" and change.sign == "~") for change in self.plan.changes
+            change.sign == "-" or (change.kind in ("number", "address") and change.sign == "~")
+            for change in self.plan.changes
         )
 
 

@@ -1,4 +1,4 @@
-"""Sites, pools, channels, numbers and static addresses, in SQL: read whole, and made to be as a site file says.
+"""Sites, pools, channels, numbers and e-mail addresses, in SQL: read whole, and made to be as a site file says.
 
 Nothing is deleted, since calls refer to it: what goes is marked with ``removed_at``, and revived if it comes back.
 """
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Table, bindparam, case, func, select, text, update
+from sqlalchemy import Column, Connection, Row, Table, bindparam, case, func, select, text, update
 
 from pbxtrack.numbers import Number
 from pbxtrack.pool.model import NumberKind
 from pbxtrack.sitefile.diff import Change, diff
-from pbxtrack.sitefile.model import Channel, Pool, Site, ascending, places
+from pbxtrack.sitefile.model import Channel, Place, Pool, Site, address_places, ascending, places
 from pbxtrack.storage.known import NEXT_REVISION
 from pbxtrack.storage.tables import addresses, channels, leases, numbers, pools, sites
 
@@ -33,7 +33,7 @@ _line_directory = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What applying a site file changes. ``held`` numbers would be taken from a visitor who is shown them now."""
+    """What applying a site file changes. ``held``: numbers and e-mail addresses that visitors are shown now."""
 
     changes: Sequence[Change]
     held: Sequence[str]
@@ -84,14 +84,16 @@ def read_sites(connection: Connection) -> list[Site]:
     """Every site that was not removed, whole, in order."""
     pool_numbers = _grouped(connection, numbers, numbers.c.e164, numbers.c.pool_id)
     channel_numbers = _grouped(connection, numbers, numbers.c.e164, numbers.c.channel_id)
+    pool_emails = _grouped(connection, addresses, addresses.c.address, addresses.c.pool_id)
     emails = _grouped(connection, addresses, addresses.c.address, addresses.c.channel_id)
     site_pools: dict[int, list[Pool]] = defaultdict(list)
     for row in _live(connection, pools):
-        site_pools[row.site_id].append(Pool(row.name, ascending(pool_numbers[row.id]), tuple(row.regions)))
+        own = ascending(pool_numbers[row.id]), tuple(row.regions), tuple(sorted(pool_emails[row.id]))
+        site_pools[row.site_id].append(Pool(row.name, *own))
     site_channels: dict[int, list[Channel]] = defaultdict(list)
     for row in _live(connection, channels):
-        own = ascending(channel_numbers[row.id]), tuple(sorted(emails[row.id]))
-        site_channels[row.site_id].append(Channel(row.name, row.match, *own, row.line))
+        static = ascending(channel_numbers[row.id]), tuple(sorted(emails[row.id]))
+        site_channels[row.site_id].append(Channel(row.name, row.match, *static, row.line))
     return [_site(row, site_pools[row.id], site_channels[row.id]) for row in _live(connection, sites)]
 
 
@@ -99,10 +101,15 @@ def plan(connection: Connection, wanted: Sequence[Site], now: datetime) -> Plan:
     """What :func:`apply` would change."""
     before = read_sites(connection)
     changes = diff(before, wanted)
-    old, new = places(before), places(wanted)
-    leaving = [number for number, place in old.items() if place.kind is NumberKind.POOL and new.get(number) != place]
-    held = _held(connection, leaving, now)
+    held = _held(connection, numbers, numbers.c.e164, _leaving(places(before), places(wanted)), now)
+    gone = _leaving(address_places(before), address_places(wanted))
+    held += _held(connection, addresses, addresses.c.address, gone, now)
     return Plan(changes, held, removes_all=bool(before) and not wanted)
+
+
+def _leaving(old: Mapping[str, Place], new: Mapping[str, Place]) -> list[str]:
+    """What is in a pool and shall not be in it any more."""
+    return [one for one, place in old.items() if place.kind is NumberKind.POOL and new.get(one) != place]
 
 
 def lock(connection: Connection) -> None:
@@ -112,7 +119,7 @@ def lock(connection: Connection) -> None:
 
 
 def apply(connection: Connection, wanted: Sequence[Site], taken: Collection[str], now: datetime) -> None:
-    """Make the sites be as wanted. The leases of numbers that are ``taken`` end now."""
+    """Make the sites be as wanted. The leases of numbers that are ``taken`` end now; who had an address has another."""
     _end_leases(connection, taken, now)
     site_ids = _save(
         connection, sites, ("key",), {(site.key,): _site_values(site, at) for at, site in enumerate(wanted)}, now
@@ -129,25 +136,32 @@ def apply(connection: Connection, wanted: Sequence[Site], taken: Collection[str]
         for at, channel in enumerate(site.channels)
     }
     channel_ids = _save(connection, channels, ("site_id", "name"), channel_rows, now)
-    number_rows = {}
-    for number, place in places(wanted).items():
-        site_id = site_ids[place.site,]
-        number_rows[number,] = {
-            "site_id": site_id,
-            "kind": place.kind.value,
-            "pool_id": pool_ids[site_id, place.name] if place.kind is NumberKind.POOL else None,
-            "channel_id": channel_ids[site_id, place.name] if place.kind is NumberKind.STATIC else None,
-        }
+    number_rows = {
+        (number,): _owner(place, site_ids[place.site,], pool_ids, channel_ids)
+        for number, place in places(wanted).items()
+    }
     fresh = {"free_at": _LONG_AGO, "rests_until": _LONG_AGO, "guaranteed_until": _LONG_AGO, "seq": 0}
     _save(connection, numbers, ("e164",), number_rows, now, fresh)
     address_rows = {
-        (address,): {"site_id": site_ids[site.key,], "channel_id": channel_ids[site_ids[site.key,], channel.name]}
-        for site in wanted
-        for channel in site.channels
-        for address in channel.emails
+        (address,): _owner(place, site_ids[place.site,], pool_ids, channel_ids)
+        for address, place in address_places(wanted).items()
     }
-    _save(connection, addresses, ("address",), address_rows, now)
+    _save(connection, addresses, ("address",), address_rows, now, fresh)
     connection.execute(NEXT_REVISION)
+
+
+def _owner(
+    place: Place,
+    site_id: int,
+    pool_ids: Mapping[tuple[Any, ...], int],
+    channel_ids: Mapping[tuple[Any, ...], int],
+) -> dict[str, Any]:
+    return {
+        "site_id": site_id,
+        "kind": place.kind.value,
+        "pool_id": pool_ids[site_id, place.name] if place.kind is NumberKind.POOL else None,
+        "channel_id": channel_ids[site_id, place.name] if place.kind is NumberKind.STATIC else None,
+    }
 
 
 def _save(
@@ -191,22 +205,27 @@ def _update(connection: Connection, table: Table, rows: Sequence[Mapping[str, An
         connection.execute(statement.values({name: bindparam(name) for name in names}), list(rows))
 
 
-def _held(connection: Connection, candidates: Sequence[str], now: datetime) -> list[str]:
-    """Those of the numbers that a live lease holds; their rows stay locked, so that no lease can begin meanwhile."""
+def _held(
+    connection: Connection, table: Table, name: Column[str], candidates: Sequence[str], now: datetime
+) -> list[str]:
+    """Those of the numbers that a live lease holds; their rows stay locked, so that no lease can begin meanwhile.
+
+    ``table`` and ``name`` say what is looked at: numbers, or addresses.
+    """
     held: list[str] = []
     for chunk in _chunks(sorted(candidates)):
         found = connection.execute(
-            select(numbers.c.e164, numbers.c.free_at)
-            .where(numbers.c.e164.in_(chunk), numbers.c.removed_at.is_(None))
-            .order_by(numbers.c.id)
+            select(name, table.c.free_at)
+            .where(name.in_(chunk), table.c.removed_at.is_(None))
+            .order_by(table.c.id)
             .with_for_update()
         )
-        held += [row.e164 for row in found if row.free_at > now]
+        held += [shown for shown, free_at in found if free_at > now]
     return held
 
 
 def _end_leases(connection: Connection, taken: Collection[str], now: datetime) -> None:
-    """End the leases of these numbers. A new ``seq`` keeps their visitors from renewing them."""
+    """End the leases of these numbers. A new ``seq`` keeps their visitors from renewing them, or these addresses."""
     for chunk in _chunks(sorted(taken)):
         ids = list(connection.scalars(select(numbers.c.id).where(numbers.c.e164.in_(chunk))))
         end = case((leases.c.started_at > now, leases.c.started_at), else_=now)
@@ -217,6 +236,11 @@ def _end_leases(connection: Connection, taken: Collection[str], now: datetime) -
             update(numbers)
             .where(numbers.c.id.in_(ids))
             .values(free_at=now, rests_until=now, guaranteed_until=now, seq=numbers.c.seq + 1)
+        )
+        connection.execute(
+            update(addresses)
+            .where(addresses.c.address.in_(chunk))
+            .values(free_at=now, rests_until=now, guaranteed_until=now, seq=addresses.c.seq + 1)
         )
 
 

@@ -177,14 +177,34 @@ for _name, _until in (("rested", numbers.c.rests_until), ("guaranteed", numbers.
         sqlite_where=_in_use,
     )
 
+_LONG_AGO = text("'1970-01-01 00:00:00.000000'")
 addresses = Table(
     "addresses",
     metadata,
     _id(),
-    Column("address", String(254), nullable=False, unique=True),
+    Column("address", String(254), nullable=False, unique=True),  # in lower case
     Column("site_id", ForeignKey("sites.id"), nullable=False),
-    Column("channel_id", ForeignKey("channels.id"), nullable=False),
+    Column("kind", String(8), nullable=False, server_default="static"),
+    Column("pool_id", ForeignKey("pools.id")),
+    Column("channel_id", ForeignKey("channels.id")),
+    # The current lease, as a number has it.
+    Column("free_at", UtcTime, nullable=False, server_default=_LONG_AGO),
+    Column("rests_until", UtcTime, nullable=False, server_default=_LONG_AGO),
+    Column("guaranteed_until", UtcTime, nullable=False, server_default=_LONG_AGO),
+    Column("seq", _Big, nullable=False, server_default=text("0")),
     Column("removed_at", UtcTime),
+    CheckConstraint("kind IN ('pool', 'static')", name="kind"),
+    CheckConstraint("(kind = 'pool') = (pool_id IS NOT NULL)", name="pool"),
+    CheckConstraint("(kind = 'static') = (channel_id IS NOT NULL)", name="channel"),
+)
+_address_in_use = addresses.c.removed_at.is_(None)
+Index(
+    "ix_addresses_rested",
+    addresses.c.pool_id,
+    addresses.c.rests_until,
+    addresses.c.id,
+    postgresql_where=_address_in_use,
+    sqlite_where=_address_in_use,
 )
 
 visitors = Table(
@@ -251,9 +271,23 @@ leases = Table(
     Column("taps", JSON(none_as_null=True)),  # of the number, and copies: the last ones, microseconds since 1970
     Column("left_at", UtcTime),  # when the page was closed, if nothing was heard since
     Column("called", Boolean, nullable=False, server_default=text("false")),  # by a caller who would be known again
+    Column("email", String(254)),  # an e-mail address made for this lease, in lower case; none: the site has no mailbox
+    Column("address_id", ForeignKey("addresses.id")),  # of the site's pools, that was shown instead
+    Column("address_seq", _Big),  # the how-manieth lease of that
     UniqueConstraint("number_id", "seq"),
     CheckConstraint("ends_at >= started_at", name="ends"),
     Index("ix_leases_number", "number_id", "started_at"),
+)
+# As with numbers: an address has one visitor at a time. And a made one is never made again.
+_made, _leased = leases.c.email.is_not(None), leases.c.address_id.is_not(None)
+Index("uq_leases_email", leases.c.email, unique=True, postgresql_where=_made, sqlite_where=_made)
+Index(
+    "uq_leases_address",
+    leases.c.address_id,
+    leases.c.address_seq,
+    unique=True,
+    postgresql_where=_leased,
+    sqlite_where=_leased,
 )
 
 call_facts = Table(

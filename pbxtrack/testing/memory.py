@@ -11,7 +11,7 @@ from operator import attrgetter
 
 from pbxtrack.calls.curves import PRIOR
 from pbxtrack.calls.evidence import MAX_HOLDERS, EarlierCall, Holder, Resolution, heard, older_leases, recent
-from pbxtrack.pool.model import Hold, Lease, NumberKind, NumberOwner, SiteSettings, Visit, VisitEvent
+from pbxtrack.pool.model import Hold, Lease, NumberKind, NumberOwner, PoolAddress, SiteSettings, Visit, VisitEvent
 from pbxtrack.pool.policy import MAX_EVENTS, rests_until
 from pbxtrack.pool.ports import Changes, FreeNumber, Known, PoolInfo
 
@@ -28,6 +28,19 @@ class _Number:
     guaranteed_until: datetime = _LONG_AGO
     seq: int = 0
     leases: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Address:
+    id: int
+    address: str
+    pool_id: int
+    rests_until: datetime = _LONG_AGO
+    guaranteed_until: datetime = _LONG_AGO
+    seq: int = 0
+
+    def hold(self, seq: int, rests_until: datetime, guaranteed_until: datetime) -> None:
+        self.seq, self.rests_until, self.guaranteed_until = seq, rests_until, guaranteed_until
 
 
 class _Queue:
@@ -65,18 +78,25 @@ class MemoryLeases:
     """:class:`~pbxtrack.pool.ports.LeaseStore` and :class:`~pbxtrack.calls.evidence.Directory` of one site."""
 
     def __init__(
-        self, site: SiteSettings, pools: Mapping[str, Sequence[str]], static: Mapping[str, str] | None = None
+        self,
+        site: SiteSettings,
+        pools: Mapping[str, Sequence[str]],
+        static: Mapping[str, str] | None = None,
+        emails: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """``pools``: E.164 numbers by the regions they are shown to, divided by commas ("" for anyone).
 
-        ``static``: the advertising channel by number.
+        ``static``: the advertising channel by number. ``emails``: the addresses of pools, by the same regions.
         """
         self._site = site
         self._static = dict(static or {})
+        own = emails or {}
         self._pools = [
-            PoolInfo(index, tuple(filter(None, regions.split(","))), len(numbers))
+            PoolInfo(index, tuple(filter(None, regions.split(","))), len(numbers), len(own.get(regions, ())))
             for index, (regions, numbers) in enumerate(pools.items())
         ]
+        listed = [(pool_id, address) for pool_id, regions in enumerate(pools) for address in own.get(regions, ())]
+        self._addresses = [_Address(index, address, pool_id) for index, (pool_id, address) in enumerate(listed)]
         self._numbers: dict[int, _Number] = {}
         for pool_id, numbers in enumerate(pools.values()):
             for e164 in numbers:
@@ -114,6 +134,8 @@ class MemoryLeases:
 
     def _known(self, lease_id: str) -> Known:
         lease = self._leases[lease_id]
+        if lease.address and self._addresses[lease.address.id].seq != lease.address.seq:
+            lease = lease._replace(address=None)
         number = self._numbers[lease.number_id] if lease.number_id is not None else None
         pool = number.pool_id if number is not None and number.seq == lease.seq else None
         return Known(self._visits[lease.visit], lease, pool)
@@ -130,6 +152,17 @@ class MemoryLeases:
             self._queue(number)
             taken.append(FreeNumber(number.id, number.e164, number.seq, pool_id))
         return taken
+
+    def take_addresses(self, pool_id: int, count: int, hold: Hold, *, deserted: bool) -> Sequence[PoolAddress]:
+        time = attrgetter("guaranteed_until" if deserted else "rests_until")
+        free = [one for one in self._addresses if one.pool_id == pool_id and time(one) <= hold.since]
+        taken = sorted(free, key=time)[:count]
+        for address in taken:
+            address.hold(address.seq + 1, hold.ends_at, hold.guaranteed_until)
+        return [PoolAddress(one.id, one.address, one.seq) for one in taken]
+
+    def add_addresses(self, leases: Sequence[Lease]) -> None:
+        self._leases.update((lease.id, lease) for lease in leases)
 
     def _queue(self, number: _Number) -> None:
         self._rested[number.pool_id].put(number)
@@ -154,6 +187,10 @@ class MemoryLeases:
                 self._numbers[lease.number_id].leases.append(lease.id)
             else:
                 self._overflow.append(lease.id)
+        for lease in (*changes.renewed, *changes.leases, *changes.kept):
+            if lease.address:
+                held = self._addresses[lease.address.id]
+                held.hold(lease.address.seq, rests_until(lease), lease.guaranteed_until)
         for lease in (*changes.renewed, *changes.kept):
             if lease.number_id is not None:
                 number = self._numbers[lease.number_id]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -293,6 +294,24 @@ def test_a_press_on_the_number_or_address_is_told(tab: Tab, site: Website, selec
     tab.page.click(selector)
     [told] = site.until(lambda: site.signs("tap"))
     assert told.body["page"] == tab.page.url
+
+
+def test_a_visitor_is_shown_an_address_of_their_own_and_a_copy_of_it_is_told(tab: Tab, site: Website) -> None:
+    body = f'<p>Write to {EMAIL}</p><a href="mailto:{EMAIL}?subject=A%20sofa">{EMAIL}</a><i>Nothing of it</i>'
+    tab.visit(site.put(body))
+    own = str(tab.page.evaluate("() => pbxtrack.lease.email"))
+    assert re.fullmatch(r"sales\+[0-9a-z]{10}@shop\.example", own)
+    assert tab.text("p") == f"Write to {own}"
+    assert tab.html("a") == own
+    assert tab.page.get_attribute("a", "href") == f"mailto:{own}?subject=A%20sofa"
+    for selector in ("i", "p"):
+        tab.page.locator(selector).select_text()
+        tab.page.keyboard.press("Control+C")
+    site.until(lambda: site.signs("copy"))
+    tab.visit(site.put(body, path="/next"))
+    assert tab.text("a") == own, "the same lease keeps its address"
+    tab.settled()
+    assert len(site.signs("copy")) == 1
 
 
 @pytest.mark.parametrize("tab", [{"has_touch": True, "is_mobile": True}], indirect=True, ids=["touch"])

@@ -20,9 +20,14 @@ def a_site(
     pool: Sequence[str] = (),
     regions: Mapping[str, Sequence[str]] | None = None,
     static: Sequence[str] = (),
+    emails: Sequence[str] = (),
+    static_emails: Sequence[str] = (),
     **values: Any,
 ) -> int:
-    """Put a site in, with pool numbers for anyone and by regions, and static ones of a channel "Billboard"; its id."""
+    """Put a site in, with pool numbers for anyone and by regions, and static ones of a channel "Billboard"; its id.
+
+    ``emails`` are the addresses of the pool for anyone, ``static_emails`` the channel's.
+    """
     site = {
         "key": key,
         "name": "Demo shop",
@@ -48,9 +53,15 @@ def a_site(
     )
     for number in pool:
         _number(connection, number, site_id, kind="pool", pool_id=pool_id)
+    for address in emails:
+        own = {"address": address, "site_id": site_id, "kind": "pool", "pool_id": pool_id}
+        _insert(connection, tables.addresses, own)
+    for address in static_emails:
+        own = {"address": address, "site_id": site_id, "channel_id": channel_id}
+        _insert(connection, tables.addresses, own)
     for position, (region, numbers) in enumerate((regions or {}).items(), 1):
-        own = {"site_id": site_id, "name": region, "regions": [region], "position": position}
-        pool_id = _insert(connection, tables.pools, own)
+        regional = {"site_id": site_id, "name": region, "regions": [region], "position": position}
+        pool_id = _insert(connection, tables.pools, regional)
         for number in numbers:
             _number(connection, number, site_id, kind="pool", pool_id=pool_id)
     for number in static:

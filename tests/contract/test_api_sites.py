@@ -86,6 +86,26 @@ async def test_pools_and_channels_in_their_order(database: Database, manager: di
 
 
 @pytest.mark.asyncio
+async def test_addresses_of_a_pool(database: Database, manager: dict[str, str]) -> None:
+    async with running(database) as client:
+        ask = Program(client, manager)
+        await ask("PATCH", DEMO, email=None)
+        homeless = await ask("PATCH", f"{DEMO}/pools/main", 422, emails=["info1@shop.example"])
+        assert homeless["errors"][0]["message"] == "need a mailbox that their mail goes to: the key email"
+        await ask("PATCH", DEMO, email="sales@shop.example")
+        pool = await ask("PATCH", f"{DEMO}/pools/main", emails=["Info1@shop.example", "info2@shop.example"])
+        assert pool["emails"] == ["info1@shop.example", "info2@shop.example"]
+        taken = await ask("POST", f"{DEMO}/pools", 422, name="west", numbers=[], emails=["info1@shop.example"])
+        assert taken["errors"][0]["message"] == "info1@shop.example is in the pool main already"
+        await ask("PATCH", DEMO, 422, email="info1@shop.example")
+        with database.transaction() as connection:
+            held = one(SqlLeases(connection), LeaseRequest("demo", "https://shop.example/"), datetime.now(UTC)).email
+        problem = await ask("PATCH", f"{DEMO}/pools/main", 409, emails=[])
+        assert problem["numbers"] == [held]
+        assert (await ask("PATCH", f"{DEMO}/pools/main?force=true", emails=[]))["emails"] == []
+
+
+@pytest.mark.asyncio
 async def test_a_number_under_a_live_lease_stays_unless_forced(database: Database, manager: dict[str, str]) -> None:
     with database.transaction() as connection:
         held = one(SqlLeases(connection), LeaseRequest("demo", "https://shop.example/"), datetime.now(UTC)).number

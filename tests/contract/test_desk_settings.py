@@ -161,6 +161,18 @@ async def test_numbers_that_visitors_see_are_taken_only_when_that_was_said(shop:
 
 
 @pytest.mark.asyncio
+async def test_a_pool_has_addresses(shop: Database) -> None:
+    pool = f"{SETTINGS}/numbers/one?name=main"
+    numbers = "\n".join(the_site(shop).pools[0].numbers)
+    async with desk(shop) as reader:
+        reader.log_in(shop)
+        await reader.send(SETTINGS, 303, **values(the_site(shop), email="sales@shop.example"))
+        await reader.send(pool, 303, name="main", numbers=numbers, regions="", emails="b@shop.example\na@shop.example")
+        assert the_site(shop).pools[0].emails == ("a@shop.example", "b@shop.example")
+        assert "a@shop.example\nb@shop.example" in await reader.page(pool)
+
+
+@pytest.mark.asyncio
 async def test_what_was_agreed_to_is_what_is_done(shop: Database) -> None:
     pool = f"{SETTINGS}/numbers/one?name=main"
     async with desk(shop) as reader:

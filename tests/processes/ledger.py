@@ -1,4 +1,4 @@
-"""What browsers were told: which number is theirs, from when until when."""
+"""What browsers were told: which number and e-mail address are theirs, from when until when."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class Told:
     visit: str
     visitor: str
     number: str | None
+    email: str
     at: datetime
     guaranteed_until: datetime
     expires_at: datetime
@@ -48,6 +49,7 @@ def told(answer: Mapping[str, Any], at: datetime) -> Told:
         visit=answer["visit"],
         visitor=answer["visitor"],
         number=None if answer["overflow"] else answer["number"],
+        email=answer["email"],
         at=at,
         guaranteed_until=datetime.fromisoformat(answer["guaranteed_until"]),
         expires_at=datetime.fromisoformat(answer["expires_at"]),

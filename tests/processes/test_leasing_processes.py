@@ -20,6 +20,8 @@ from tests.processes.servers import kill_now_and_then, serving, until_ready
 
 SECONDS = float(os.environ.get("PBXTRACK_TEST_SECONDS", "12"))
 NUMBERS = [f"+7495123{index:04}" for index in range(100)]
+MAILBOX = "sales@shop.example"
+EMAILS = [f"info{index}@shop.example" for index in range(30)]  # fewer: they run short all the while
 SEED = "pbxtrack"
 _PATIENCE = 60.0  # s
 
@@ -32,7 +34,7 @@ async def lease_and_kill(database: Database, folder: Path, *, processes: int, br
     """What browsers were told by processes that were killed all the while."""
     with database.transaction() as connection:
         # Shorter than a site file may say, so that in a short time many holds end.
-        a_site(connection, pool=NUMBERS, hold_seconds=2, guaranteed_seconds=1)
+        a_site(connection, pool=NUMBERS, email=MAILBOX, emails=EMAILS, hold_seconds=2, guaranteed_seconds=1)
     ledger = Ledger()
     url = database.url.render_as_string(hide_password=False)
     with serving(url, processes, folder) as servers:
@@ -69,6 +71,7 @@ def check(database: Database, ledger: Ledger) -> None:
     assert len(ledger.leases) > len(NUMBERS)
     assert ledger.renewals
     assert ledger.gone
+    assert {told.email for told in ledger.leases} > set(EMAILS), "there are made ones, too"
     with database.transaction() as connection:
         if not database.is_sqlite:  # what the last to be killed was doing may still go on
             connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))

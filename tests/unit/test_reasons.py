@@ -58,6 +58,19 @@ STORED = [
     (reasons.CORRECTED, reasons.CORRECTED % {"by": "Анна", "channel": "Радио"}),
     (reasons.CORRECTED_UNKNOWN, reasons.CORRECTED_UNKNOWN % {"by": "Анна", "channel": "Радио"}),
     (reasons.CORRECTED_FROM, reasons.CORRECTED_FROM % {"by": "Анна", "channel": "Радио", "instead": "Щит"}),
+    (reasons.ADDRESS_STATIC, reasons.ADDRESS_STATIC % {"channel": "Щит"}),
+    (reasons.ADDRESS_MADE_OLD, reasons.ADDRESS_MADE_OLD % {"ago": "91 days"}),
+    (reasons.ADDRESS_HELD_LAST, reasons.ADDRESS_HELD_LAST % {"ago": "1 hour"}),
+    *(
+        (one, one)
+        for one in (
+            reasons.ADDRESS_MADE,
+            reasons.ADDRESS_HELD,
+            reasons.ADDRESS_NEVER_SHOWN,
+            reasons.ADDRESS_MAILBOX,
+            reasons.ADDRESS_UNKNOWN,
+        )
+    ),
 ]
 
 

@@ -70,6 +70,20 @@ def test_numbers_that_come_go_and_move() -> None:
     ]
 
 
+def test_addresses_that_come_go_and_move() -> None:
+    first, second, third = (f"info{index}@shop.example" for index in (1, 2, 3))
+    before = replace(SITE, pools=(replace(POOL, emails=(first, second)),))
+    after = replace(
+        SITE, pools=(replace(POOL, emails=(first, third)),), channels=(ADS, replace(BOARD, emails=(second,)))
+    )
+    assert lines([before], [after]) == [
+        "+ address info3@shop.example: pool moscow",
+        "~ address info2@shop.example: pool moscow → channel Billboard",
+        "- address m4@shop.example: channel Billboard",
+    ]
+    assert "+ pool moscow: 10 numbers, info1@shop.example, info2@shop.example, regions 495" in lines([], [before])
+
+
 def test_scattered_numbers_do_not_flood_the_screen() -> None:
     many = tuple(f"+7495123{last:04}" for last in range(0, 2_000, 2))
     assert lines([SITE], [replace(SITE, pools=(replace(POOL, numbers=many),))]) == [

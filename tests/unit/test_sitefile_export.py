@@ -35,15 +35,17 @@ def sites(draw: st.DrawFn) -> list[Site]:
     def some(most: int) -> tuple[str, ...]:
         return ascending(number for _, number in zip(range(draw(st.integers(0, most))), taken, strict=False))
 
+    def emails(prefix: str) -> tuple[str, ...]:
+        return tuple(f"{prefix}-{index}@shop.example" for index in range(draw(st.integers(0, 2))))
+
     def channel(name: str, number: int, site: int) -> Channel:
         match = draw(st.dictionaries(st.sampled_from(MATCHABLE), any_text, max_size=3))
-        emails = tuple(sorted({f"c{site}-{number}-{index}@shop.example" for index in range(draw(st.integers(0, 2)))}))
-        own = some(3)
-        return Channel(name, match or ({} if emails or own else {"source": "x"}), own, emails, draw(st.none() | lines))
+        static, own = emails(f"c{site}-{number}"), some(3)
+        return Channel(name, match or ({} if static or own else {"source": "x"}), own, static, draw(st.none() | lines))
 
     found = []
     for index, key in enumerate(draw(st.lists(st.sampled_from(["a", "b-c", "d_1"]), unique=True, max_size=3))):
-        hold = draw(spans)
+        hold, email = draw(spans), draw(st.sampled_from([None, "sales@shop.example"]))
         names = draw(st.lists(labels, unique=True, max_size=3))
         found.append(
             Site(
@@ -61,10 +63,16 @@ def sites(draw: st.DrawFn) -> list[Site]:
                 target_talk=draw(st.integers(0, 86_400).map(lambda seconds: timedelta(seconds=seconds))),
                 unique_days=draw(st.none() | st.integers(1, 3_650)),
                 overflow_number=next(taken, None) if draw(st.booleans()) else None,
-                email=draw(st.sampled_from([None, "sales@shop.example"])),
+                email=email,
                 email_separator=draw(st.sampled_from("+.")),
                 pools=tuple(
-                    Pool(name, some(30), tuple(draw(st.lists(labels, unique=True, max_size=2)))) for name in names
+                    Pool(
+                        name,
+                        some(30),
+                        tuple(draw(st.lists(labels, unique=True, max_size=2))),
+                        emails(f"p{index}-{number}") if email else (),
+                    )
+                    for number, name in enumerate(names)
                 ),
                 channels=tuple(channel(name, number, index) for number, name in enumerate(names)),
             )

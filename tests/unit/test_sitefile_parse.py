@@ -241,6 +241,23 @@ def test_lines_that_dial_takes(line: str) -> None:
             SITE + 'email = "A@b.example"\n' + CHANNEL + 'emails = ["a@b.example"]',
             "shop.toml:5: site.email: A@b.example is in line 8 already",
         ),
+        (
+            SITE + POOL + 'emails = ["a@b.example"]',
+            "shop.toml:7: site.pool.emails: need a mailbox that their mail goes to: the key email",
+        ),
+        (
+            SITE
+            + 'email = "s@b.example"\n'
+            + CHANNEL
+            + 'emails = ["a@b.example"]\n'
+            + POOL
+            + 'emails = ["A@b.example"]',
+            "shop.toml:8: site.channel.emails: a@b.example is in line 11 already",
+        ),
+        (
+            SITE + 'email = "A@b.example"\n' + POOL + 'numbers = []\nemails = ["a@b.example"]',
+            "shop.toml:5: site.email: A@b.example is in line 9 already",
+        ),
         (SITE + CHANNEL + 'emails = ["a@b.example"]\nline = "x"', "shop.toml:8: site.channel.line: 'x' is not a line"),
         (
             SITE + 'email_separator = "."\nemail = "a.b@c.example"',

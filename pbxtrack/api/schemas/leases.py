@@ -43,7 +43,7 @@ class LeaseAnswer(BaseModel):
     number: Annotated[str | None, Field(description="E.164; null where no number can be had.")]
     display: Annotated[str | None, Field(description="The number as people write it.")]
     region: str
-    email: str | None
+    email: Annotated[str | None, Field(description="The e-mail address to show; null: the site has no mailbox.")]
     expires_at: datetime | None
     guaranteed_until: datetime | None
     renew_after: Annotated[int | None, Field(description="Seconds.")]

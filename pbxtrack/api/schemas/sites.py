@@ -99,13 +99,14 @@ class SitesPage(BaseModel):
 
 
 class PoolChanges(BaseModel):
-    """What is left out stays as it is. Another name makes it another pool, to which the numbers move."""
+    """What is left out stays as it is. Another name makes it another pool, to which numbers and addresses move."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, Field(min_length=1, max_length=64, pattern=NO_NUL)] | None = None
     numbers: Numbers | None = None
     regions: Texts | None = None
+    emails: Texts | None = None
     position: Position | None = None
 
 
@@ -115,12 +116,14 @@ class PoolBody(BaseModel):
     name: Annotated[str, Field(min_length=1, max_length=64, pattern=NO_NUL)]
     numbers: Numbers
     regions: Texts = []
+    emails: Texts = []
 
 
 class PoolAnswer(BaseModel):
     name: str
     numbers: list[str]
     regions: list[str]
+    emails: list[str]
 
 
 class PoolsPage(BaseModel):

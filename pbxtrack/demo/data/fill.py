@@ -348,7 +348,7 @@ class _Story:
                 for copied, copy in zip(originals.pooled[number], makers, strict=True):
                     rows.append(
                         {
-                            "number": self._number_ids[copied],
+                            "which": self._number_ids[copied],
                             "to": seq,
                             "until": free_at + copy.shift,
                             "rests": rests_until + copy.shift,

@@ -72,6 +72,7 @@ class Rows:
                 "id": self._names[lease.id],
                 "visit_id": self._names[lease.visit],
                 "number_id": self._number_ids[lease.number] if lease.number else None,
+                "email": None,  # it would be another one each time, and nobody mails to the past
             }
             yield microseconds(lease.started_at), values
 
