@@ -131,7 +131,7 @@ def test_the_table_of_candidates_tells_the_same_time_as_the_reason(seconds: floa
     last: Any = environment("en").get_template("call_parts.html").module
     told = last.last(Format("en", "UTC", "RU"), {"kind": "tap", "seconds": seconds})
     number = reasons.ago(timedelta(seconds=seconds)).split()[0]
-    assert told.startswith(f"tapped the number {number} ")
+    assert told.startswith(f"tapped the number {number}\N{NO-BREAK SPACE}")
 
 
 @pytest.mark.parametrize(
