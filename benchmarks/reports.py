@@ -22,6 +22,7 @@ from pbxtrack.storage.calls import SqlCalls
 from pbxtrack.storage.database import Database
 from pbxtrack.storage.fold import fold_all
 from pbxtrack.storage.known import KnownSites
+from pbxtrack.storage.marks import triggers_of
 from pbxtrack.storage.reports import Period, answers, hours_of_week, totals, trend
 from pbxtrack.storage.tables import calls
 
@@ -135,38 +136,24 @@ def _cost_of_marks(database: Database) -> dict[str, Any]:
     times: dict[bool, list[float]] = {True: [], False: []}
     known = KnownSites()
     with database.transaction() as connection:
-        triggers = _triggers(connection)
+        triggers = triggers_of(connection, "calls")
     for nth in range(2 * _RECORDED):
         marked = nth % 2 == 0
         facts = _facts(nth)
         with database.transaction() as connection:
             if not marked:
-                for drop, _ in triggers:
-                    connection.exec_driver_sql(drop)
+                for trigger in triggers:
+                    connection.exec_driver_sql(trigger.off)
         with database.transaction() as connection:
             start = time.perf_counter()
             record(SqlCalls(connection, known), facts, filling.now(), "RU")
             times[marked].append(time.perf_counter() - start)
         with database.transaction() as connection:
             if not marked:
-                for _, make in triggers:
-                    connection.exec_driver_sql(make)
+                for trigger in triggers:
+                    connection.exec_driver_sql(trigger.on)
     median = {str(marked): statistics.median(of) for marked, of in times.items()}
     return {"seconds_a_batch": median, "ratio": round(median["True"] / median["False"], 3)}
-
-
-def _triggers(connection: Connection) -> list[tuple[str, str]]:
-    """How each trigger is disabled, and enabled again."""
-    if connection.dialect.name == "sqlite":
-        rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE name LIKE 'calls_%_marks'")
-        return [(f"DROP TRIGGER {name}", sql) for name, sql in rows]
-    return [
-        (
-            f"ALTER TABLE calls DISABLE TRIGGER calls_{event}_marks",
-            f"ALTER TABLE calls ENABLE TRIGGER calls_{event}_marks",
-        )
-        for event in ("insert", "update", "delete")
-    ]
 
 
 def _facts(batch: int) -> list[Fact]:
