@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import chain
@@ -98,19 +98,19 @@ def heard(connection: Connection, site_id: int, span: Span, zone: Zone) -> dict[
 
 def merged(days: Iterable[ByNumber]) -> ByNumber:
     """The calls of different days."""
-    found: defaultdict[str, Dialled] = defaultdict(Dialled)
-    for numbers in days:
-        for number, one in numbers.items():
-            found[number].add(one)
-    return found
+    return _by_number(days, Dialled.add)
 
 
 def of_one_day(parts: Iterable[ByNumber]) -> ByNumber:
     """The calls of a day, of those of its parts."""
+    return _by_number(parts, Dialled.add_of_day)
+
+
+def _by_number(parts: Iterable[ByNumber], add: Callable[[Dialled, Dialled], None]) -> ByNumber:
     found: defaultdict[str, Dialled] = defaultdict(Dialled)
     for numbers in parts:
         for number, one in numbers.items():
-            found[number].add_of_day(one)
+            add(found[number], one)
     return found
 
 
