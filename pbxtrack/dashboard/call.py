@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -74,7 +74,9 @@ async def correct(asked: Asked) -> web.StreamResponse:
     back = asked.form.get("channel") is None and asked.form.get("visit") is None
     own = await asked.own_channels()
     return await _change(
-        asked, "taken-back" if back else "corrected", lambda form: _correction(form, asked.channel_typed, own)
+        asked,
+        "taken-back" if back else "corrected",
+        lambda form: _correction(form, lambda name: asked.channel_typed(name, own)),
     )
 
 
@@ -120,9 +122,7 @@ def _written(form: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _correction(
-    form: Mapping[str, Any], typed: Callable[[str, Collection[str]], str], own: Collection[str]
-) -> dict[str, Any]:
+def _correction(form: Mapping[str, Any], typed: Callable[[str], str]) -> dict[str, Any]:
     if visit := _text(form, "visit"):
         return {"attribution": {"visit": visit[:MAX_CHANNEL]}}
     if form.get("channel") is None:
@@ -130,7 +130,7 @@ def _correction(
     channel = _text(form, "channel")
     if not 0 < len(channel) <= MAX_CHANNEL:
         raise InvalidForm(marked("A channel's name has 1 to %(most)s characters."), most=MAX_CHANNEL)
-    return {"attribution": {"channel": typed(channel, own)}}
+    return {"attribution": {"channel": typed(channel)}}
 
 
 def _text(form: Mapping[str, Any], name: str) -> str:

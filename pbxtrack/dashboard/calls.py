@@ -148,10 +148,10 @@ async def _go_where_channels_are_kept(asked: Asked, wanted: Filters, known: Coll
         raise web.HTTPSeeOther(asked.here(channel=kept))
 
 
-def _with(offered: Mapping[str, list[str]], wanted: Filters, asked: Asked) -> dict[str, list[tuple[str, str]]]:
+def _with(choices: Mapping[str, list[str]], wanted: Filters, asked: Asked) -> dict[str, list[tuple[str, str]]]:
     """The choices, and what is chosen already though it is not among them: values, and what they are called."""
     named = {"channels": wanted.channel, "campaigns": wanted.campaign, "tags": wanted.tag}
-    every = {name: dict.fromkeys([*named[name], *values]) for name, values in offered.items()}
+    every = {name: dict.fromkeys([*named[name], *values]) for name, values in choices.items()}
     channels = [(one, asked.channel(one)) for one in every["channels"] if one != NO_CHANNEL]
     return {
         **{name: [(one, one) for one in values] for name, values in every.items()},
