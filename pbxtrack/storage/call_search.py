@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -42,6 +43,7 @@ from pbxtrack.storage.told import campaign_told, channel_told, is_corrected, is_
 _LATEST = 2_000  # calls that are looked at first, whatever is asked for
 _MOST_DAYS = 4_000  # that are looked through by their hours; one after the other they take as long as a million calls
 _NO_SITE = 0  # of calls that are no site's, in indexes
+
 NO_CHANNEL = ""
 """Among the channels of a filter: calls of which nobody knows what brought them."""
 
@@ -50,6 +52,14 @@ _FIGURES = (
     case((is_target, 1), else_=0).label("target"),
     case((is_unsettled, 1), else_=0).label("unsettled"),
     calls.c.talk_seconds.label("talk"),
+)
+_QUESTIONS = (  # that are answered with yes or no: the filter's field, the bit of traits, what must hold
+    ("withheld", traits.WITHHELD, calls.c.caller.is_(None)),
+    ("repeat", traits.REPEAT, and_(calls.c.contact_id.is_not(None), calls.c.first.is_(False))),
+    ("unique", traits.UNIQUE, calls.c.is_unique),
+    ("target", traits.TARGET, is_target),
+    ("unsettled", traits.UNSETTLED, is_unsettled),
+    ("recording", traits.RECORDED, is_recorded),
 )
 _other = call_tags.alias("other")
 
@@ -154,24 +164,23 @@ class _Search:
 
     def newest(self, limit: int, after: After | None) -> list[str]:
         following = _following(calls.c.started_at, after)
-        if (make_runs := self._runs()) is None:
-            return self._plain(following, limit)
-        if self._is_in_one_index():
+        make_runs = self._runs()
+        if make_runs and self._is_in_one_index():
             latest = self._latest(following)
             if latest is None:
-                return self._plain(following, limit)
-            found = self._plain([*following, calls.c.started_at >= latest], limit)
-            if len(found) == limit:
+                make_runs = None
+            elif len(found := self._plain([*following, calls.c.started_at >= latest], limit)) == limit:
                 return found
-        runs = make_runs()
+        runs = make_runs() if make_runs else None
         if runs is None:
             return self._plain(following, limit)
         return runs.newest(self._connection, [*self._fits_in(runs), *_following(runs.at, after)], limit)
 
     def sums(self, at_most: int) -> Sums:
         make_runs = self._runs()
-        few = self._is_in_one_index() and self._latest([]) is None
-        runs = make_runs() if make_runs and not few else None
+        if make_runs and self._is_in_one_index() and self._latest([]) is None:
+            make_runs = None
+        runs = make_runs() if make_runs else None
         if runs is None:
             return Sums(*self._connection.execute(added_up(select(*_FIGURES).where(*self.fits).limit(at_most))).one())
         parts = list(runs.sums(self._connection, _FIGURES, self._fits_in(runs), at_most))
@@ -203,12 +212,10 @@ class _Search:
         if which.channels:
             named = _one_of(channel_told, [channel for channel in which.channels if channel != NO_CHANNEL])
             conditions.append(or_(named, channel_told.is_(None)) if NO_CHANNEL in which.channels else named)
-        for told, values in (
-            (campaign_told, which.campaigns),
-            (calls.c.status, which.statuses),
-        ):
-            if values:
-                conditions.append(_one_of(told, values))
+        if which.campaigns:
+            conditions.append(_one_of(campaign_told, which.campaigns))
+        if which.statuses:
+            conditions.append(_one_of(calls.c.status, which.statuses))
         if which.ids:
             conditions.append(calls.c.id.in_(list(which.ids)))
         if which.tags:
@@ -227,16 +234,10 @@ class _Search:
             conditions.append(calls.c.dialled == which.dialled)
         if which.min_confidence is not None:
             conditions.append(or_(is_corrected, calls.c.confidence >= which.min_confidence))
-        for wanted, holds in (
-            (which.withheld, calls.c.caller.is_(None)),
-            (which.repeat, and_(calls.c.contact_id.is_not(None), calls.c.first.is_(False))),
-            (which.unique, calls.c.is_unique),
-            (which.target, is_target),
-            (which.unsettled, is_unsettled),
-            (which.recording, is_recorded),
-        ):
-            if wanted is not None:
-                conditions.append(holds if wanted else not_(holds))
+        for name, _, holds in _QUESTIONS:
+            answer = getattr(which, name)
+            if answer is not None:
+                conditions.append(holds if answer else not_(holds))
         return conditions
 
     def _runs(self) -> Callable[[], Runs | None] | None:
@@ -254,7 +255,8 @@ class _Search:
             return lambda: self._by_traits("ix_calls_channel", traits.CHANNEL, which.channels)
         if {*which.channels} == {NO_CHANNEL}:
             return lambda: self._by_traits("ix_calls_channel", traits.CHANNEL)
-        if self._bits() != (0, 0) or which.channels or which.statuses or which.min_confidence is not None:
+        answered = any(getattr(which, name) is not None for name, _, _ in _QUESTIONS)
+        if answered or which.channels or which.statuses or which.min_confidence is not None:
             return lambda: self._by_traits("ix_calls_traits")
         return self._by_site if len(which.sites) > 1 else None
 
@@ -322,11 +324,18 @@ class _Search:
         self, index: str, told: traits.Expression | None = None, values: Sequence[str | None] = (None,)
     ) -> Runs:
         """By traits, of one of the values of what is told, if that is given; of those of no value, if none are."""
+        which = self._which
+        fits = partial(
+            traits.fits,
+            statuses=which.statuses,
+            bits=sum(bit for name, bit, _ in _QUESTIONS if getattr(which, name) is True),
+            without=sum(bit for name, bit, _ in _QUESTIONS if getattr(which, name) is False),
+            min_confidence=which.min_confidence,
+        )
         rows = [
             {"site": site, "told": value, "traits": one}
             for site, value in product(self._places, dict.fromkeys(values))
-            for one in self._known_traits(site, told, value)
-            if self._may_fit(one)
+            for one in filter(fits, self._known_traits(site, told, value))
         ]
         names: dict[str, TypeEngine[Any]] = {"site": BigInteger(), "told": String(), "traits": BigInteger()}
         if nothing_told := values == (None,):
@@ -360,27 +369,6 @@ class _Search:
             " WHERE known.traits IS NOT NULL) SELECT traits FROM known WHERE traits IS NOT NULL"
         )
         return list(self._connection.scalars(steps, {"site": site} | ({} if value is None else {"value": value})))
-
-    def _bits(self) -> tuple[int, int]:
-        """The bits that traits must have, and must not have."""
-        which = self._which
-        wanted = {
-            traits.WITHHELD: which.withheld,
-            traits.REPEAT: which.repeat,
-            traits.UNIQUE: which.unique,
-            traits.TARGET: which.target,
-            traits.UNSETTLED: which.unsettled,
-            traits.RECORDED: which.recording,
-        }
-        return (
-            sum(bit for bit, answer in wanted.items() if answer is True),
-            sum(bit for bit, answer in wanted.items() if answer is False),
-        )
-
-    def _may_fit(self, of: int) -> bool:
-        bits, without = self._bits()
-        which = self._which
-        return traits.fits(of, statuses=which.statuses, bits=bits, without=without, min_confidence=which.min_confidence)
 
 
 def _following(at: ColumnElement[Any], after: After | None) -> list[ColumnElement[bool]]:
