@@ -124,6 +124,13 @@ def came_in(
     return conditions
 
 
+def behind(after: After | None, at: ColumnElement[Any] = calls.c.started_at) -> list[ColumnElement[bool]]:
+    """The conditions of calls, which began ``at``, that follow the one told last; None: of all."""
+    if after is None:
+        return []
+    return [at <= after[0], tuple_(at, calls.c.id) < tuple_(*after)]
+
+
 def search(connection: Connection, which: CallFilter, limit: int, after: After | None = None) -> list[str]:
     """The ids of the newest calls that fit, in order; of those that follow ``after``. All is to be of one moment."""
     return _Search(connection, which).newest(limit, after)
@@ -136,8 +143,13 @@ def add_up(connection: Connection, which: CallFilter, at_most: int) -> Sums:
 
 def first_call(connection: Connection, site_id: int) -> datetime | None:
     """When the first call to a site began; None where there is none."""
-    of_site = select(calls.c.started_at).where(calls.c.site_id == site_id, *came_in(None, None))
-    return connection.scalar(of_site.order_by(calls.c.started_at).limit(1))
+    return began(connection, [calls.c.site_id == site_id, *came_in(None, None)])
+
+
+def began(connection: Connection, conditions: Conditions, *, last: bool = False) -> datetime | None:
+    """When the first, or the last, of the calls began that meet all of the conditions; None where there is none."""
+    at = calls.c.started_at
+    return connection.scalar(select(at).where(*conditions).order_by(at.desc() if last else at).limit(1))
 
 
 def conditions_of(connection: Connection, which: CallFilter) -> Conditions:
@@ -163,7 +175,7 @@ class _Search:
         self.fits: Conditions = [*self._came, *self._conditions(which)]
 
     def newest(self, limit: int, after: After | None) -> list[str]:
-        following = _following(calls.c.started_at, after)
+        following = behind(after)
         make_runs = self._runs()
         if make_runs and self._is_in_one_index():
             latest = self._latest(following)
@@ -174,7 +186,7 @@ class _Search:
         runs = make_runs() if make_runs else None
         if runs is None:
             return self._plain(following, limit)
-        return runs.newest(self._connection, [*self._fits_in(runs), *_following(runs.at, after)], limit)
+        return runs.newest(self._connection, [*self._fits_in(runs), *behind(after, runs.at)], limit)
 
     def sums(self, at_most: int) -> Sums:
         make_runs = self._runs()
@@ -293,7 +305,8 @@ class _Search:
         assert hour is not None
         days: list[tuple[int, Zone, date]] = []
         for site in self._sites:
-            last, first = self._end(site, calls.c.started_at.desc()), self._end(site, calls.c.started_at)
+            came = [calls.c.site_id == site.id, *self._came]
+            last, first = began(self._connection, came, last=True), began(self._connection, came)
             if first is None or last is None:
                 continue
             zone = Zone(site.timezone)
@@ -314,11 +327,6 @@ class _Search:
             "ix_calls_site_started",
             in_order=len({site for site, *_ in days}) < 2,
         )
-
-    def _end(self, site: _Site, order: ColumnElement[Any]) -> datetime | None:
-        """When the first of a site's calls began, in this order."""
-        of_site = select(calls.c.started_at).where(calls.c.site_id == site.id, *self._came)
-        return self._connection.scalar(of_site.order_by(order).limit(1))
 
     def _by_traits(
         self, index: str, told: traits.Expression | None = None, values: Sequence[str | None] = (None,)
@@ -369,12 +377,6 @@ class _Search:
             " WHERE known.traits IS NOT NULL) SELECT traits FROM known WHERE traits IS NOT NULL"
         )
         return list(self._connection.scalars(steps, {"site": site} | ({} if value is None else {"value": value})))
-
-
-def _following(at: ColumnElement[Any], after: After | None) -> list[ColumnElement[bool]]:
-    if after is None:
-        return []
-    return [at <= after[0], tuple_(at, calls.c.id) < tuple_(*after)]
 
 
 def _one_of(column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, String, case, cast, func, select, tuple_
+from sqlalchemy import Connection, String, case, cast, func, select
 
-from pbxtrack.storage.call_search import CallFilter, came_in, conditions_of
+from pbxtrack.storage.call_search import After, CallFilter, began, behind, came_in, conditions_of
 from pbxtrack.storage.tables import calls, sites, visits
 from pbxtrack.storage.told import channel_told, is_corrected, is_recorded, is_target
 from pbxtrack.storage.views import CORRECTED, calls_with_sites, told
@@ -66,7 +66,7 @@ _select = select(
 class Place:
     """Where a portion begins: behind this call, by its time and id. Of so much time before, calls are looked at."""
 
-    after: tuple[datetime, str]
+    after: After
     window: timedelta = _FIRST_WINDOW
 
 
@@ -86,23 +86,18 @@ def portion(connection: Connection, which: CallFilter, place: Place | None = Non
     started = calls.c.started_at
     came = came_in(which.since, which.until)
     if place is None:
-        newest = connection.scalar(select(started).where(*came).order_by(started.desc()).limit(1))
+        newest = began(connection, came, last=True)
         if newest is None:
             return Portion([], None)
         place = Place((newest + _MOMENT, ""))
     at = place.after[0]
-    oldest = connection.scalar(select(started).where(*came, started <= at).order_by(started).limit(1))
+    oldest = began(connection, [*came, started <= at])
     if oldest is None:
         return Portion([], None)
     begins = moved(at, -place.window)
     begun = time.monotonic()
     rows = connection.execute(
-        _select.where(
-            *conditions_of(connection, which),
-            started >= begins,
-            started <= at,
-            tuple_(started, calls.c.id) < tuple_(*place.after),
-        )
+        _select.where(*conditions_of(connection, which), started >= begins, *behind(place.after))
         .order_by(started.desc(), calls.c.id.desc())
         .limit(limit)
     ).all()
